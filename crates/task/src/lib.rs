@@ -1,0 +1,29 @@
+//! The vocabulary of Cupola: nouns (schema, batch, answer) and seams (dataset, learner, predictor, metric).
+//!
+//! Nothing here reads a file, holds an engine or knows a model; every other crate depends on this one and on
+//! few others. `ARCHITECTURE.md` draws the arrows.
+
+mod answer;
+mod batch;
+mod dataset;
+mod draw;
+mod error;
+mod registry;
+mod run;
+mod schema;
+mod seams;
+mod settings;
+
+#[cfg(test)]
+mod fixtures;
+
+pub use answer::{Answer, Predictions, argmax};
+pub use batch::{Batch, Column, Columns, Object, Rle};
+pub use dataset::{Chunks, Dataset, Side, Source, Splits, Subset, Table, TrainSplit};
+pub use draw::Draw;
+pub use error::{Error, Exit, Fault, Result, nearest};
+pub use registry::{Make, MakeTrainee, Math, MetricDef, ModelDef, Needs, Where};
+pub use run::{Collective, Event, Flow, Local, Parts, Run, Start};
+pub use schema::{Field, Key, Kind, Role, Schema, Task};
+pub use seams::{Ask, Cost, Fitted, Game, Lanes, Learner, Metric, Predictor, Preparation, Session, Spaces, Trail, View, World};
+pub use settings::{Range, Setting, Settings, Value};

@@ -1,0 +1,86 @@
+//! What an entry of a registry says. Registries are plain `const` slices, one a crate; `train` chains them.
+
+use crate::{Draw, Field, Learner, Metric, Parts, Predictor, Result, Schema, Setting, Settings, Task};
+use std::any::Any;
+
+/// Makes a `Box<dyn Trainee>` for the training loop: settings, prepared schema, device, the draw for its first weights.
+/// The box is `dyn Any` because the trait lives in `nets`, which this crate must not know.
+pub type MakeTrainee = fn(&Settings, &Schema, Where, Draw) -> Result<Box<dyn Any + Send>>;
+
+/// How a model is made. Classic crates make learners, nets make trainees; `train` owns the loop.
+#[derive(Clone, Copy)]
+pub enum Make {
+    /// From settings and the prepared schema.
+    Learner(fn(&Settings, &Schema) -> Result<Box<dyn Learner>>),
+    /// A network for the training loop.
+    Trainee(MakeTrainee),
+}
+
+/// Where a model computes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Where {
+    /// The processor.
+    Cpu,
+    /// A graphics card, by number.
+    Gpu(u8),
+}
+
+/// What a model wants its inputs to be like; the preparation's `auto` follows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Needs {
+    /// Numbers with NaN where missing, and categories as codes: the model handles both itself.
+    Native,
+    /// Finite, scaled numbers only: missing values filled, categories one-hot.
+    Dense,
+}
+
+/// How equal answers of a reopened model must be.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Math {
+    /// Bit for bit.
+    Exact,
+    /// To this relative difference: sums in floating point may run in another order on another machine.
+    Rounded(f64),
+}
+
+/// A model of the registry.
+#[derive(Clone, Copy)]
+pub struct ModelDef {
+    /// The name a recipe uses.
+    pub name: &'static str,
+    /// One sentence for `cupola models`.
+    pub doc: &'static str,
+    /// What it can learn.
+    pub tasks: &'static [Task],
+    /// What a recipe may say about it.
+    pub settings: &'static [Setting],
+    /// What it wants its inputs to be like.
+    pub needs: Needs,
+    /// How equal its answers are after reopening.
+    pub math: Math,
+    /// The settings that `model=auto` tries, each as `key=value key=value`; empty when it does not try the model.
+    pub auto: &'static [&'static str],
+    /// Makes one to train.
+    pub make: Make,
+    /// Opens a saved one. The bytes may be hostile.
+    pub open: fn(&Parts, &Schema, Where) -> Result<Box<dyn Predictor>>,
+}
+
+/// A metric of the registry.
+#[derive(Clone, Copy)]
+pub struct MetricDef {
+    /// scikit-learn's name where it has one.
+    pub name: &'static str,
+    /// One sentence for `cupola metrics`, with the formula's source.
+    pub doc: &'static str,
+    /// What it measures.
+    pub tasks: &'static [Task],
+    /// Whether more is better.
+    pub is_score: bool,
+    /// The best value there is, and the worst when there is one.
+    pub best: f64,
+    /// What a recipe may say about it.
+    pub settings: &'static [Setting],
+    /// Makes an empty one for a target. A binary target's positive class is the last of its classes.
+    pub new: fn(&Field, &Settings) -> Result<Box<dyn Metric>>,
+}
