@@ -1,0 +1,33 @@
+//! The measures, in reading order.
+
+use crate::{
+    accuracy, average_precision, balanced_accuracy, brier, calibration_error, f1, kappa, log_loss, mae, mape, mcc, mse, precision, r2,
+    recall, rmse, roc_auc,
+};
+use cupola_task::MetricDef;
+
+/// Every measure a recipe can name.
+pub const METRICS: &[MetricDef] = &[
+    accuracy::DEF,
+    balanced_accuracy::DEF,
+    precision::DEF,
+    recall::DEF,
+    f1::DEF,
+    roc_auc::DEF,
+    average_precision::DEF,
+    log_loss::DEF,
+    brier::DEF,
+    calibration_error::DEF,
+    mcc::DEF,
+    kappa::DEF,
+    mse::DEF,
+    rmse::DEF,
+    mae::DEF,
+    mape::DEF,
+    r2::DEF,
+];
+
+/// The measure of that name.
+pub fn find(name: &str) -> Option<MetricDef> {
+    METRICS.iter().find(|def| def.name == name).copied()
+}
