@@ -1,0 +1,187 @@
+//! Raw cells as splits, preparation, leak checks and profiles read them: one borrowed view a column, by kind.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, TimestampMicrosecondType};
+use arrow_array::{Array, Float64Array, StringArray, TimestampMicrosecondArray};
+use cupola_task::{Batch, Column, Draw, Error, Field, Kind, Result};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// The code of a missing cell.
+pub(crate) const MISSING: u32 = u32::MAX;
+
+/// A raw column of one of the four kinds that tables have.
+#[derive(Clone, Copy)]
+pub(crate) enum Cells<'a> {
+    /// `Kind::Number`.
+    Numbers(&'a Float64Array),
+    /// `Kind::Date`.
+    Dates(&'a TimestampMicrosecondArray),
+    /// `Kind::Category` and `Kind::Text`.
+    Texts(&'a StringArray),
+}
+
+/// A column as whole numbers: equal cells, and only they, have equal codes.
+pub(crate) struct Codes {
+    /// One a row; [`MISSING`] where the cell is null or not a number.
+    pub code: Vec<u32>,
+    /// How many distinct values there are; codes are below it.
+    pub distinct: usize,
+}
+
+impl<'a> Cells<'a> {
+    /// The cells of a raw column, which must be of its field's kind.
+    pub fn open(field: &Field, column: &'a Column) -> Result<Cells<'a>> {
+        let wrong = |found: &str, wanted: &str| Error::input(format!("column {}", field.name), found, wanted);
+        let Some(array) = column.array() else { return Err(wrong("pixels, sound or objects", "scalars")) };
+        let cells = match &field.kind {
+            Kind::Number => array.as_primitive_opt::<Float64Type>().map(Cells::Numbers),
+            Kind::Date => array.as_primitive_opt::<TimestampMicrosecondType>().map(Cells::Dates),
+            Kind::Category { .. } | Kind::Text => array.as_string_opt::<i32>().map(Cells::Texts),
+            other => return Err(wrong(other.word(), "a number, category, date or text")),
+        };
+        cells.ok_or_else(|| wrong(&array.data_type().to_string(), field.kind.word()))
+    }
+
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Cells::Numbers(array) => array.len(),
+            Cells::Dates(array) => array.len(),
+            Cells::Texts(array) => array.len(),
+        }
+    }
+
+    /// What stands in the cell, as text; none where it is missing. Equal numbers have equal texts.
+    pub fn text(&self, row: usize) -> Option<Cow<'a, str>> {
+        match self {
+            Cells::Numbers(array) => {
+                array.is_valid(row).then(|| array.value(row)).filter(|x| !x.is_nan()).map(|x| (x + 0.0).to_string().into())
+            }
+            Cells::Dates(array) => array.is_valid(row).then(|| array.value(row).to_string().into()),
+            Cells::Texts(array) => array.is_valid(row).then(|| array.value(row).into()),
+        }
+    }
+
+    /// The column as codes. Those of numbers and dates ascend with the value, those of texts come in order of first appearance.
+    pub fn codes(&self) -> Codes {
+        match self {
+            Cells::Numbers(array) => rank(array.len(), array.iter().map(|value| value.filter(|x| !x.is_nan()).map(|x| ordered(x + 0.0)))),
+            Cells::Dates(array) => rank(array.len(), array.iter().map(|value| value.map(|x| (x as u64) ^ (1 << 63)))),
+            Cells::Texts(array) => number(array),
+        }
+    }
+
+    /// The numbers as `f64`, NaN where missing or infinite; none for other kinds.
+    pub fn numbers(&self) -> Option<Vec<f64>> {
+        let Cells::Numbers(array) = self else { return None };
+        let finite = |value: f64| if value.is_finite() { value } else { f64::NAN };
+        Some(match array.null_count() {
+            0 => array.values().iter().map(|&value| finite(value)).collect(),
+            _ => array.iter().map(|value| finite(value.unwrap_or(f64::NAN))).collect(),
+        })
+    }
+}
+
+/// A whole number whose order is the float's.
+fn ordered(value: f64) -> u64 {
+    let bits = value.to_bits();
+    if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
+}
+
+fn rank(rows: usize, keys: impl Iterator<Item = Option<u64>>) -> Codes {
+    let mut sorted: Vec<(u64, u32)> = keys.zip(0u32..).filter_map(|(key, row)| key.map(|key| (key, row))).collect();
+    sorted.sort_unstable();
+    let mut code = vec![MISSING; rows];
+    let mut distinct = 0;
+    for (place, &(key, row)) in sorted.iter().enumerate() {
+        distinct += usize::from(place == 0 || sorted[place - 1].0 != key);
+        code[row as usize] = distinct as u32 - 1;
+    }
+    Codes { code, distinct }
+}
+
+fn number(array: &StringArray) -> Codes {
+    let mut known: HashMap<&str, u32> = HashMap::new();
+    let code = array
+        .iter()
+        .map(|text| {
+            text.map_or(MISSING, |text| {
+                let next = known.len() as u32;
+                *known.entry(text).or_insert(next)
+            })
+        })
+        .collect();
+    Codes { code, distinct: known.len() }
+}
+
+/// Fingerprints of rows: equal where all codes are equal, and otherwise different but for odds of 2^-128.
+pub(crate) fn fingerprints<'c>(rows: usize, columns: impl Iterator<Item = &'c Codes>) -> Vec<u128> {
+    let mut prints = vec![(1u64, 2u64); rows];
+    for column in columns {
+        for ((low, high), &code) in prints.iter_mut().zip(&column.code) {
+            *low = Draw::value(*low, u64::from(code));
+            *high = Draw::value(*high, u64::from(code));
+        }
+    }
+    prints.into_iter().map(|(low, high)| u128::from(low) << 64 | u128::from(high)).collect()
+}
+
+/// A column of the batch, whatever its role.
+pub(crate) fn column<'b>(batch: &'b Batch, name: &str) -> Option<&'b Column> {
+    batch.inputs.get(name).or_else(|| batch.keys.get(name)).or_else(|| batch.targets.get(name))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use cupola_task::{Columns, Role, Schema, Table};
+    use std::sync::Arc;
+
+    /// A column of numbers, NaN standing for null.
+    pub(crate) fn numbers(values: impl IntoIterator<Item = f64>) -> (Kind, Column) {
+        let array: Float64Array = values.into_iter().map(|value| (!value.is_nan()).then_some(value)).collect();
+        (Kind::Number, Column::Array(Arc::new(array)))
+    }
+
+    /// A column of classes, the empty text standing for null.
+    pub(crate) fn classes<T: AsRef<str>>(values: impl IntoIterator<Item = T>) -> (Kind, Column) {
+        let array: StringArray =
+            values.into_iter().map(|value| Some(value.as_ref().to_owned()).filter(|value| !value.is_empty())).collect();
+        (Kind::Category { classes: Arc::from([]) }, Column::Array(Arc::new(array)))
+    }
+
+    /// A column of texts, the empty text standing for null.
+    pub(crate) fn texts<T: AsRef<str>>(values: impl IntoIterator<Item = T>) -> (Kind, Column) {
+        (Kind::Text, classes(values).1)
+    }
+
+    /// A column of dates in microseconds.
+    pub(crate) fn dates(values: impl IntoIterator<Item = Option<i64>>) -> (Kind, Column) {
+        let array: TimestampMicrosecondArray = values.into_iter().collect();
+        (Kind::Date, Column::Array(Arc::new(array)))
+    }
+
+    /// A raw table of those columns.
+    pub(crate) fn table(columns: Vec<(&str, Role, (Kind, Column))>) -> Table {
+        let field = |name: &str, role, kind| Field { name: name.into(), role, kind };
+        let schema = Schema { fields: columns.iter().map(|(name, role, (kind, _))| field(name, *role, kind.clone())).collect() };
+        let columns = columns.into_iter().map(|(name, _, (_, column))| (name.into(), column)).collect();
+        Table::new(schema, Columns::new(columns)).unwrap()
+    }
+
+    #[test]
+    fn codes_are_equal_where_cells_are() {
+        let (kind, column) = numbers([3.0, f64::NAN, -0.0, -1.5, 0.0, f64::INFINITY, 3.0]);
+        let field = Field { name: "x".into(), kind, role: Role::Input };
+        let cells = Cells::open(&field, &column).unwrap();
+        let codes = cells.codes();
+        assert_eq!((codes.code, codes.distinct), (vec![2, MISSING, 1, 0, 1, 3, 2], 4));
+        assert_eq!((cells.text(2), cells.text(1)), (Some("0".into()), None));
+        let (_, texts) = classes(["b", "", "a", "b"]);
+        let error = Cells::open(&field, &texts).map(|cells| cells.len()).unwrap_err();
+        assert_eq!(error.to_string(), "column x: found Utf8, wanted number");
+        let field = Field { kind: Kind::Text, ..field };
+        assert_eq!(Cells::open(&field, &texts).unwrap().codes().code, [0, MISSING, 1, 0]);
+    }
+}

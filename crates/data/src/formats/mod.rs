@@ -1,0 +1,218 @@
+//! File formats. One file each; the registry is [`FORMATS`].
+//!
+//! A format turns bytes into chunks of *as-read* columns:
+//! - text stays the text that stood in the file, with null where the trimmed cell is one of the markers for missing;
+//! - numbers of typed formats are `Float64`; whole numbers that a `f64` cannot hold keep their digits as `Utf8`;
+//! - flags are the `Utf8` words `true` and `false`, times of day `Utf8`, points in time `Timestamp(Microsecond, None)` in UTC.
+
+mod arrow;
+mod csv;
+mod dialect;
+mod jsonl;
+mod markers;
+pub(crate) mod normal;
+mod parquet;
+mod record;
+mod tsv;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use markers::Markers;
+pub(crate) use window::Window;
+
+use crate::read::{Lines, Places, ReadOptions, Skipped};
+use crate::source::{Plain, Store};
+use crate::{Error, Result};
+use cupola_task::Columns;
+use std::cell::Cell;
+use std::io::Read;
+use std::sync::Arc;
+
+/// Every format that can be read, in the order in which content is tried.
+pub const FORMATS: &[FormatDef] = &[parquet::FORMAT, arrow::FORMAT, jsonl::FORMAT, tsv::FORMAT, csv::FORMAT];
+
+/// How much of a file's beginning decides what it is.
+pub(crate) const HEAD: usize = 64 * 1024;
+
+/// A format of the registry.
+#[derive(Clone, Copy, Debug)]
+pub struct FormatDef {
+    /// The word in `data.format`.
+    pub name: &'static str,
+    /// File name endings, without the dot and without `.gz` or `.zst`.
+    pub extensions: &'static [&'static str],
+    /// One sentence.
+    pub doc: &'static str,
+    /// Whether content that begins so is of this format. Text comes decoded and without its byte order mark.
+    pub sniff: fn(&[u8]) -> bool,
+    /// How it is opened.
+    pub(crate) open: Open,
+}
+
+/// What opening gives.
+pub(crate) type Opened = Result<Box<dyn Rows>>;
+
+/// What a format needs of its source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Open {
+    /// Decoded text.
+    Text(fn(Window, &ReadOptions) -> Opened),
+    /// Bytes in order; the name is for messages.
+    Bytes(fn(Box<dyn Read + Send>, Arc<str>, &ReadOptions) -> Opened),
+    /// Bytes in any order; the name is for messages.
+    Random(fn(Store, Arc<str>, &ReadOptions) -> Opened),
+}
+
+/// Rows that were read together.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// As-read columns, at least one row.
+    pub columns: Columns,
+    /// Where the rows stand.
+    pub places: Places,
+}
+
+/// An opened source of rows.
+pub(crate) trait Rows: Send {
+    /// At most `rows` more rows; nothing at the end.
+    fn next(&mut self, rows: usize) -> Result<Option<Chunk>>;
+    /// What was left out so far.
+    fn skipped(&self) -> &Skipped;
+    /// What looked odd when it was opened.
+    fn warnings(&self) -> &[String] {
+        &[]
+    }
+}
+
+impl FormatDef {
+    fn is_text(&self) -> bool {
+        matches!(self.open, Open::Text(_))
+    }
+
+    /// The format of that name.
+    pub fn named(name: &str) -> Option<&'static FormatDef> {
+        FORMATS.iter().find(|format| format.name == name)
+    }
+
+    fn of_extension(extension: &str) -> Option<&'static FormatDef> {
+        FORMATS.iter().find(|format| format.extensions.contains(&extension))
+    }
+}
+
+/// Finds out what the source is and opens it. Asked for by name, a format is taken at its word; otherwise content
+/// decides, and the file name where content cannot.
+pub(crate) fn open(
+    mut plain: Plain,
+    name: Arc<str>,
+    extension: &str,
+    options: &ReadOptions,
+) -> Result<(&'static FormatDef, Box<dyn Rows>)> {
+    let head = plain.head(&name)?;
+    if head.is_empty() {
+        return Err(Error::refused(&name, "an empty file", "a header and rows").with_hint("check that writing the file had finished"));
+    }
+    let asked = options.format.as_deref().and_then(FormatDef::named);
+    let by_name = FormatDef::of_extension(extension);
+    let binary = FORMATS.iter().find(|format| !format.is_text() && (format.sniff)(&head));
+    let binary = asked.or(binary).or(by_name.filter(|format| !format.is_text()));
+    if let Some(format) = binary {
+        return open_as(format, plain, name, options);
+    }
+    refuse_foreign(&name, &head)?;
+    let mut window = crate::source::text(plain, name, options)?;
+    window.fill(HEAD)?;
+    let format = sniff_text(&window, by_name);
+    match format.open {
+        Open::Text(open) => Ok((format, open(window, options)?)),
+        Open::Bytes(_) | Open::Random(_) => unreachable!("only text formats are tried on text"),
+    }
+}
+
+fn open_as(format: &'static FormatDef, plain: Plain, name: Arc<str>, options: &ReadOptions) -> Result<(&'static FormatDef, Box<dyn Rows>)> {
+    let rows = match format.open {
+        Open::Text(open) => open(crate::source::text(plain, name, options)?, options)?,
+        Open::Bytes(open) => open(plain.into_read(), name, options)?,
+        Open::Random(open) => open(plain.into_store(&name)?, name, options)?,
+    };
+    Ok((format, rows))
+}
+
+/// JSON is known by its content even under another name; whether the fields are tabs or commas may follow the name.
+fn sniff_text(window: &Window, by_name: Option<&'static FormatDef>) -> &'static FormatDef {
+    let sniffed = FORMATS.iter().find(|format| format.is_text() && (format.sniff)(window.bytes())).unwrap_or(&csv::FORMAT);
+    match by_name {
+        Some(named) if sniffed.name != jsonl::FORMAT.name && (named.name == tsv::FORMAT.name || sniffed.name == csv::FORMAT.name) => named,
+        _ => sniffed,
+    }
+}
+
+/// Files that people hand over by mistake, by their first bytes.
+const FOREIGN: &[(&[u8], &str, &str)] = &[
+    (b"PK\x03\x04", "a zip archive or spreadsheet", "unpack it, or save the sheet as CSV"),
+    (b"\xd0\xcf\x11\xe0", "an old spreadsheet", "save the sheet as CSV"),
+    (b"SQLite format 3", "an SQLite database", "export the table as CSV"),
+    (b"\x89HDF", "an HDF5 file", "export the table as Parquet or CSV"),
+    (b"\x93NUMPY", "a NumPy array", "export the table as Parquet or CSV"),
+    (b"%PDF", "a PDF document", "export the table as CSV"),
+    (b"BZh", "a bzip2 archive", "unpack it; gzip and zstd are read as they are"),
+    (b"\xfd7zXZ", "an xz archive", "unpack it; gzip and zstd are read as they are"),
+    (b"ORC", "an ORC file", "export the table as Parquet"),
+    (b"Obj\x01", "an Avro file", "export the table as Parquet"),
+    (b"FEA1", "a Feather file of version 1", "write it again as Arrow IPC or Parquet"),
+    (b"\x80\x04\x95", "a Python pickle", "export the table as Parquet or CSV; pickles are never opened"),
+    (b"<!DOCTYPE", "an HTML page", "the download may have answered with an error page"),
+    (b"<!doctype", "an HTML page", "the download may have answered with an error page"),
+    (b"<html", "an HTML page", "the download may have answered with an error page"),
+];
+
+fn refuse_foreign(name: &str, head: &[u8]) -> Result<()> {
+    match FOREIGN.iter().find(|(magic, ..)| head.starts_with(magic)) {
+        Some((_, found, hint)) => {
+            let names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
+            Err(Error::refused(name, found, names.join(", ")).with_hint(hint))
+        }
+        None => Ok(()),
+    }
+}
+
+/// A table with nothing in it is refused: what would be learned from it would be nothing, silently.
+pub(crate) fn no_rows(name: &str, skipped: &Skipped) -> Error {
+    match skipped.places.first() {
+        Some(first) => {
+            Error::refused(name, format!("{} bad rows and no good one, the first at {first}", skipped.count), "at least one row")
+                .with_hint("read it with bad_rows=fail to see what is wrong")
+        }
+        None => {
+            Error::refused(name, "a header and no row", "at least one row").with_hint("if the first line is data, set data.header=false")
+        }
+    }
+}
+
+thread_local! {
+    static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside a decoder of another crate whose panics become refusals. The panic hook of a program asks it, to stay
+/// silent then.
+pub fn is_guarded() -> bool {
+    IS_GUARDED.get()
+}
+
+/// Runs a decoder of another crate on bytes that may be hostile: a panic in it (Arrow and Parquet have several, as the test that damages every byte
+/// shows) becomes a refusal.
+pub(crate) fn guarded<T>(name: &str, decode: impl FnOnce() -> Result<T>) -> Result<T> {
+    let before = IS_GUARDED.replace(true);
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode));
+    IS_GUARDED.set(before);
+    result.unwrap_or_else(|_| {
+        Err(Error::refused(name, "content that contradicts itself", "a whole file").with_hint("write or copy the file again"))
+    })
+}
+
+impl Chunk {
+    pub(crate) fn new(columns: Columns, name: Arc<str>, lines: Lines) -> Chunk {
+        Chunk { columns, places: Places::new(name, lines) }
+    }
+}

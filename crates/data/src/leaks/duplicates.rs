@@ -1,0 +1,99 @@
+//! Test or validation rows whose inputs stand, all of them, in a training row too.
+//!
+//! Tables of few and coarse columns have such rows by nature: what is judged is whether a side repeats training rows more
+//! often than training rows repeat each other, which rows that were dealt out at random do not. Where half of a side is
+//! repeated, targets and all, though columns are far too rich for chance, the table itself was written twice.
+
+use super::evidence::{Evidence, Finding, LeakDef, Severity};
+use crate::cells::{Codes, fingerprints};
+use cupola_task::Side;
+use std::collections::{HashMap, HashSet};
+
+/// The check.
+pub(crate) const DUPLICATES: LeakDef =
+    LeakDef { name: "duplicates", doc: "Inputs of test or validation rows are repeated from training rows.", find };
+
+/// How many times more often than expected a side must repeat training rows.
+const FACTOR: f64 = 3.0;
+/// How many repeated rows are too few to judge.
+const ROWS_MIN: usize = 3;
+/// From which share on a table rich enough counts as written twice.
+const HALF: f64 = 0.5;
+
+fn find(evidence: &Evidence) -> Vec<Finding> {
+    if evidence.inputs.is_empty() || evidence.train.len() < 2 {
+        return vec![];
+    }
+    let prints = fingerprints(evidence.sides.len(), evidence.inputs.iter().map(|input| &input.codes));
+    let mut taught: HashMap<u128, u32> = HashMap::with_capacity(evidence.train.len());
+    evidence.train.iter().for_each(|&row| *taught.entry(prints[row]).or_insert(0) += 1);
+    let repeated = taught.values().filter(|count| **count > 1).map(|count| *count as usize).sum::<usize>();
+    let mut findings = Vec::new();
+    for (side, word) in [(Side::Test, "test"), (Side::Valid, "validation")] {
+        let rows: Vec<usize> = (0..evidence.sides.len()).filter(|&row| evidence.sides[row] == side).collect();
+        let again: Vec<usize> = rows.iter().copied().filter(|&row| taught.contains_key(&prints[row])).collect();
+        if !again.is_empty() {
+            findings.push(judge(evidence, word, rows.len(), &again, repeated));
+        }
+    }
+    findings
+}
+
+fn judge(evidence: &Evidence, word: &str, rows: usize, again: &[usize], repeated: usize) -> Finding {
+    let (share, trains) = (again.len() as f64 / rows as f64, evidence.train.len());
+    // Three rows more than seen, so that no repetition in training does not mean that there can be none.
+    let expected = (repeated as f64 + 3.0) / trains as f64;
+    let is_planted = again.len() >= ROWS_MIN && share >= FACTOR * expected && tail(again.len(), rows as f64 * expected) < -11.5;
+    let is_twice = again.len() >= 10 && share >= HALF && repeats_targets(evidence, again) && is_rich(evidence);
+    let stops = is_planted || is_twice;
+    let (shown, file) = evidence.place(again.iter().copied());
+    let within = format!("{repeated} of {trains} training rows repeat each other");
+    Finding {
+        check: DUPLICATES.name.into(),
+        severity: if stops { Severity::Stop } else { Severity::Warn },
+        column: None,
+        rows: shown,
+        value: share,
+        sentence: format!("{} of {rows} {word} rows ({file}) have the inputs of a training row; {within}", again.len()),
+        remedy: match (stops, file) {
+            (true, "the test file") => "leave the repeated rows out of one of the files".into(),
+            _ => "leave repeated rows out (data.clean.duplicates=drop)".into(),
+        },
+    }
+}
+
+/// The logarithm of Chernoff's bound on the chance that a Poisson count of that mean reaches `count`.
+fn tail(count: usize, mean: f64) -> f64 {
+    let count = count as f64;
+    if count <= mean { 0.0 } else { count - mean - count * (count / mean).ln() }
+}
+
+/// Whether all but a few of the rows have a twin in training that has the same targets too: repeated measurements do not.
+fn repeats_targets(evidence: &Evidence, again: &[usize]) -> bool {
+    let columns = evidence.inputs.iter().chain(&evidence.targets).map(|exhibit| &exhibit.codes);
+    let prints = fingerprints(evidence.sides.len(), columns);
+    let taught: HashSet<u128> = evidence.train.iter().map(|&row| prints[row]).collect();
+    again.iter().filter(|row| taught.contains(&prints[**row])).count() as f64 >= 0.99 * again.len() as f64
+}
+
+/// Whether two rows would hardly ever be equal by chance: among the distinct rows a column hardly repeats, or the columns'
+/// collision entropies add up to far more than the number of pairs of rows, with room for columns that depend on each other.
+fn is_rich(evidence: &Evidence) -> bool {
+    let prints = fingerprints(evidence.sides.len(), evidence.inputs.iter().map(|input| &input.codes));
+    let mut seen = HashSet::new();
+    let rows: Vec<usize> = evidence.train.iter().copied().filter(|&row| seen.insert(prints[row])).collect();
+    let is_unique = |codes: &Codes| {
+        let mut values: Vec<u32> = rows.iter().map(|&row| codes.code[row]).collect();
+        values.sort_unstable();
+        values.dedup();
+        values.len() as f64 >= 0.9 * rows.len() as f64
+    };
+    let entropy: f64 = evidence.inputs.iter().map(|input| collision_entropy(&input.codes, &rows)).sum();
+    entropy >= 3.0 * (rows.len() as f64).ln() + 10.0 || (rows.len() >= 40 && evidence.inputs.iter().any(|input| is_unique(&input.codes)))
+}
+
+fn collision_entropy(codes: &Codes, rows: &[usize]) -> f64 {
+    let mut counts = vec![0f64; codes.distinct + 1];
+    rows.iter().for_each(|&row| counts[(codes.code[row] as usize).min(codes.distinct)] += 1.0);
+    -counts.iter().map(|count| (count / rows.len() as f64).powi(2)).sum::<f64>().ln()
+}

@@ -1,0 +1,178 @@
+//! What all checks look at: every column as codes, computed once, and the side of every row.
+
+use super::{duplicates, group_overlap, id_order, row_order, single_feature, target_copy};
+use crate::cells::{Cells, Codes, column};
+use arrow_array::{ArrayRef, StringArray, new_null_array};
+use cupola_task::{Batch, Column, Dataset, Draw, Error, Field, Key, Kind, Result, Role, Side, Task};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// All checks, in the order of their findings.
+pub const LEAKS: &[LeakDef] = &[
+    target_copy::TARGET_COPY,
+    id_order::ID_ORDER,
+    group_overlap::GROUP_OVERLAP,
+    duplicates::DUPLICATES,
+    single_feature::SINGLE_FEATURE,
+    row_order::ROW_ORDER,
+];
+
+/// A check.
+#[derive(Clone, Copy)]
+pub struct LeakDef {
+    /// Its name.
+    pub name: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+    pub(crate) find: fn(&Evidence) -> Vec<Finding>,
+}
+
+/// Whether a finding stops the run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The scores would mean nothing.
+    Stop,
+    /// People should look.
+    Warn,
+}
+
+/// Something that training should not know.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Finding {
+    /// The check that found it.
+    pub check: String,
+    /// Whether it stops the run.
+    pub severity: Severity,
+    /// The column, where it is about one.
+    pub column: Option<String>,
+    /// The first rows it is about, ten at most: numbers in the table, or in the test file where the sentence says so.
+    pub rows: Vec<u64>,
+    /// The measure that the check goes by.
+    pub value: f64,
+    /// What was found, as a sentence without a final full stop.
+    pub sentence: String,
+    /// What to do about it, as a sentence without a final full stop.
+    pub remedy: String,
+}
+
+/// Looks for leaks between the sides of a split, and into the inputs. `test` is the test file, where there is one; its
+/// rows are all on the test side.
+///
+/// # Errors
+/// When a column is not of its kind, or the test file has another schema.
+pub fn check(table: &dyn Dataset, sides: &[Side], test: Option<&dyn Dataset>) -> Result<Vec<Finding>> {
+    assert_eq!(table.len(), sides.len() as u64, "every row has a side");
+    let evidence = Evidence::gather(table, sides, test)?;
+    let mut findings: Vec<Finding> = LEAKS.par_iter().map(|leak| (leak.find)(&evidence)).collect::<Vec<_>>().concat();
+    // A copy of the target also predicts well by itself; that need not be told twice.
+    let stopped: Vec<Option<String>> =
+        findings.iter().filter(|finding| finding.severity == Severity::Stop).map(|finding| finding.column.clone()).collect();
+    findings.retain(|finding| finding.check != single_feature::SINGLE_FEATURE.name || !stopped.contains(&finding.column));
+    Ok(findings)
+}
+
+/// One column of the evidence.
+pub(crate) struct Exhibit {
+    pub field: Field,
+    /// Of the table's rows, then of the test file's.
+    pub codes: Codes,
+    /// NaN where missing; none where the column has no numbers.
+    pub numbers: Option<Vec<f64>>,
+    /// The texts of a column of texts.
+    pub texts: Option<StringArray>,
+}
+
+/// What is to be predicted.
+pub(crate) enum Truth<'e> {
+    /// Codes below `count`.
+    Classes { codes: &'e [u32], count: usize },
+    /// NaN where missing.
+    Numbers(&'e [f64]),
+}
+
+/// All that the checks look at.
+pub(crate) struct Evidence {
+    pub inputs: Vec<Exhibit>,
+    pub targets: Vec<Exhibit>,
+    pub groups: Vec<Exhibit>,
+    /// Of the table's rows, then of the test file's.
+    pub sides: Vec<Side>,
+    /// How many rows are the table's.
+    pub table_rows: usize,
+    /// The training rows, in order.
+    pub train: Vec<usize>,
+}
+
+impl Evidence {
+    fn gather(table: &dyn Dataset, sides: &[Side], test: Option<&dyn Dataset>) -> Result<Evidence> {
+        let batch = read(table)?;
+        let test = test.map(|test| Ok::<_, Error>((read(test)?, test.len() as usize))).transpose()?;
+        let test_rows = test.as_ref().map_or(0, |(_, rows)| *rows);
+        let gather = |wanted: fn(&Role) -> bool| -> Result<Vec<Exhibit>> {
+            let fields: Vec<&Field> = table.schema().fields.iter().filter(|field| wanted(&field.role)).collect();
+            fields.into_par_iter().filter(|field| is_scalar(&field.kind)).map(|field| exhibit(field, &batch, test.as_ref())).collect()
+        };
+        Ok(Evidence {
+            inputs: gather(|role| *role == Role::Input)?,
+            targets: gather(|role| matches!(role, Role::Target(_)))?,
+            groups: gather(|role| *role == Role::Key(Key::Group))?,
+            sides: sides.iter().copied().chain(std::iter::repeat_n(Side::Test, test_rows)).collect(),
+            table_rows: sides.len(),
+            train: sides.iter().enumerate().filter(|(_, side)| **side == Side::Train).map(|(row, _)| row).collect(),
+        })
+    }
+
+    /// The targets with what is to be predicted of them.
+    pub fn truths(&self) -> impl Iterator<Item = (&Exhibit, Truth<'_>)> {
+        self.targets.iter().filter_map(|target| match (&target.field.role, &target.numbers) {
+            (Role::Target(Task::Classify), _) => Some((target, Truth::Classes { codes: &target.codes.code, count: target.codes.distinct })),
+            (Role::Target(_), Some(numbers)) => Some((target, Truth::Numbers(numbers))),
+            _ => None,
+        })
+    }
+
+    /// The first ten rows, as numbers in their file, and what that file is called.
+    pub fn place(&self, rows: impl Iterator<Item = usize>) -> (Vec<u64>, &'static str) {
+        let rows: Vec<usize> = rows.take(10).collect();
+        let is_test_file = rows.first().is_some_and(|row| *row >= self.table_rows);
+        let number = |row: usize| (if row >= self.table_rows { row - self.table_rows } else { row }) as u64;
+        (rows.into_iter().map(number).collect(), if is_test_file { "the test file" } else { "the table" })
+    }
+}
+
+fn read(table: &dyn Dataset) -> Result<Batch> {
+    let rows: Vec<u64> = (0..table.len()).collect();
+    table.read(&rows, Draw::default())
+}
+
+fn is_scalar(kind: &Kind) -> bool {
+    matches!(kind, Kind::Number | Kind::Date | Kind::Text | Kind::Category { .. })
+}
+
+fn exhibit(field: &Field, batch: &Batch, test: Option<&(Batch, usize)>) -> Result<Exhibit> {
+    let wrong = |found: &str| Error::input(format!("column {}", field.name), found, "scalars in every row");
+    let array = |batch: &Batch| column(batch, &field.name).and_then(Column::array).cloned();
+    let own = array(batch).ok_or_else(|| wrong("nothing"))?;
+    let all: ArrayRef = match test {
+        None => own,
+        Some((test, rows)) => {
+            // A test file may come without targets or groups.
+            let other = array(test).unwrap_or_else(|| new_null_array(own.data_type(), *rows));
+            arrow_select::concat::concat(&[&*own, &*other]).map_err(|error| wrong(&format!("another type in the test file ({error})")))?
+        }
+    };
+    let all = Column::Array(all);
+    let cells = Cells::open(field, &all)?;
+    let texts = match cells {
+        Cells::Texts(array) => Some(array.clone()),
+        Cells::Numbers(_) | Cells::Dates(_) => None,
+    };
+    Ok(Exhibit { field: field.clone(), codes: cells.codes(), numbers: cells.numbers(), texts })
+}
+
+/// How to pass a leak that concerns a column.
+pub(crate) fn leave_out(column: &Arc<str>) -> String {
+    format!("leave it out (ignore={column}); leaks=warn goes on with it")
+}

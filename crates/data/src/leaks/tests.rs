@@ -1,0 +1,212 @@
+//! Planted leaks are found, each by its check; tables that only look suspicious are not stopped.
+
+use super::{Finding, Severity, check};
+use crate::cells::tests::{classes, numbers, table, texts};
+use cupola_task::{Column, Dataset, Draw, Key, Kind, Role, Side, Table, Task};
+use expect_test::expect;
+use std::sync::Arc;
+
+const ROWS: usize = 400;
+
+type Planted<'a> = Vec<(&'a str, Role, (Kind, Column))>;
+
+fn noise(stream: &str) -> Vec<f64> {
+    let draw = Draw::new(1).stream(stream);
+    (0..ROWS as u64).map(|row| draw.normal(row)).collect()
+}
+
+/// Yes or no, leaning on `a` and on chance.
+fn words() -> Vec<&'static str> {
+    noise("a").iter().zip(noise("y")).map(|(a, noise)| if a + noise > 0.0 { "yes" } else { "no" }).collect()
+}
+
+/// Inputs `a`, `b` and `job`, what is planted, and a target of classes.
+fn classified(planted: Planted<'_>) -> Table {
+    with_target(planted, classes(words()), Task::Classify)
+}
+
+/// The same with a number to regress.
+fn regressed(planted: Planted<'_>) -> Table {
+    with_target(planted, numbers(amounts()), Task::Regress)
+}
+
+fn amounts() -> Vec<f64> {
+    noise("a").iter().zip(noise("y")).map(|(a, noise)| 3.0 * a + noise).collect()
+}
+
+fn with_target(planted: Planted<'_>, target: (Kind, Column), task: Task) -> Table {
+    let jobs = noise("job").into_iter().map(|job| ["smith", "baker", "clerk"][(job.abs() * 2.0) as usize % 3]);
+    let mut columns: Planted<'_> = vec![
+        ("a", Role::Input, numbers(noise("a"))),
+        ("b", Role::Input, numbers(noise("b").into_iter().map(|b| (b * 10.0).round()))),
+        ("job", Role::Input, classes(jobs)),
+    ];
+    columns.extend(planted);
+    columns.push(("y", Role::Target(task), target));
+    table(columns)
+}
+
+fn shuffled() -> Vec<Side> {
+    let mut sides = vec![Side::Train; ROWS];
+    let order = Draw::new(2).stream("split").permutation(ROWS as u64);
+    order.iter().take(80).enumerate().for_each(|(place, &row)| sides[row as usize] = if place < 40 { Side::Test } else { Side::Valid });
+    sides
+}
+
+fn found(table: &Table) -> Vec<Finding> {
+    check(table, &shuffled(), None).unwrap()
+}
+
+/// Severity, check, column and, for the eye, the sentence of each finding.
+fn told(findings: &[Finding]) -> String {
+    let tell = |finding: &Finding| {
+        let column = finding.column.as_deref().unwrap_or("-");
+        format!("{:?} {} {column} {}: {}; {}\n", finding.severity, finding.check, finding.rows.len(), finding.sentence, finding.remedy)
+    };
+    findings.iter().map(tell).collect()
+}
+
+#[test]
+fn planted_leaks_are_found() {
+    let input = |column| vec![("leak", Role::Input, column)];
+    let rows = || 0..ROWS;
+    let coded = |flip: usize| {
+        numbers(words().into_iter().zip(rows()).map(move |(y, row)| f64::from(u8::from((y == "yes") != (row % 350 == flip)))))
+    };
+    let sorted = |id: (Kind, Column)| {
+        let target = rows().zip(noise("y")).map(|(row, noise)| if row as f64 + 80.0 * noise > 200.0 { "yes" } else { "no" });
+        with_target(input(id), classes(target), Task::Classify)
+    };
+    let tables = [
+        ("copy in other words", classified(input(classes(words().into_iter().map(|y| if y == "yes" { "1" } else { "2" }))))),
+        ("copy as a text", classified(input(texts(words())))),
+        ("copy with an error", classified(input(coded(3)))),
+        ("copy of a number", regressed(input(numbers(amounts())))),
+        ("number in another unit", regressed(input(numbers(amounts().into_iter().zip(noise("z")).map(|(y, z)| 7.0 - 2.5 * y + 0.01 * z))))),
+        ("number on another scale", regressed(input(numbers(amounts().into_iter().map(f64::exp))))),
+        ("counter", sorted(numbers(rows().map(|row| row as f64)))),
+        ("counter with gaps as text", sorted(classes(rows().map(|row| format!("P-{:05}x", row * 3 + 7))))),
+        ("groups", classified(vec![("person", Role::Key(Key::Group), classes(rows().map(|row| format!("p{}", row % 200))))])),
+        (
+            "strong feature",
+            classified(input(numbers(words().into_iter().zip(noise("z")).map(|(y, z)| z + if y == "yes" { 4.0 } else { 0.0 })))),
+        ),
+        ("sorted file", sorted(numbers(noise("z")))),
+    ];
+    let all: String = tables.iter().map(|(name, table)| format!("{name}\n{}", told(&found(table)))).collect();
+    expect![[r#"
+        copy in other words
+        Stop target_copy leak 10: column leak is the target y under another name: it tells it in every row, one value for one value; leave it out (ignore=leak); leaks=warn goes on with it
+        copy as a text
+        Stop target_copy leak 10: column leak is the target y under another name: it tells it in every row, one value for one value; leave it out (ignore=leak); leaks=warn goes on with it
+        copy with an error
+        Stop target_copy leak 10: column leak is the target y under another name: it agrees with it in 99.69 % of the training rows; leave it out (ignore=leak); leaks=warn goes on with it
+        copy of a number
+        Stop target_copy leak 10: column leak is the target y under another name: it follows it (correlation 1.00000); leave it out (ignore=leak); leaks=warn goes on with it
+        number in another unit
+        Stop target_copy leak 10: column leak is the target y under another name: it follows it (correlation 1.00000); leave it out (ignore=leak); leaks=warn goes on with it
+        number on another scale
+        Stop target_copy leak 10: column leak is the target y under another name: it follows it (rank correlation 1.00000); leave it out (ignore=leak); leaks=warn goes on with it
+        counter
+        Stop id_order leak 10: column leak numbers the rows, and their order tells 52 % of the target y: a model would learn the file and not the world; leave it out (ignore=leak); leaks=warn goes on with it
+        Warn row_order - 0: the order of rows in the file tells 52 % of the target y; nothing, as long as the split shuffles (data.split.by=stratified or random); a sorted file must not be cut in two
+        counter with gaps as text
+        Stop id_order leak 10: column leak numbers the rows, and their order tells 52 % of the target y: a model would learn the file and not the world; leave it out (ignore=leak); leaks=warn goes on with it
+        Warn row_order - 0: the order of rows in the file tells 52 % of the target y; nothing, as long as the split shuffles (data.split.by=stratified or random); a sorted file must not be cut in two
+        groups
+        Stop group_overlap person 10: 34 groups of column person are in training and in 34 test rows of the table; split by group (data.split.by=group), or leave the shared groups out of one file
+        Stop group_overlap person 10: 28 groups of column person are in training and in 28 validation rows of the table; split by group (data.split.by=group), or leave the shared groups out of one file
+        strong feature
+        Warn single_feature leak 0: column leak alone predicts the target y with AUC 0.997; make sure that it is known before the target is; if not, leave it out (ignore=leak); leaks=warn goes on with it
+        sorted file
+        Warn row_order - 0: the order of rows in the file tells 52 % of the target y; nothing, as long as the split shuffles (data.split.by=stratified or random); a sorted file must not be cut in two
+    "#]].assert_eq(&all);
+}
+
+#[test]
+fn honest_tables_pass() {
+    let input = |column| vec![("c", Role::Input, column)];
+    let seldom = (0..ROWS).map(|row| if row % 199 == 7 { "yes" } else { "no" });
+    let years = || numbers((0..ROWS).map(|row| 1600.0 + row as f64));
+    for (name, table) in [
+        ("plain", classified(vec![])),
+        ("regression", regressed(vec![])),
+        ("constant column and rare class", with_target(input(numbers(vec![1.0; ROWS])), classes(seldom), Task::Classify)),
+        ("identifier without order", classified(input(classes((0..ROWS).map(|row| format!("{}", row * 7919 % 400)))))),
+        ("counter that tells nothing", classified(input(numbers((0..ROWS).map(|row| row as f64))))),
+        ("missing cells", classified(input(numbers(vec![f64::NAN; ROWS])))),
+    ] {
+        assert_eq!(told(&found(&table)), "", "{name}");
+    }
+    let trend = with_target(input(years()), numbers((0..ROWS).zip(noise("y")).map(|(row, y)| row as f64 + 60.0 * y)), Task::Regress);
+    assert!(found(&trend).iter().all(|finding| finding.severity == Severity::Warn), "years of a series are no identifier");
+}
+
+#[test]
+fn tiny_tables_are_looked_at_without_fail() {
+    for rows in 0..6usize {
+        let target = || classes((0..rows).map(|row| ["a", "b"][row % 2]));
+        let table = table(vec![("x", Role::Input, target()), ("y", Role::Target(Task::Classify), target())]);
+        for side in [Side::Train, Side::Test, Side::Out] {
+            let findings = check(&table, &vec![side; rows], None).unwrap();
+            assert!(findings.iter().all(|finding| finding.severity == Severity::Warn), "chance does that");
+        }
+    }
+}
+
+#[test]
+fn repeated_rows_are_judged_by_what_chance_gives() {
+    let rich = classified(vec![]);
+    let sides = shuffled();
+    let train: Vec<u64> = (0..ROWS as u64).filter(|&row| sides[row as usize] == Side::Train).collect();
+    let of = |rows: &[u64]| Table::new(rich.schema().clone(), rich.columns().take(rows)).unwrap();
+    // Every third cell rounded to a few values: rows repeat by nature.
+    let coarse = |column: &str| numbers(noise(column).into_iter().map(|x| x.signum()));
+    let poor = table(vec![
+        ("a", Role::Input, coarse("a")),
+        ("b", Role::Input, coarse("b")),
+        ("y", Role::Target(Task::Classify), classes(words())),
+    ]);
+    let mut planted: Vec<u64> = (0..ROWS as u64).collect();
+    let tests = (0..ROWS).filter(|&row| sides[row] == Side::Test);
+    tests.zip(&train).take(12).for_each(|(row, &taught)| planted[row] = taught);
+    let twice: Vec<u64> = (0..ROWS as u64).map(|row| row / 2).collect();
+    let foreign: Vec<u64> = (0..ROWS as u64).filter(|&row| sides[row as usize] != Side::Train).collect();
+    let judged = [
+        ("a few test rows copied from training", check(&of(&planted), &sides, None)),
+        ("a test file cut from the training file", check(&rich, &sides, Some(&of(&train[5..60])))),
+        ("a test file with one training row", check(&of(&train), &[Side::Train; 320], Some(&of(&[&foreign[..], &train[..1]].concat())))),
+        ("a file written twice", check(&of(&twice), &sides, None)),
+        ("coarse columns", check(&poor, &sides, None)),
+    ];
+    let all: String = judged.into_iter().map(|(name, findings)| format!("{name}\n{}", told(&findings.unwrap()))).collect();
+    expect![[r#"
+        a few test rows copied from training
+        Stop duplicates - 10: 12 of 40 test rows (the table) have the inputs of a training row; 0 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
+        a test file cut from the training file
+        Stop duplicates - 10: 55 of 95 test rows (the test file) have the inputs of a training row; 0 of 320 training rows repeat each other; leave the repeated rows out of one of the files
+        a test file with one training row
+        Warn duplicates - 1: 1 of 81 test rows (the test file) have the inputs of a training row; 0 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
+        a file written twice
+        Warn duplicates - 10: 31 of 40 test rows (the table) have the inputs of a training row; 254 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
+        Warn duplicates - 10: 35 of 40 validation rows (the table) have the inputs of a training row; 254 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
+        coarse columns
+        Warn duplicates - 10: 40 of 40 test rows (the table) have the inputs of a training row; 320 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
+        Warn duplicates - 10: 40 of 40 validation rows (the table) have the inputs of a training row; 320 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
+    "#]].assert_eq(&all);
+}
+
+#[test]
+fn a_test_file_may_lack_targets_but_not_change_types() {
+    let table = classified(vec![]);
+    let bare = |columns: &[&str]| {
+        let fields = table.schema().fields.iter().filter(|field| columns.contains(&&*field.name)).cloned().collect();
+        Table::new(cupola_task::Schema { fields }, table.columns().select(|name| columns.contains(&name)).take(&[0, 1])).unwrap()
+    };
+    assert!(check(&table, &shuffled(), Some(&bare(&["a", "b", "job"]))).is_ok());
+    let other = crate::cells::tests::table(vec![("a", Role::Input, classes(["x"]))]);
+    let error = check(&table, &shuffled(), Some(&other)).unwrap_err();
+    assert!(error.to_string().starts_with("column a: found another type in the test file"), "{error}");
+    let names: Arc<[&str]> = super::LEAKS.iter().map(|leak| leak.name).collect();
+    assert_eq!(names.len(), 6);
+}

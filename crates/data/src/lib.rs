@@ -1,0 +1,25 @@
+//! Files into tables: formats, types, splits, preparation, leaks, profile.
+//!
+//! The promise is *never a silently wrong table*: what does not fit is refused with its place, what was found and what
+//! was wanted, or kept out by an explicit recipe key and counted.
+
+mod error;
+mod formats;
+mod source;
+mod read;
+mod write;
+mod date;
+mod infer;
+mod conform;
+mod cells;
+pub mod split;
+pub mod prepare;
+pub mod leaks;
+pub mod profile;
+
+pub use conform::{Conformed, DateFormats, Wanted, category_text, conform};
+pub use error::{Error, Result};
+pub use formats::{Chunk, FORMATS, FormatDef, is_guarded};
+pub use infer::{ColumnType, Inferred, infer, schema};
+pub use read::{BadRows, Encoding, Input, Places, Raw, ReadOptions, Skipped, Stream, read, stream};
+pub use write::{OutputFormat, WholeFile, Writer};

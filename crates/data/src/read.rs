@@ -1,0 +1,408 @@
+//! Reads inputs into as-read columns, whole or chunk by chunk.
+//!
+//! ```
+//! use cupola_data::{Input, ReadOptions, read};
+//! let input = Input::Bytes { name: "flowers.csv".into(), bytes: "kind,height\nrose,1.5\noak,?\n".into() };
+//! let raw = read(&input, &ReadOptions::default())?;
+//! assert_eq!((raw.columns.rows(), raw.place(1)), (2, "flowers.csv:3".to_owned()));
+//! # Ok::<(), cupola_data::Error>(())
+//! ```
+
+use crate::formats::{self, Chunk, FormatDef, Rows};
+use crate::source;
+use crate::{Error, Result};
+use bytes::Bytes;
+use cupola_task::{Columns, Range, Setting, Settings, Value};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where a table comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A file.
+    Path(PathBuf),
+    /// Standard input.
+    Stdin,
+    /// Bytes at hand, under a name for messages and for the format's ending.
+    Bytes {
+        /// The name.
+        name: String,
+        /// The content.
+        bytes: Bytes,
+    },
+}
+
+/// What is done with a row of a text file that is broken: too few or too many fields, text behind a closing quote, a NUL, bytes that are not UTF-8.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum BadRows {
+    /// The file is refused.
+    #[default]
+    Fail,
+    /// The row is left out, counted, and the first 20 places are kept.
+    Skip,
+}
+
+/// How bytes stand for characters. A byte order mark overrides it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Encoding {
+    /// UTF-8.
+    #[default]
+    Utf8,
+    /// UTF-16 with a byte order mark.
+    Utf16,
+    /// UTF-16, low byte first.
+    Utf16Le,
+    /// UTF-16, high byte first.
+    Utf16Be,
+    /// One byte a character: ISO 8859-1 in its usual form, Windows code page 1252.
+    Latin1,
+}
+
+/// How inputs are read: the recipe's keys under `[data]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReadOptions {
+    /// A name of [`FORMATS`](crate::FORMATS); found out when not given.
+    pub format: Option<String>,
+    /// Between fields; found out when not given.
+    pub delimiter: Option<u8>,
+    /// Around fields, when there is such a character; `"` by default.
+    pub quote: Option<u8>,
+    /// Whether the first line names the columns; without it they are `column_1`, `column_2`, ...
+    pub header: bool,
+    /// How bytes stand for characters.
+    pub encoding: Encoding,
+    /// Cells that stand for a missing value, compared without blanks around them; the empty cell always does. In typed formats
+    /// markers that are numbers apply to numbers.
+    pub missing_values: Vec<String>,
+    /// What is done with broken rows.
+    pub bad_rows: BadRows,
+    /// Most bytes of one input, unpacked.
+    pub max_bytes: u64,
+    /// Most bytes of one record of a text file.
+    pub max_line: u64,
+}
+
+/// Rows that were left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// How many.
+    pub count: u64,
+    /// The first 20, each with its place and reason.
+    pub places: Vec<String>,
+}
+
+/// Line numbers of rows, kept as runs of consecutive lines: most files have one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lines {
+    rows: usize,
+    /// Row and line where a run of consecutive lines begins.
+    runs: Vec<(usize, u64)>,
+    /// Number of the first row, for formats without lines.
+    first_row: u64,
+}
+
+/// Tells where rows stand. Cheap to keep beside the columns.
+#[derive(Clone, Debug)]
+pub struct Places {
+    name: Arc<str>,
+    lines: Lines,
+}
+
+/// A whole input as it was read.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// As-read columns: `Utf8`, `Float64` or `Timestamp(Microsecond, None)`.
+    pub columns: Columns,
+    /// The input's name.
+    pub name: String,
+    /// The format's name.
+    pub format: &'static str,
+    /// Rows left out.
+    pub skipped: Skipped,
+    /// What looked odd but could be read.
+    pub warnings: Vec<String>,
+    /// BLAKE3 of the bytes as they came, before unpacking, in hexadecimal.
+    pub hash: String,
+    /// How many bytes came.
+    pub bytes: u64,
+    /// Where the rows stand.
+    pub places: Places,
+}
+
+/// Chunks of an input, one after another. After an error it ends.
+pub struct Stream {
+    rows: Box<dyn Rows>,
+    chunk_rows: usize,
+    format: &'static str,
+    is_ended: bool,
+}
+
+/// A bound for [`Skipped::places`].
+const PLACES_MAX: usize = 20;
+
+impl Input {
+    /// `-` is standard input, everything else a path.
+    pub fn parse(text: &str) -> Input {
+        match text {
+            "-" => Input::Stdin,
+            path => Input::Path(path.into()),
+        }
+    }
+
+    /// The name for messages.
+    pub fn name(&self) -> String {
+        match self {
+            Input::Path(path) => path.display().to_string(),
+            Input::Stdin => "standard input".to_owned(),
+            Input::Bytes { name, .. } => name.clone(),
+        }
+    }
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        let settings = Settings::check("data", ReadOptions::SETTINGS, []).expect("defaults are in range");
+        ReadOptions::from_settings(&settings).expect("defaults make options")
+    }
+}
+
+impl ReadOptions {
+    /// The recipe's keys, with their defaults.
+    pub const SETTINGS: &[Setting] = &[
+        Setting {
+            name: "format",
+            alias: &[],
+            default: "auto",
+            range: Range::Choice(&["auto", "csv", "tsv", "jsonl", "parquet", "arrow"]),
+            doc: "what the file is; auto goes by its content, then by its name",
+        },
+        Setting {
+            name: "delimiter",
+            alias: &["sep"],
+            default: "auto",
+            range: Range::Text,
+            doc: "what stands between fields: auto, comma, semicolon, tab, pipe, space or one ASCII character",
+        },
+        Setting {
+            name: "quote",
+            alias: &["quotechar"],
+            default: "\"double\"",
+            range: Range::Text,
+            doc: "what stands around fields: double, single, none or one ASCII character",
+        },
+        Setting { name: "header", alias: &[], default: "true", range: Range::Flag, doc: "whether the first line names the columns" },
+        Setting {
+            name: "encoding",
+            alias: &[],
+            default: "utf-8",
+            range: Range::Choice(&["utf-8", "utf-16", "utf-16le", "utf-16be", "latin-1"]),
+            doc: "how bytes stand for characters; a byte order mark overrides it",
+        },
+        Setting {
+            name: "missing_values",
+            alias: &["na_values"],
+            default: r##"["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?", "#N/A"]"##,
+            range: Range::List(&Range::Any(&[
+                Range::Text,
+                Range::Integer { min: i64::MIN, max: i64::MAX },
+                Range::Real { min: f64::MIN, max: f64::MAX },
+            ])),
+            doc: "cells that stand for a missing value; the empty cell always does",
+        },
+        Setting {
+            name: "bad_rows",
+            alias: &["on_bad_lines"],
+            default: "fail",
+            range: Range::Choice(&["fail", "skip"]),
+            doc: "whether a broken row of a text file stops the reading or is left out and counted",
+        },
+        Setting {
+            name: "max_bytes",
+            alias: &[],
+            default: "8589934592",
+            range: Range::Integer { min: 1, max: i64::MAX },
+            doc: "most bytes of one input, unpacked",
+        },
+        Setting {
+            name: "max_line",
+            alias: &[],
+            default: "67108864",
+            range: Range::Integer { min: 16, max: 1 << 30 },
+            doc: "most bytes of one record of a text file",
+        },
+    ];
+
+    /// Takes what the recipe says; the settings were checked against a list that holds [`ReadOptions::SETTINGS`].
+    ///
+    /// # Errors
+    /// A delimiter or quote that is no single ASCII character, or the same for both.
+    pub fn from_settings(settings: &Settings) -> Result<ReadOptions> {
+        let delimiter = delimiter(settings.text("delimiter"))?;
+        let quote = quote(settings.text("quote"))?;
+        if delimiter.is_some() && delimiter == quote {
+            return Err(Error::setting("data.quote", settings.text("quote"), "another character than data.delimiter"));
+        }
+        let word = |value: &Value| match value {
+            Value::Text(text) => text.clone(),
+            other => other.to_string(),
+        };
+        Ok(ReadOptions {
+            format: Some(settings.text("format")).filter(|format| *format != "auto").map(str::to_owned),
+            delimiter,
+            quote,
+            header: settings.flag("header"),
+            encoding: match settings.text("encoding") {
+                "utf-16" => Encoding::Utf16,
+                "utf-16le" => Encoding::Utf16Le,
+                "utf-16be" => Encoding::Utf16Be,
+                "latin-1" => Encoding::Latin1,
+                _ => Encoding::Utf8,
+            },
+            missing_values: settings.list("missing_values").iter().map(word).collect(),
+            bad_rows: if settings.text("bad_rows") == "skip" { BadRows::Skip } else { BadRows::Fail },
+            max_bytes: settings.integer("max_bytes").unsigned_abs(),
+            max_line: settings.integer("max_line").unsigned_abs(),
+        })
+    }
+}
+
+fn delimiter(word: &str) -> Result<Option<u8>> {
+    match word {
+        "auto" => Ok(None),
+        "comma" => Ok(Some(b',')),
+        "semicolon" => Ok(Some(b';')),
+        "tab" | "\\t" => Ok(Some(b'\t')),
+        "pipe" => Ok(Some(b'|')),
+        "space" => Ok(Some(b' ')),
+        other => single("data.delimiter", other, "auto, comma, semicolon, tab, pipe, space or one ASCII character").map(Some),
+    }
+}
+
+fn quote(word: &str) -> Result<Option<u8>> {
+    match word {
+        "double" => Ok(Some(b'"')),
+        "single" => Ok(Some(b'\'')),
+        "none" => Ok(None),
+        other => single("data.quote", other, "double, single, none or one ASCII character").map(Some),
+    }
+}
+
+fn single(name: &str, word: &str, wanted: &str) -> Result<u8> {
+    match word.as_bytes() {
+        [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !matches!(byte, b'\n' | b'\r' | 0 | b'.' | b'-' | b'+') => Ok(*byte),
+        _ => Err(Error::setting(name, format!("{word:?}"), wanted)),
+    }
+}
+
+impl Skipped {
+    pub(crate) fn add(&mut self, error: &Error) {
+        self.count += 1;
+        if self.places.len() < PLACES_MAX {
+            self.places.push(error.to_string());
+        }
+    }
+}
+
+impl Lines {
+    /// Rows of a format without lines, from that row on, counted from 0.
+    pub(crate) fn rows_from(first_row: u64) -> Lines {
+        Lines { first_row, ..Lines::default() }
+    }
+
+    /// The next row stands on that line; lines never fall.
+    pub(crate) fn push(&mut self, line: u64) {
+        let expected = self.runs.last().map(|(row, first)| first + (self.rows - row) as u64);
+        if expected != Some(line) {
+            self.runs.push((self.rows, line));
+        }
+        self.rows += 1;
+    }
+}
+
+impl Places {
+    pub(crate) fn new(name: Arc<str>, lines: Lines) -> Places {
+        Places { name, lines }
+    }
+
+    /// `adult.csv:17` for text, `adult.parquet row 17` (counted from 1) for other formats. A row behind the last gets the place it would have.
+    pub fn place(&self, row: usize) -> String {
+        let runs = &self.lines.runs;
+        match runs.partition_point(|(first, _)| *first <= row).checked_sub(1).map(|run| runs[run]) {
+            Some((first, line)) => format!("{}:{}", self.name, line + (row - first) as u64),
+            None => format!("{} row {}", self.name, self.lines.first_row + row as u64 + 1),
+        }
+    }
+}
+
+impl Raw {
+    /// Where a row stands: see [`Places::place`].
+    pub fn place(&self, row: usize) -> String {
+        self.places.place(row)
+    }
+}
+
+/// Reads a whole input.
+///
+/// # Errors
+/// Whatever makes the table other than what the file says, with place, found, wanted and a hint: see the crate's
+/// documentation.
+pub fn read(input: &Input, options: &ReadOptions) -> Result<Raw> {
+    let opened = source::open(input, options, true)?;
+    let name: Arc<str> = input.name().into();
+    let (format, mut rows) = formats::open(opened.plain, name.clone(), &opened.extension, options)?;
+    let chunk = rows.next(usize::MAX)?.ok_or_else(|| formats::no_rows(&name, rows.skipped()))?;
+    Ok(Raw {
+        columns: chunk.columns,
+        name: name.to_string(),
+        format: format.name,
+        skipped: rows.skipped().clone(),
+        warnings: rows.warnings().to_vec(),
+        hash: opened.hash,
+        bytes: opened.bytes,
+        places: chunk.places,
+    })
+}
+
+/// Opens an input to be read `rows` rows at a time, in memory that does not grow with the input.
+///
+/// A column's as-read type may differ from chunk to chunk where a format does not declare it (JSON lines);
+/// [`conform`](crate::conform()) evens that out. A JSON key that no line of the first chunk has is missing there.
+///
+/// # Errors
+/// As [`read`], for what can be seen at the beginning; the rest comes from the iterator.
+pub fn stream(input: &Input, options: &ReadOptions, rows: usize) -> Result<Stream> {
+    let opened = source::open(input, options, false)?;
+    let name: Arc<str> = input.name().into();
+    let (format, opened_rows): (&'static FormatDef, _) = formats::open(opened.plain, name, &opened.extension, options)?;
+    Ok(Stream { rows: opened_rows, chunk_rows: rows.max(1), format: format.name, is_ended: false })
+}
+
+impl Stream {
+    /// The format's name.
+    pub fn format(&self) -> &'static str {
+        self.format
+    }
+
+    /// What was left out so far.
+    pub fn skipped(&self) -> &Skipped {
+        self.rows.skipped()
+    }
+
+    /// What looked odd when it was opened.
+    pub fn warnings(&self) -> &[String] {
+        self.rows.warnings()
+    }
+}
+
+impl Iterator for Stream {
+    type Item = Result<Chunk>;
+
+    fn next(&mut self) -> Option<Result<Chunk>> {
+        if self.is_ended {
+            return None;
+        }
+        let next = self.rows.next(self.chunk_rows).transpose();
+        self.is_ended = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
