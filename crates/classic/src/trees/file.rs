@@ -1,0 +1,300 @@
+//! An ensemble as bytes: `model/trees`, little-endian, versioned. What is read is checked in full before it can answer, for
+//! the bytes may be hostile: counts are bounded by the bytes that are there, children come after their parents (so that no walk goes
+//! in circles), and every number that indexes something is in range.
+
+use super::bins::{BinSet, CELLS};
+use super::ensemble::{CATEGORY, Ensemble, FEATURE, Input, LEAF, Link, MISSING_LEFT, Node};
+use cupola_task::{Error, Result};
+
+const MAGIC: &[u8; 4] = b"CUTR";
+const VERSION: u16 = 1;
+const LINKS: [Link; 6] = [Link::Sum, Link::Logistic, Link::Softmax, Link::Mean, Link::Share, Link::Shares];
+const NODE_BYTES: usize = 16;
+
+impl Ensemble {
+    /// The bytes that [`Ensemble::from_bytes`] reads.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.nodes.len() * NODE_BYTES + 1024);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.push(LINKS.iter().position(|&link| link == self.link).expect("every link is listed") as u8);
+        count(&mut bytes, self.start.len());
+        reals(&mut bytes, &self.start);
+        count(&mut bytes, self.inputs.len());
+        for input in &self.inputs {
+            match input {
+                Input::Number => bytes.push(0),
+                Input::Category { bin_of, other } => {
+                    bytes.extend_from_slice(&[1, *other]);
+                    count(&mut bytes, bin_of.len());
+                    bytes.extend_from_slice(bin_of);
+                }
+            }
+        }
+        count(&mut bytes, self.sets.len());
+        self.sets.iter().flat_map(|set| set.0).for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+        count(&mut bytes, self.vectors.len());
+        reals(&mut bytes, &self.vectors);
+        count(&mut bytes, self.nodes.len());
+        count(&mut bytes, self.roots.len());
+        self.roots.iter().for_each(|&root| bytes.extend_from_slice(&root.to_le_bytes()));
+        for node in &self.nodes {
+            bytes.extend_from_slice(&node.threshold.to_bits().to_le_bytes());
+            bytes.extend_from_slice(&node.ask.to_le_bytes());
+            bytes.extend_from_slice(&node.left.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Reads and checks an ensemble.
+    ///
+    /// # Errors
+    /// When the bytes are not a whole, consistent ensemble of this version.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Ensemble> {
+        let mut reader = Reader { bytes, at: 0 };
+        if reader.take(4, "the trees' mark")? != MAGIC {
+            return Err(reader.wrong("another mark", "CUTR"));
+        }
+        let version = u16::from_le_bytes(reader.array("the version")?);
+        if version != VERSION {
+            return Err(reader.wrong(format!("version {version}"), format!("version {VERSION}")));
+        }
+        let link = usize::from(reader.array::<1>("the link")?[0]);
+        let link = *LINKS.get(link).ok_or_else(|| reader.wrong(format!("link {link}"), format!("one below {}", LINKS.len())))?;
+        let start = reader.reals("start values")?;
+        let inputs = reader.inputs()?;
+        let sets =
+            reader.many(32, "category sets", |bytes| BinSet(std::array::from_fn(|word| u64::from_le_bytes(part(bytes, word * 8)))))?;
+        let vectors = reader.reals("leaf vectors")?;
+        let nodes = reader.count(NODE_BYTES, "nodes")?;
+        let roots = reader.many(4, "trees", |bytes| u32::from_le_bytes(part(bytes, 0)))?;
+        let nodes = reader.items(nodes, NODE_BYTES, "nodes", |bytes| Node {
+            threshold: f64::from_bits(u64::from_le_bytes(part(bytes, 0))),
+            ask: u32::from_le_bytes(part(bytes, 8)),
+            left: u32::from_le_bytes(part(bytes, 12)),
+        })?;
+        if reader.at != bytes.len() {
+            return Err(reader.wrong(format!("{} more bytes", bytes.len() - reader.at), "the end"));
+        }
+        let ensemble = Ensemble { inputs, link, start, roots, nodes, sets, vectors };
+        ensemble.check().map_err(|(found, wanted)| Error::input("model/trees", found, wanted))?;
+        Ok(ensemble)
+    }
+
+    fn check(&self) -> Result<(), (String, &'static str)> {
+        let outputs = self.start.len();
+        let is_single = matches!(self.link, Link::Sum | Link::Logistic | Link::Mean | Link::Share);
+        if outputs == 0 || (is_single && outputs != 1) || !self.vectors.len().is_multiple_of(outputs) {
+            return Err((format!("{outputs} start values and {} in leaf vectors", self.vectors.len()), "as many as the link has"));
+        }
+        if self.link == Link::Softmax && !self.roots.len().is_multiple_of(outputs) {
+            return Err((format!("{} trees for {outputs} classes", self.roots.len()), "as many for each class"));
+        }
+        if self.inputs.is_empty() || self.inputs.len() > FEATURE as usize {
+            return Err((format!("{} inputs", self.inputs.len()), "at least one, below 2^29"));
+        }
+        let ends = self.roots.iter().skip(1).copied().chain([self.nodes.len() as u32]);
+        if self.nodes.len() > u32::MAX as usize
+            || self.roots.first().is_some_and(|&first| first != 0)
+            || (self.roots.is_empty() && !self.nodes.is_empty())
+        {
+            return Err((format!("{} nodes in {} trees", self.nodes.len(), self.roots.len()), "nodes from the first tree on"));
+        }
+        for (&root, end) in self.roots.iter().zip(ends) {
+            if root >= end || end as usize > self.nodes.len() {
+                return Err((format!("a tree from node {root} to {end}"), "trees one after another"));
+            }
+            for place in root..end {
+                self.check_node(place, end).map_err(|wanted| (format!("node {place}: {:?}", self.nodes[place as usize]), wanted))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_node(&self, place: u32, end: u32) -> Result<(), &'static str> {
+        let node = &self.nodes[place as usize];
+        if node.ask & LEAF != 0 {
+            let is_known = match self.link {
+                Link::Shares => node.threshold.to_bits() < (self.vectors.len() / self.start.len()) as u64,
+                _ => node.threshold.is_finite(),
+            };
+            return if is_known && node.ask == LEAF { Ok(()) } else { Err("a leaf with a finite value or the number of a vector") };
+        }
+        let Some(input) = self.inputs.get((node.ask & FEATURE) as usize) else { return Err("a feature of the model") };
+        if node.left <= place || node.left >= end - 1 {
+            return Err("two children after their parent");
+        }
+        let flags = node.ask & (CATEGORY | MISSING_LEFT);
+        match input {
+            Input::Number if flags & CATEGORY == 0 && !node.threshold.is_nan() => Ok(()),
+            Input::Category { .. } if flags == CATEGORY && node.threshold.to_bits() < self.sets.len() as u64 => Ok(()),
+            _ => Err("a threshold for a number or a set for a category"),
+        }
+    }
+}
+
+fn count(bytes: &mut Vec<u8>, count: usize) {
+    bytes.extend_from_slice(&u32::try_from(count).expect("an ensemble has less than 2^32 of anything").to_le_bytes());
+}
+
+fn reals(bytes: &mut Vec<u8>, values: &[f64]) {
+    values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+}
+
+fn part<const SIZE: usize>(bytes: &[u8], start: usize) -> [u8; SIZE] {
+    bytes[start..start + SIZE].try_into().expect("the slice has that size")
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn wrong(&self, found: impl std::fmt::Display, wanted: impl std::fmt::Display) -> Error {
+        Error::input(format!("model/trees at byte {}", self.at), found, wanted)
+    }
+
+    fn take(&mut self, size: usize, what: &str) -> Result<&'a [u8]> {
+        let left = self.bytes.len() - self.at;
+        if size > left {
+            return Err(self.wrong(format!("{left} bytes"), format!("{size} for {what}")));
+        }
+        self.at += size;
+        Ok(&self.bytes[self.at - size..self.at])
+    }
+
+    fn array<const SIZE: usize>(&mut self, what: &str) -> Result<[u8; SIZE]> {
+        Ok(part(self.take(SIZE, what)?, 0))
+    }
+
+    /// A count of things that take at least `size` bytes each, which must be there.
+    fn count(&mut self, size: usize, what: &str) -> Result<usize> {
+        let count = u32::from_le_bytes(self.array(what)?) as usize;
+        let room = (self.bytes.len() - self.at) / size;
+        if count > room {
+            Err(self.wrong(format!("{count} {what}"), format!("at most {room}, as many as the bytes hold")))
+        } else {
+            Ok(count)
+        }
+    }
+
+    fn items<T>(&mut self, count: usize, size: usize, what: &str, read: impl Fn(&[u8]) -> T) -> Result<Vec<T>> {
+        Ok(self.take(count.saturating_mul(size), what)?.chunks_exact(size).map(read).collect())
+    }
+
+    fn many<T>(&mut self, size: usize, what: &str, read: impl Fn(&[u8]) -> T) -> Result<Vec<T>> {
+        let count = self.count(size, what)?;
+        self.items(count, size, what, read)
+    }
+
+    fn reals(&mut self, what: &str) -> Result<Vec<f64>> {
+        let values = self.many(8, what, |bytes| f64::from_le_bytes(part(bytes, 0)))?;
+        match values.iter().find(|value| !value.is_finite()) {
+            Some(value) => Err(self.wrong(value, format!("finite {what}"))),
+            None => Ok(values),
+        }
+    }
+
+    fn inputs(&mut self) -> Result<Vec<Input>> {
+        (0..self.count(1, "inputs")?)
+            .map(|_| match self.array("an input's kind")? {
+                [0] => Ok(Input::Number),
+                [1] => {
+                    let [other] = self.array("a category's last bin")?;
+                    let bin_of = self.many(1, "classes", |bytes| bytes[0])?;
+                    if usize::from(other) > CELLS - 2 || bin_of.iter().any(|&bin| bin > other) {
+                        return Err(self.wrong(format!("a class in a bin above {other}"), "bins up to the last one"));
+                    }
+                    Ok(Input::Category { bin_of, other })
+                }
+                [kind] => Err(self.wrong(format!("an input of kind {kind}"), "0 or 1")),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Feature, Values};
+    use cupola_task::Draw;
+
+    fn ensembles() -> [Ensemble; 2] {
+        let leaf = |value: f64| Node { threshold: value, ask: LEAF, left: 0 };
+        let boosted = Ensemble {
+            inputs: vec![Input::Number, Input::Category { bin_of: vec![0, 1, 2], other: 3 }],
+            link: Link::Logistic,
+            start: vec![0.25],
+            roots: vec![0, 5],
+            nodes: vec![
+                Node { threshold: 1.5, ask: MISSING_LEFT, left: 1 },
+                Node { threshold: f64::from_bits(0), ask: 1 | CATEGORY, left: 3 },
+                leaf(-1.0),
+                leaf(0.5),
+                leaf(0.75),
+                leaf(2.0),
+            ],
+            sets: vec![BinSet([5, 0, 0, 0])],
+            vectors: vec![],
+        };
+        let shares = Ensemble {
+            link: Link::Shares,
+            start: vec![0.0; 3],
+            roots: vec![0],
+            nodes: vec![Node { threshold: 0.0, ask: 0, left: 1 }, leaf(f64::from_bits(0)), leaf(f64::from_bits(1))],
+            sets: vec![],
+            vectors: vec![1.0, 0.0, 0.0, 0.0, 0.5, 0.5],
+            ..boosted.clone()
+        };
+        [boosted, shares]
+    }
+
+    fn features() -> Vec<Feature> {
+        let numbers = vec![0.0, 1.5, 2.0, f64::NAN, f64::INFINITY];
+        let codes = Values::Codes { codes: vec![0, 1, 2, u32::MAX, 7], classes: 8 };
+        vec![Feature { name: "a".into(), values: Values::Numbers(numbers) }, Feature { name: "b".into(), values: codes }]
+    }
+
+    #[test]
+    fn from_bytes_reads_what_to_bytes_writes() {
+        for ensemble in ensembles() {
+            assert_eq!(Ensemble::from_bytes(&ensemble.to_bytes()).unwrap(), ensemble);
+        }
+    }
+
+    #[test]
+    fn truncated_bytes_are_refused() {
+        for ensemble in ensembles() {
+            let bytes = ensemble.to_bytes();
+            assert!((0..bytes.len()).all(|end| Ensemble::from_bytes(&bytes[..end]).is_err()));
+            assert!(Ensemble::from_bytes(&[bytes.as_slice(), &[0]].concat()).is_err());
+        }
+    }
+
+    #[test]
+    fn mutated_bytes_are_refused_or_answer() {
+        let draw = Draw::new(11);
+        let mut opened = 0;
+        for ensemble in ensembles() {
+            let bytes = ensemble.to_bytes();
+            for trial in 0..20_000u64 {
+                let (draw, mut bytes) = (draw.at(trial), bytes.clone());
+                for change in 0..1 + draw.below(100, 3) {
+                    let place = draw.below(change * 3, bytes.len() as u64) as usize;
+                    let extremes = [0, 1, 0x7f, 0x80, 0xff, draw.bits(change * 3 + 1) as u8];
+                    bytes[place] = extremes[draw.below(change * 3 + 2, 6) as usize];
+                }
+                if let Ok(ensemble) = Ensemble::from_bytes(&bytes)
+                    && ensemble.inputs.len() == 2
+                    && ensemble.inputs[0] == Input::Number
+                    && ensemble.inputs[1] != Input::Number
+                {
+                    opened += 1;
+                    assert_eq!(ensemble.answer(&features(), 5).len(), 5 * ensemble.width());
+                }
+            }
+        }
+        assert!(opened > 1000, "only {opened} mutations opened");
+    }
+}

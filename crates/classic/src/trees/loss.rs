@@ -1,0 +1,198 @@
+//! What boosting makes small, and its first and second derivatives by score.
+//!
+//! Each is checked against finite differences in the tests.
+
+use super::exp::{exp, sigmoid};
+use crate::{Rows, Target};
+use rayon::prelude::*;
+
+/// Rows a task takes.
+const BLOCK: usize = 8192;
+
+/// A loss over the scores of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// Log loss of two classes; one score, the log odds of the second.
+    Logistic,
+    /// Log loss of so many classes; a score each.
+    Softmax(usize),
+    /// Half the squared error; one score.
+    Squared,
+}
+
+/// Truth and weight of rows, as numbers.
+pub(crate) struct Truth {
+    /// A class code or a number for each row.
+    pub(crate) values: Vec<f64>,
+    /// One a row; none means 1 each.
+    pub(crate) weight: Option<Vec<f64>>,
+}
+
+impl Truth {
+    /// The truth of rows.
+    pub(crate) fn of(rows: &Rows) -> Truth {
+        let values = match &rows.target {
+            Target::Classes { codes, .. } => codes.iter().map(|&code| f64::from(code)).collect(),
+            Target::Numbers(values) => values.clone(),
+        };
+        Truth { values, weight: rows.weight.clone() }
+    }
+
+    fn weight(&self, row: usize) -> f64 {
+        self.weight.as_ref().map_or(1.0, |weight| weight[row])
+    }
+
+    /// The sum of weights.
+    pub(crate) fn total(&self) -> f64 {
+        self.weight.as_ref().map_or(self.values.len() as f64, |weight| weight.iter().sum())
+    }
+
+    /// The weighted mean of a function of the value.
+    fn mean(&self, of: impl Fn(f64) -> f64) -> f64 {
+        let sum: f64 = self.values.iter().enumerate().map(|(row, &value)| self.weight(row) * of(value)).sum();
+        sum / self.total()
+    }
+}
+
+impl Loss {
+    /// How many scores a row has.
+    pub(crate) fn outputs(self) -> usize {
+        match self {
+            Loss::Softmax(classes) => classes,
+            Loss::Logistic | Loss::Squared => 1,
+        }
+    }
+
+    /// The name of the measure that [`Loss::measure`] gives.
+    pub(crate) fn measure_name(self) -> &'static str {
+        match self {
+            Loss::Logistic | Loss::Softmax(_) => "log_loss",
+            Loss::Squared => "rmse",
+        }
+    }
+
+    /// The constant scores with the least loss (shares are held away from 0 and 1).
+    pub(crate) fn start(self, truth: &Truth) -> Vec<f64> {
+        let share = |class: usize| truth.mean(|value| f64::from(u8::from(value == class as f64))).clamp(1e-12, 1.0 - 1e-12);
+        match self {
+            Loss::Logistic => vec![(share(1) / (1.0 - share(1))).ln()],
+            Loss::Softmax(classes) => (0..classes).map(|class| share(class).ln()).collect(),
+            Loss::Squared => vec![truth.mean(|value| value)],
+        }
+    }
+
+    /// First and second derivatives by each score: `scores` and `out` are row-major with [`Loss::outputs`] columns.
+    pub(crate) fn gradients(self, scores: &[f64], truth: &Truth, out: &mut [[f64; 2]]) {
+        let outputs = self.outputs();
+        out.par_chunks_mut(BLOCK * outputs).zip(scores.par_chunks(BLOCK * outputs)).enumerate().for_each(|(block, (out, scores))| {
+            let first = block * BLOCK;
+            let rows = first..first + scores.len() / outputs;
+            let values = &truth.values[rows.clone()];
+            match self {
+                Loss::Logistic => logistic(scores, values, out),
+                Loss::Softmax(_) => softmax(scores, values, out, outputs),
+                Loss::Squared => out.iter_mut().zip(scores).zip(values).for_each(|((out, score), value)| *out = [score - value, 1.0]),
+            }
+            if let Some(weight) = &truth.weight {
+                let weight = weight[rows].iter().flat_map(|weight| std::iter::repeat_n(weight, outputs));
+                out.iter_mut().zip(weight).for_each(|(out, weight)| *out = [out[0] * weight, out[1] * weight]);
+            }
+        });
+    }
+
+    /// The loss as people read it: mean log loss, or the root of the mean squared error.
+    pub(crate) fn measure(self, scores: &[f64], truth: &Truth) -> f64 {
+        let outputs = self.outputs();
+        let row_loss = |row: usize| -> f64 {
+            let (scores, value) = (&scores[row * outputs..(row + 1) * outputs], truth.values[row]);
+            match self {
+                Loss::Logistic => log_of_one_plus_exp(if value == 1.0 { -scores[0] } else { scores[0] }),
+                Loss::Softmax(_) => {
+                    let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                    top + scores.iter().map(|score| exp(score - top)).sum::<f64>().ln() - scores[value as usize]
+                }
+                Loss::Squared => (scores[0] - value) * (scores[0] - value),
+            }
+        };
+        let blocks: Vec<f64> = (0..truth.values.len())
+            .collect::<Vec<_>>()
+            .par_chunks(BLOCK)
+            .map(|rows| rows.iter().map(|&row| truth.weight(row) * row_loss(row)).sum())
+            .collect();
+        let mean = blocks.iter().sum::<f64>() / truth.total();
+        if self == Loss::Squared { mean.sqrt() } else { mean }
+    }
+}
+
+fn log_of_one_plus_exp(x: f64) -> f64 {
+    x.max(0.0) + exp(-x.abs()).ln_1p()
+}
+
+fn logistic(scores: &[f64], values: &[f64], out: &mut [[f64; 2]]) {
+    let (scores, values) = (&scores[..out.len()], &values[..out.len()]);
+    for row in 0..out.len() {
+        let p = sigmoid(scores[row]);
+        let hessian = p * (1.0 - p);
+        out[row] = [p - values[row], if hessian > 1e-16 { hessian } else { 1e-16 }];
+    }
+}
+
+/// The diagonal of the hessian is enlarged by K / (K - 1), as LightGBM does, since the scores of a row have one degree of freedom less.
+fn softmax(scores: &[f64], values: &[f64], out: &mut [[f64; 2]], outputs: usize) {
+    let factor = outputs as f64 / (outputs as f64 - 1.0);
+    let mut p = vec![0.0; outputs];
+    for ((out, scores), &value) in out.chunks_exact_mut(outputs).zip(scores.chunks_exact(outputs)).zip(values) {
+        p.copy_from_slice(scores);
+        super::exp::softmax(&mut p);
+        for (class, (out, &p)) in out.iter_mut().zip(&p).enumerate() {
+            let truth = if class as f64 == value { 1.0 } else { 0.0 };
+            *out = [p - truth, (factor * p * (1.0 - p)).max(1e-16)];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The loss that the gradients belong to, summed over rows.
+    fn summed(loss: Loss, scores: &[f64], truth: &Truth) -> f64 {
+        let measure = loss.measure(scores, truth) * if loss == Loss::Squared { 1.0 } else { truth.total() };
+        if loss == Loss::Squared { measure * measure * truth.total() / 2.0 } else { measure }
+    }
+
+    #[test]
+    fn gradients_are_differences_of_the_loss() {
+        for loss in [Loss::Logistic, Loss::Softmax(3), Loss::Squared] {
+            let outputs = loss.outputs();
+            let truth = Truth { values: vec![1.0, 0.0, 1.0], weight: Some(vec![1.0, 2.0, 0.5]) };
+            let scores: Vec<f64> = (0..3 * outputs).map(|i| (i as f64 * 1.7).sin() * 2.0).collect();
+            let mut gradients = vec![[0.0; 2]; scores.len()];
+            loss.gradients(&scores, &truth, &mut gradients);
+            for place in 0..scores.len() {
+                let step = 1e-4;
+                let at = |by: f64| {
+                    let mut moved = scores.clone();
+                    moved[place] += by;
+                    summed(loss, &moved, &truth)
+                };
+                let first = (at(step) - at(-step)) / (2.0 * step);
+                let second = (at(step) - 2.0 * at(0.0) + at(-step)) / (step * step);
+                let factor = if let Loss::Softmax(classes) = loss { classes as f64 / (classes as f64 - 1.0) } else { 1.0 };
+                assert!((gradients[place][0] - first).abs() < 1e-6, "{loss:?} at {place}: {} and {first}", gradients[place][0]);
+                assert!((gradients[place][1] - second * factor).abs() < 1e-4, "{loss:?} at {place}: {} and {second}", gradients[place][1]);
+            }
+        }
+    }
+
+    #[test]
+    fn start_has_the_least_loss_of_constants() {
+        let truth = Truth { values: vec![1.0, 0.0, 1.0, 1.0], weight: Some(vec![1.0, 2.0, 0.5, 1.0]) };
+        for loss in [Loss::Logistic, Loss::Softmax(2), Loss::Squared] {
+            let at = |by: f64| loss.measure(&vec![loss.start(&truth)[0] + by; 4], &truth);
+            if loss.outputs() == 1 {
+                assert!(at(0.0) < at(0.01) && at(0.0) < at(-0.01));
+            }
+        }
+    }
+}
