@@ -1,0 +1,76 @@
+//! Answers as columns: what `predict` writes and the server says.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
+use arrow_array::{Array, ArrayRef, Float64Array, StringArray};
+use cupola_task::{Answer, Column, Columns, Predictions, argmax};
+use std::sync::Arc;
+
+/// Predictions as columns: `prediction`, for classes also `probability_<class>`, for numbers with an interval also
+/// `prediction_low` and `prediction_high`. With several targets each name begins with `<target>_`.
+pub fn columns(predictions: &Predictions) -> Columns {
+    let mut columns = Columns::default();
+    let is_one = predictions.0.len() == 1;
+    for (target, answer) in &predictions.0 {
+        let prefix = if is_one { String::new() } else { format!("{target}_") };
+        for (name, array) in answer_columns(answer) {
+            columns.insert(format!("{prefix}{name}").into(), Column::Array(array));
+        }
+    }
+    columns
+}
+
+fn answer_columns(answer: &Answer) -> Vec<(String, ArrayRef)> {
+    match answer {
+        Answer::Scores { classes, values } => {
+            let best: StringArray = argmax(values, classes.len()).map(|class| Some(&*classes[class])).collect();
+            let mut columns: Vec<(String, ArrayRef)> = vec![("prediction".into(), Arc::new(best))];
+            columns.extend(classes.iter().enumerate().map(|(class, name)| {
+                let scores = values.iter().skip(class).step_by(classes.len()).copied();
+                (format!("probability_{name}"), Arc::new(Float64Array::from_iter_values(scores)) as ArrayRef)
+            }));
+            columns
+        }
+        Answer::Numbers { values, range } => {
+            let mut columns: Vec<(String, ArrayRef)> = vec![("prediction".into(), Arc::new(Float64Array::from(values.clone())))];
+            if let Some(range) = range {
+                for (side, name) in ["prediction_low", "prediction_high"].into_iter().enumerate() {
+                    columns.push((name.into(), Arc::new(Float64Array::from_iter_values(range.iter().map(|bounds| bounds[side])))));
+                }
+            }
+            columns
+        }
+        Answer::Texts(texts) => vec![("prediction".into(), Arc::new(StringArray::from_iter_values(texts)))],
+        // Answers without a place in a flat table have no column; no model of the registry gives them to a table.
+        Answer::Objects(_) | Answer::LogLikelihood { .. } | Answer::Vectors { .. } | Answer::List { .. } => vec![],
+    }
+}
+
+/// A cell of a raw column as JSON; a date as its ISO text.
+pub(crate) fn cell(array: &ArrayRef, row: usize) -> serde_json::Value {
+    if array.is_null(row) {
+        return serde_json::Value::Null;
+    }
+    if let Some(texts) = array.as_string_opt::<i32>() {
+        return texts.value(row).into();
+    }
+    if let Some(numbers) = array.as_primitive_opt::<Float64Type>() {
+        return numbers.value(row).into();
+    }
+    arrow_cast::display::array_value_to_string(array, row).map_or(serde_json::Value::Null, Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_target_is_plain_and_several_are_prefixed() {
+        let scores = Answer::Scores { classes: ["no".into(), "yes".into()].into(), values: vec![0.4, 0.6, 0.9, 0.1] };
+        let numbers = Answer::Numbers { values: vec![1.0, 2.0], range: Some(vec![[0.0, 2.0], [1.0, 3.0]]) };
+        let one = columns(&Predictions(vec![("y".into(), scores.clone())]));
+        assert_eq!(one.names().collect::<Vec<_>>(), ["prediction", "probability_no", "probability_yes"]);
+        let two = columns(&Predictions(vec![("y".into(), scores), ("z".into(), numbers)]));
+        assert_eq!(two.names().skip(3).collect::<Vec<_>>(), ["z_prediction", "z_prediction_low", "z_prediction_high"]);
+    }
+}

@@ -1,0 +1,99 @@
+//! What the file says about itself, as JSON.
+
+use super::exact;
+use crate::{Error, Result};
+use cupola_task::{Kind, Schema, Settings};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+/// Above this no JSON part is written or read: its values take some thirty times their text in memory.
+const JSON_BYTES_MAX: usize = 16 << 20;
+
+/// A measure on the test rows, with its 95 % interval.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// What was predicted.
+    pub target: Arc<str>,
+    /// The measure's name in the registry.
+    pub name: String,
+    /// Its value.
+    #[serde(with = "exact")]
+    pub value: f64,
+    /// Low end of the interval.
+    #[serde(with = "exact")]
+    pub low: f64,
+    /// High end of the interval.
+    #[serde(with = "exact")]
+    pub high: f64,
+}
+
+/// What the manifest says about the pipeline of one target. Its bytes are the parts under `pipeline/<number>/`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PipelineRecord {
+    /// What it answers.
+    pub target: Arc<str>,
+    /// The model's name in the registry.
+    pub model: String,
+    /// The model's settings, all of them.
+    pub settings: Settings,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Manifest {
+    pub(super) cupola: String,
+    pub(super) raw: Schema,
+    pub(super) dates: BTreeMap<Arc<str>, String>,
+    pub(super) pipelines: Vec<PipelineRecord>,
+    pub(super) scores: Vec<Score>,
+    pub(super) extra: serde_json::Value,
+}
+
+impl Manifest {
+    /// Checks what the rest of the program takes for granted about a schema and its targets.
+    pub(super) fn check(&self, place: &str) -> Result<()> {
+        check_schema(place, &self.raw)?;
+        let wanted: Vec<&str> = self.raw.targets().map(|(field, _)| &*field.name).collect();
+        let found: Vec<&str> = self.pipelines.iter().map(|record| &*record.target).collect();
+        if wanted.is_empty() || wanted != found {
+            return Err(Error::artifact(format!("{place}: pipelines"), format!("targets {found:?}"), format!("one for each of {wanted:?}")));
+        }
+        Ok(())
+    }
+}
+
+fn check_schema(place: &str, schema: &Schema) -> Result<()> {
+    let mut names = HashSet::new();
+    if let Some(name) = schema.names().find(|name| !names.insert(*name)) {
+        return Err(Error::artifact(format!("{place}: schema"), format!("the column {name} twice"), "unique names"));
+    }
+    let repeats = |classes: &[Arc<str>]| classes.len() != classes.iter().collect::<HashSet<_>>().len();
+    match schema.fields.iter().find(|field| field.kind.classes().is_some_and(|classes| repeats(classes))) {
+        Some(field) => Err(Error::artifact(format!("{place}: column {}", field.name), "a class twice", "unique classes")),
+        None => match schema.fields.iter().find(|field| matches!(field.kind, Kind::Vector { width } if width > i32::MAX as usize)) {
+            Some(field) => Err(Error::artifact(format!("{place}: column {}", field.name), "a vector too long", format!("at most {}", i32::MAX))),
+            None => Ok(()),
+        },
+    }
+}
+
+/// JSON bytes of a part, within the size that can be read back.
+pub(super) fn to_json(name: &str, value: &impl Serialize) -> Result<Vec<u8>> {
+    let bytes = serde_json::to_vec(value).map_err(|error| Error::artifact(name, error, "what JSON can hold"))?;
+    check_size(name, bytes.len())?;
+    Ok(bytes)
+}
+
+/// Reads a JSON part.
+pub(super) fn from_json<T: DeserializeOwned>(place: &str, bytes: &[u8]) -> Result<T> {
+    check_size(place, bytes.len())?;
+    serde_json::from_slice(bytes).map_err(|error| Error::artifact(place, error, "what this version of cupola writes"))
+}
+
+fn check_size(place: &str, bytes: usize) -> Result<()> {
+    if bytes <= JSON_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::artifact(place, format!("{bytes} bytes"), format!("at most {JSON_BYTES_MAX}")))
+}

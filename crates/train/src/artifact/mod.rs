@@ -1,0 +1,24 @@
+//! The model file: one file that answers raw rows and holds no code, no path, no time and no host.
+//!
+//! It keeps the fitted preparation and the model of each target, the raw schema, test scores, the profile of the training
+//! data and golden rows: raw rows with the answers they got when the file was written. Every opening replays as many of
+//! them as its time allows, so that a file that opens answers as it did then.
+
+mod container;
+mod exact;
+mod golden;
+mod manifest;
+mod model;
+mod open;
+mod save;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod hostile;
+
+pub use container::{FORMAT_VERSION, MAGIC};
+pub use golden::{GOLDEN_ROWS, GoldenMode, Verified};
+pub use manifest::{PipelineRecord, Score};
+pub use model::{Artifact, Contents, Pipeline};
+pub use open::Opening;

@@ -1,0 +1,156 @@
+//! A file becomes a model again. Nothing in it is believed before it is checked.
+
+use super::container;
+use super::golden::{Golden, Verified};
+use super::manifest::{Manifest, PipelineRecord, from_json};
+use super::model::{Artifact, Contents, Pipeline};
+use crate::{Error, Result};
+use cupola_task::{Fitted, ModelDef, Parts, Schema, Settings, Where};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+/// How much time an opening may take for golden rows, and the clock to measure it with.
+#[derive(Clone, Copy)]
+pub struct Opening<'a> {
+    /// Time since some moment.
+    pub clock: &'a dyn Fn() -> Duration,
+    /// How long golden rows are replayed; at least one is.
+    pub replay: Duration,
+}
+
+impl Opening<'_> {
+    /// The time given to golden rows when nothing else is said.
+    pub const REPLAY: Duration = Duration::from_millis(200);
+}
+
+/// Where the names in a file are looked up.
+#[derive(Clone, Copy)]
+pub(super) struct Catalog {
+    /// Models, by name.
+    pub(super) model: fn(&str) -> Result<&'static ModelDef>,
+    /// Opens a fitted preparation.
+    pub(super) prepare: fn(&Parts) -> Result<Box<dyn Fitted>>,
+}
+
+const CATALOG: Catalog = Catalog { model: crate::models::model, prepare: crate::models::open_preparation };
+
+impl Artifact {
+    /// Opens a model file and replays as many of its golden rows as fit the time.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no model file, is damaged or newer than this program, or answers otherwise than when it
+    /// was written.
+    pub fn open(path: &Path, opening: Opening<'_>) -> Result<Artifact> {
+        let place = path.display().to_string();
+        let bytes = read_file(path).map_err(|error| match error {
+            Unreadable::Io(source) => Error::io(format!("open model file {place}"), source),
+            Unreadable::Other(error) => error,
+        })?;
+        Artifact::from_bytes(&place, &bytes, opening)
+    }
+
+    /// The same from bytes in memory; `place` names them in errors.
+    ///
+    /// # Errors
+    /// As [`Artifact::open`].
+    pub fn from_bytes(place: &str, bytes: &[u8], opening: Opening<'_>) -> Result<Artifact> {
+        decode(place, bytes, opening, &CATALOG)
+    }
+}
+
+pub(super) fn decode(place: &str, bytes: &[u8], opening: Opening<'_>, catalog: &Catalog) -> Result<Artifact> {
+    let (mut parts, hash) = container::unpack(place, bytes)?;
+    let mut json = |name: &str| {
+        let missing = || Error::artifact(place, format!("no part {name}"), format!("a part {name}"));
+        parts.0.remove(name).ok_or_else(missing).map(|part| (format!("{place}: {name}"), part))
+    };
+    let (at, manifest) = json("manifest.json")?;
+    let manifest: Manifest = from_json(&at, &manifest)?;
+    let (at, golden) = json("golden.json")?;
+    let golden = Golden::read(&at, &golden)?;
+    let (at, profile) = json("profile.json")?;
+    let profile = from_json(&at, &profile)?;
+    manifest.check(place)?;
+    let mut own = divide(place, parts, manifest.pipelines.len())?;
+    let pipelines = manifest.pipelines.into_iter().zip(&mut own).map(|(record, parts)| open_pipeline(place, record, parts, &manifest.raw, catalog));
+    let contents = Contents {
+        pipelines: pipelines.collect::<Result<_>>()?,
+        raw: manifest.raw,
+        dates: manifest.dates,
+        scores: manifest.scores,
+        profile,
+        extra: manifest.extra,
+    };
+    let artifact = Artifact { contents, golden, hash };
+    artifact.replay_within(opening).map(|_| artifact)
+}
+
+/// Each pipeline's parts under their own names.
+fn divide(place: &str, parts: Parts, pipelines: usize) -> Result<Vec<Parts>> {
+    let mut own = vec![Parts::default(); pipelines];
+    for (name, part) in parts.0 {
+        let split = name.strip_prefix("pipeline/").and_then(|rest| rest.split_once('/'));
+        let target = split.and_then(|(number, rest)| Some((number.parse::<usize>().ok().filter(|&number| number < pipelines)?, rest)));
+        let (number, rest) = target.ok_or_else(|| Error::artifact(place, format!("a part {name}"), "parts that this version knows"))?;
+        own[number].0.insert(rest.to_owned(), part);
+    }
+    Ok(own)
+}
+
+fn open_pipeline(place: &str, record: PipelineRecord, parts: &Parts, raw: &Schema, catalog: &Catalog) -> Result<Pipeline> {
+    let at = format!("{place}: pipeline {}", record.target);
+    let model = (catalog.model)(&record.model)?;
+    let settings = Settings::check(&format!("{at}: model"), model.settings, record.settings.iter())?;
+    let fitted = (catalog.prepare)(parts)?;
+    let known = |name: &str| raw.inputs().any(|field| &*field.name == name);
+    if let Some(field) = fitted.raw().inputs().find(|field| !known(&field.name)) {
+        return Err(Error::artifact(at, format!("a preparation of the column {}", field.name), "inputs of the schema"));
+    }
+    let predictor = (model.open)(parts, fitted.schema(), Where::Cpu)?;
+    Ok(Pipeline { target: record.target, model, settings, fitted, predictor })
+}
+
+impl Artifact {
+    /// Replays golden rows, one, then two, four and so on, until the time is over.
+    fn replay_within(&self, opening: Opening<'_>) -> Result<Verified> {
+        let of = self.golden.inputs.rows();
+        let begin = (opening.clock)();
+        let mut verified = Verified { rows: 0, of, difference_max: 0.0 };
+        while verified.rows < of && (verified.rows == 0 || (opening.clock)().saturating_sub(begin) < opening.replay) {
+            let next = (verified.rows * 2 + 1).min(of);
+            verified.difference_max = verified.difference_max.max(self.replay(verified.rows..next)?);
+            verified.rows = next;
+        }
+        Ok(verified)
+    }
+}
+
+enum Unreadable {
+    Io(std::io::Error),
+    Other(Error),
+}
+
+impl From<std::io::Error> for Unreadable {
+    fn from(error: std::io::Error) -> Self {
+        Unreadable::Io(error)
+    }
+}
+
+/// Reads the first bytes alone: a foreign file is refused before it is taken into memory.
+fn read_file(path: &Path) -> Result<Vec<u8>, Unreadable> {
+    let place = path.display().to_string();
+    let mut file = File::open(path)?;
+    let about = file.metadata()?;
+    if !about.is_file() {
+        let hint = "give the path of the model.cupola in it";
+        return Err(Unreadable::Other(Error::artifact(place, "a folder or a device", "a model file").with_hint(hint)));
+    }
+    let mut bytes = Vec::new();
+    file.by_ref().take(16).read_to_end(&mut bytes)?;
+    container::check_head(&place, &bytes).map_err(Unreadable::Other)?;
+    bytes.reserve_exact(about.len() as usize);
+    file.take(about.len()).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

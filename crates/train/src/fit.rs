@@ -1,0 +1,98 @@
+//! One target's pipeline: preparation and model, fitted on training rows.
+
+use crate::journal::heard_by;
+use crate::{Error, Pipeline, Plan, Result};
+use cupola_data::prepare::TablePreparation;
+use cupola_task::{Batch, Columns, Dataset, Draw, Event, Field, Fitted, Make, ModelDef, Role, Run, Schema, Settings, Source, Table, TrainSplit, Value};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A fitted pipeline and what fitting settled.
+pub(crate) struct Fit {
+    /// Answers the target.
+    pub pipeline: Pipeline,
+    /// Settings of the model that early stopping or a time limit has settled: name, value, why.
+    pub resolved: Vec<(String, Value, String)>,
+    /// What the preparation does with each column, as sentences.
+    pub described: Vec<(Arc<str>, String)>,
+    /// What `auto` became in the preparation: dotted key and value as recipe text.
+    pub prepared: Vec<(String, String)>,
+}
+
+/// Fits preparation and model for one target. Only the training rows teach; the validation rows decide when to stop.
+///
+/// # Errors
+/// When the data does not suit preparation or model, or the run was stopped before anything was learned.
+pub(crate) fn fit(
+    def: &'static ModelDef,
+    settings: &Settings,
+    target: &Field,
+    train: &TrainSplit,
+    valid: &dyn Dataset,
+    plan: &Plan,
+    run: &Run<'_>,
+) -> Result<Fit> {
+    let train = train.map(|rows| Ok(Arc::new(for_target(rows, &target.name)?)))?;
+    let preparation = preparation(def, target, train.data().schema(), plan);
+    let (fitted, prepared) = preparation.fit_table(&train, run.draw("prepare"))?;
+    let valid = for_target(valid, &target.name)?;
+    let (valid, _) = fitted.apply(valid.columns())?;
+    let valid = Table::new(fitted.schema().clone(), valid)?;
+    let Make::Learner(make) = def.make else {
+        return Err(Error::Data(format!("model {} needs the training loop for networks, which is not there yet", def.name), None));
+    };
+    let resolved = Mutex::new(Vec::new());
+    let listener = |event: &Event| {
+        if let Event::Resolved { key, value, reason } = event {
+            let name = key.strip_prefix("model.").unwrap_or(key).to_owned();
+            resolved.lock().unwrap_or_else(PoisonError::into_inner).push((name, Value::parse(value), reason.clone()));
+        }
+        run.tell(event.clone())
+    };
+    let mut learner = make(settings, fitted.schema())?;
+    let predictor = learner.fit(Source::Data { train: &prepared, valid: &valid }, &heard_by(run, &listener))?;
+    let resolved = resolved.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let given = settings.iter().filter(|(name, _)| resolved.iter().all(|(other, _, _)| other != name));
+    let given = given.chain(resolved.iter().map(|(name, value, _)| (name.as_str(), value)));
+    let settings = Settings::check("model", def.settings, given)?;
+    let (described, prepared) = (fitted.describe(), fitted.resolved());
+    let pipeline = Pipeline { target: target.name.clone(), model: def, settings, fitted: Box::new(fitted), predictor };
+    Ok(Fit { pipeline, resolved, described, prepared })
+}
+
+fn preparation(def: &ModelDef, target: &Field, schema: &Schema, plan: &Plan) -> TablePreparation {
+    let is_input = |name: &str| schema.field(name).is_some_and(|field| field.role == Role::Input);
+    let columns = plan.inputs.iter().filter(|(name, _)| is_input(name));
+    let positive = plan.outputs.get(&*target.name).and_then(|output| output.positive.clone());
+    TablePreparation {
+        needs: def.needs,
+        table: plan.prepare.clone(),
+        columns: columns.map(|(name, input)| (name.clone(), input.prepare.clone())).collect(),
+        positive: positive.map(|positive| (target.name.to_string(), positive)).into_iter().collect(),
+    }
+}
+
+/// All rows under a schema that knows only this target.
+pub(crate) fn for_target(rows: &dyn Dataset, target: &str) -> cupola_task::Result<Table> {
+    let fields = rows.schema().fields.iter().map(|field| match field.role {
+        Role::Target(_) if &*field.name != target => Field { role: Role::Ignored, ..field.clone() },
+        _ => field.clone(),
+    });
+    let columns = columns(&read_all(rows)?);
+    let fields = fields.filter(|field| columns.get(&field.name).is_some());
+    Table::new(Schema { fields: fields.collect() }, columns.clone())
+}
+
+/// All rows of a data set.
+pub(crate) fn read_all(rows: &dyn Dataset) -> cupola_task::Result<Batch> {
+    let numbers: Vec<u64> = (0..rows.len()).collect();
+    rows.read(&numbers, Draw::default())
+}
+
+/// Inputs, targets and keys of a batch side by side.
+pub(crate) fn columns(batch: &Batch) -> Columns {
+    let mut all = batch.inputs.clone();
+    for (name, column) in batch.targets.iter().chain(batch.keys.iter()) {
+        all.insert(name.clone(), column.clone());
+    }
+    all
+}

@@ -1,0 +1,31 @@
+//! A recipe becomes a plan, a plan becomes a run, a run leaves a measured model in one file.
+
+pub mod recipe;
+mod plan;
+
+mod load;
+mod folds;
+mod fit;
+mod auto;
+mod evaluate;
+mod training;
+mod eval;
+
+mod answers;
+mod artifact;
+mod journal;
+mod models;
+pub mod report;
+pub mod runs;
+mod summary;
+
+mod error;
+
+pub use answers::columns as answer_columns;
+pub use artifact::*;
+pub use error::{Error, Result};
+pub use eval::{EvalPlan, Evaluation, evaluate_file};
+pub use load::{Preview, draft, preview};
+pub use models::{model, models};
+pub use plan::{Choice, Golden, InputPlan, LeakGate, OutputPlan, Plan, QualityGate, metric};
+pub use training::{Outcome, train};

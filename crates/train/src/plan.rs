@@ -1,0 +1,429 @@
+//! A checked recipe: every name known, every value in range, every default filled in.
+
+use crate::models::model;
+use crate::recipe::{self, Entry, Recipe};
+use crate::{Error, Result};
+use cupola_data::{ColumnType, Input, ReadOptions};
+use cupola_metrics::METRICS;
+use cupola_task::{MetricDef, ModelDef, Setting, Settings, Task, Value, nearest};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What to do about findings of the leak check.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LeakGate {
+    /// Stop the run.
+    Deny,
+    /// Say so and go on.
+    Warn,
+    /// Do not look.
+    Off,
+}
+
+/// Which rows prove a model file's answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Golden {
+    /// Rows of the data.
+    Real,
+    /// Rows whose columns are shuffled one by one.
+    Shuffled,
+    /// None.
+    Off,
+}
+
+/// The model to train.
+#[derive(Clone)]
+pub enum Choice {
+    /// The best of a cross-validated leaderboard.
+    Auto,
+    /// This one.
+    Named(&'static ModelDef, Settings),
+}
+
+/// What is said about one input column.
+#[derive(Clone, Debug)]
+pub struct InputPlan {
+    /// Its type, when said.
+    pub column_type: Option<ColumnType>,
+    /// How to prepare it.
+    pub prepare: Settings,
+}
+
+/// What is said about one target.
+#[derive(Clone)]
+pub struct OutputPlan {
+    /// Its type, when said.
+    pub column_type: Option<ColumnType>,
+    /// The class that counts as positive, when said.
+    pub positive: Option<String>,
+    /// A model of its own, when said.
+    pub model: Option<Choice>,
+}
+
+/// A bound that a measure must keep.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QualityGate {
+    /// The measure's name.
+    pub metric: &'static str,
+    /// Whether the bound is a lower one.
+    pub at_least: bool,
+    /// The bound.
+    pub bound: f64,
+}
+
+/// A checked recipe.
+#[derive(Clone)]
+pub struct Plan {
+    /// What it was made from.
+    pub recipe: Recipe,
+    /// Columns to predict.
+    pub targets: Vec<String>,
+    /// What to learn about them; none: by their type.
+    pub task: Option<Task>,
+    /// The column of weights.
+    pub weight: Option<String>,
+    /// Columns the model may not look at.
+    pub ignore: Vec<String>,
+    /// Columns whose groups are compared.
+    pub sensitive: Vec<String>,
+    /// The seed.
+    pub seed: u64,
+    /// The time limit.
+    pub time: Option<Duration>,
+    /// Threads; none: one a core.
+    pub threads: Option<usize>,
+    /// The run's name; empty: made from data and model.
+    pub name: String,
+    /// Which rows go into the model file.
+    pub golden: Golden,
+    /// The file to learn from.
+    pub train: Input,
+    /// The file to measure on.
+    pub test: Option<Input>,
+    /// How to read them.
+    pub read: ReadOptions,
+    /// How to split.
+    pub split: Settings,
+    /// What to do about leaks.
+    pub leaks: LeakGate,
+    /// Whether repeated rows are left out.
+    pub drops_duplicates: bool,
+    /// Whether rows without a target are left out.
+    pub drops_missing_target: bool,
+    /// How to prepare all columns.
+    pub prepare: Settings,
+    /// What is said about single inputs.
+    pub inputs: BTreeMap<String, InputPlan>,
+    /// What is said about single targets.
+    pub outputs: BTreeMap<String, OutputPlan>,
+    /// The model.
+    pub model: Choice,
+    /// The measures; none: all that suit the task.
+    pub metrics: Option<Vec<&'static MetricDef>>,
+    /// The level of intervals.
+    pub level: f64,
+    /// Bootstrap draws.
+    pub draws: usize,
+    /// Whether to measure importance.
+    pub importance: bool,
+    /// Folds of the leaderboard's cross-validation; none: by size.
+    pub folds: Option<usize>,
+    /// What the measures must keep.
+    pub gates: Vec<QualityGate>,
+}
+
+impl Plan {
+    /// Checks a recipe. No file is opened.
+    ///
+    /// # Errors
+    /// The first key or value that is wrong, with its place and the nearest that would be right.
+    pub fn check(recipe: Recipe) -> Result<Plan> {
+        check_tables(&recipe)?;
+        let top = settings(&recipe, &[])?;
+        let data = settings(&recipe, &["data"])?;
+        let clean = settings(&recipe, &["data", "clean"])?;
+        let eval = settings(&recipe, &["eval"])?;
+        let train = data.text("train");
+        if train.is_empty() {
+            return Err(Error::recipe("command line", "no data").with_hint("cupola train DATA target=COLUMN, or [data] train = \"...\" in a recipe"));
+        }
+        Ok(Plan {
+            targets: texts(&top, "target"),
+            task: match top.text("task") {
+                "classify" => Some(Task::Classify),
+                "regress" => Some(Task::Regress),
+                _ => None,
+            },
+            weight: filled(top.text("weight")),
+            ignore: texts(&top, "ignore"),
+            sensitive: texts(&top, "sensitive"),
+            seed: top.integer("seed").unsigned_abs(),
+            time: duration(&recipe, &top)?,
+            threads: top.try_integer("threads").map(|threads| threads as usize),
+            name: checked_name(&recipe, top.text("name"))?,
+            golden: match top.text("golden") {
+                "real" => Golden::Real,
+                "off" => Golden::Off,
+                _ => Golden::Shuffled,
+            },
+            train: Input::parse(train),
+            test: filled(data.text("test")).map(|path| Input::parse(&path)),
+            read: ReadOptions::from_settings(&data)?,
+            split: settings(&recipe, &["data", "split"])?,
+            leaks: match clean.text("leaks") {
+                "warn" => LeakGate::Warn,
+                "off" => LeakGate::Off,
+                _ => LeakGate::Deny,
+            },
+            drops_duplicates: clean.text("duplicates") == "drop",
+            drops_missing_target: clean.text("missing_target") == "drop",
+            prepare: clean,
+            inputs: inputs(&recipe)?,
+            outputs: outputs(&recipe)?,
+            model: choice(&recipe, &["model"])?,
+            metrics: metrics(&recipe, &eval)?,
+            level: eval.real("ci"),
+            draws: eval.integer("draws") as usize,
+            importance: eval.flag("importance"),
+            folds: eval.try_integer("cv").map(|folds| folds as usize),
+            gates: gates(&recipe)?,
+            recipe,
+        })
+    }
+}
+
+fn texts(settings: &Settings, name: &str) -> Vec<String> {
+    settings.list(name).iter().map(plain).collect()
+}
+
+/// A value without quotes.
+pub(crate) fn plain(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn filled(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Every path of the recipe leads into a known table.
+fn check_tables(recipe: &Recipe) -> Result<()> {
+    for (path, entry) in recipe.iter() {
+        let (last, table) = path.split_last().expect("a path has a segment");
+        let table: Vec<&str> = table.iter().map(String::as_str).collect();
+        let is_known = match table.as_slice() {
+            ["model"] | ["gates"] | ["outputs", _, "model"] => true,
+            table => recipe::lists(table).into_iter().flatten().any(|setting| setting.name == last),
+        };
+        if !is_known {
+            return Err(unknown(path, entry));
+        }
+    }
+    Ok(())
+}
+
+fn unknown(path: &[String], entry: &Entry) -> Error {
+    let dotted = path.join(".");
+    let error = Error::recipe(&entry.place, format!("unknown key {dotted}"));
+    let names = recipe::names();
+    let last = path.last().map_or("", String::as_str);
+    let in_table = recipe::lists(&path[..path.len() - 1].iter().map(String::as_str).collect::<Vec<_>>());
+    let near = nearest(last, in_table.into_iter().flatten().map(|setting| setting.name)).map(|name| {
+        path[..path.len() - 1].iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".")
+    });
+    let near = near.or_else(|| nearest(&dotted, names.iter().map(String::as_str)).map(str::to_owned));
+    let of_model = || crate::models::models().find(|model| model.settings.iter().any(|setting| setting.name == last || setting.alias.contains(&last)));
+    match near {
+        Some(near) => error.with_hint(format!("did you mean {near}?")),
+        None => match of_model() {
+            Some(model) => error.with_hint(format!("{last} is a setting of model {}: write model.{last}", model.name)),
+            None => error.with_hint("`cupola schema` lists every key"),
+        },
+    }
+}
+
+fn settings(recipe: &Recipe, table: &[&str]) -> Result<Settings> {
+    checked(recipe, table, &recipe::lists(table).concat(), |_| true)
+}
+
+fn checked(recipe: &Recipe, table: &[&str], list: &[Setting], keep: impl Fn(&str) -> bool) -> Result<Settings> {
+    let given: Vec<(&str, &Value)> = recipe.table(table).filter(|(name, _)| keep(name)).map(|(name, entry)| (name, &entry.value)).collect();
+    let place = if table.is_empty() { "recipe".to_owned() } else { table.join(".") };
+    Settings::check(&place, list, given).map_err(|error| located(recipe, table, error))
+}
+
+/// A setting's error with the file and line it was written at.
+fn located(recipe: &Recipe, table: &[&str], error: cupola_task::Error) -> Error {
+    let cupola_task::Error::Setting { name, found, wanted, hint } = error else { return error.into() };
+    let last = name.rsplit('.').next().unwrap_or(&name);
+    let place = recipe.table(table).find(|(known, _)| *known == last).map_or("recipe".to_owned(), |(_, entry)| entry.place.clone());
+    let dotted = table.iter().copied().chain([last]).collect::<Vec<_>>().join(".");
+    Error::Recipe { place, message: format!("{dotted}: found {found}, wanted {wanted}"), hint }
+}
+
+fn place_of(recipe: &Recipe, path: &[&str]) -> String {
+    recipe.entry(path).map_or("recipe".to_owned(), |entry| entry.place.clone())
+}
+
+fn duration(recipe: &Recipe, top: &Settings) -> Result<Option<Duration>> {
+    let wrong = |text: &str| Error::recipe(place_of(recipe, &["time"]), format!("time: found {text:?}, wanted seconds, or a number with s, m or h"));
+    match top.value("time") {
+        Value::Text(text) if text == "auto" => Ok(None),
+        Value::Text(text) => {
+            let (number, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
+            let factor = match unit {
+                "" | "s" => 1.0,
+                "m" | "min" => 60.0,
+                "h" => 3600.0,
+                _ => return Err(wrong(text)),
+            };
+            let seconds = number.trim().parse::<f64>().ok().filter(|seconds| *seconds > 0.0 && *seconds * factor <= 1e9).ok_or_else(|| wrong(text))?;
+            Ok(Some(Duration::from_secs_f64(seconds * factor)))
+        }
+        _ => Ok(top.try_real("time").map(Duration::from_secs_f64)),
+    }
+}
+
+fn checked_name(recipe: &Recipe, name: &str) -> Result<String> {
+    let is_plain = name.len() <= 100 && !name.starts_with('.') && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    match is_plain {
+        true => Ok(name.to_owned()),
+        false => Err(Error::recipe(place_of(recipe, &["name"]), format!("name: found {name:?}, wanted letters, digits, - _ . and at most 100 of them"))),
+    }
+}
+
+fn columns<'a>(recipe: &'a Recipe, table: &'a str) -> impl Iterator<Item = &'a str> {
+    let mut names: Vec<&str> = recipe.iter().filter(|(path, _)| path.len() >= 3 && path[0] == table).map(|(path, _)| path[1].as_str()).collect();
+    names.dedup();
+    names.into_iter()
+}
+
+fn column_type(settings: &Settings) -> Option<ColumnType> {
+    settings.text("type").parse().ok()
+}
+
+fn inputs(recipe: &Recipe) -> Result<BTreeMap<String, InputPlan>> {
+    let mut plans = BTreeMap::new();
+    for column in columns(recipe, "inputs") {
+        let prepare = settings(recipe, &["inputs", column])?;
+        plans.insert(column.to_owned(), InputPlan { column_type: column_type(&prepare), prepare });
+    }
+    Ok(plans)
+}
+
+fn outputs(recipe: &Recipe) -> Result<BTreeMap<String, OutputPlan>> {
+    let mut plans = BTreeMap::new();
+    for column in columns(recipe, "outputs") {
+        let settings = settings(recipe, &["outputs", column])?;
+        let positive = filled(&plain(settings.value("positive")));
+        let table = ["outputs", column, "model"];
+        let model = recipe.table(&table).next().is_some().then(|| choice(recipe, &table)).transpose()?;
+        plans.insert(column.to_owned(), OutputPlan { column_type: column_type(&settings), positive, model });
+    }
+    Ok(plans)
+}
+
+/// The model that a table names: `[model]`, or `[outputs.NAME.model]`.
+fn choice(recipe: &Recipe, table: &[&str]) -> Result<Choice> {
+    let named = recipe.table(table).find(|(key, _)| *key == "name").map(|(_, entry)| entry);
+    let name = named.map_or("auto".to_owned(), |entry| plain(&entry.value));
+    if name == "auto" {
+        return match recipe.table(table).find(|(key, _)| *key != "name") {
+            Some((key, entry)) => {
+                Err(Error::recipe(&entry.place, format!("model.{key} says how, but not which model")).with_hint("name one: model=gbdt"))
+            }
+            None => Ok(Choice::Auto),
+        };
+    }
+    let def = model(&name).map_err(|error| match (error, named) {
+        (Error::Task(cupola_task::Error::Setting { found, wanted, hint, .. }), Some(entry)) => {
+            Error::Recipe { place: entry.place.clone(), message: format!("model: found {found}, wanted {wanted}"), hint }
+        }
+        (error, _) => error,
+    })?;
+    Ok(Choice::Named(def, checked(recipe, table, def.settings, |key| key != "name")?))
+}
+
+/// The metric of that name.
+///
+/// # Errors
+/// When there is none, with the nearest.
+pub fn metric(place: &str, name: &str) -> Result<&'static MetricDef> {
+    METRICS.iter().find(|metric| metric.name == name).ok_or_else(|| {
+        let error = Error::recipe(place, format!("unknown metric {name}"));
+        match nearest(name, METRICS.iter().map(|metric| metric.name)) {
+            Some(near) => error.with_hint(format!("did you mean {near}?")),
+            None => error.with_hint("`cupola metrics` lists them"),
+        }
+    })
+}
+
+fn metrics(recipe: &Recipe, eval: &Settings) -> Result<Option<Vec<&'static MetricDef>>> {
+    let names: Vec<String> = texts(eval, "metrics");
+    if names == ["auto"] || names.is_empty() {
+        return Ok(None);
+    }
+    let place = place_of(recipe, &["eval", "metrics"]);
+    names.iter().map(|name| metric(&place, name)).collect::<Result<Vec<_>>>().map(Some)
+}
+
+fn gates(recipe: &Recipe) -> Result<Vec<QualityGate>> {
+    recipe.table(&["gates"]).map(|(name, entry)| gate(name, entry)).collect()
+}
+
+fn gate(name: &str, entry: &Entry) -> Result<QualityGate> {
+    let text = plain(&entry.value);
+    let wrong = || Error::recipe(&entry.place, format!("gates.{name}: found {text:?}, wanted \">= NUMBER\" or \"<= NUMBER\""));
+    let (at_least, bound) = match (text.strip_prefix(">="), text.strip_prefix("<=")) {
+        (Some(bound), _) => (true, bound),
+        (_, Some(bound)) => (false, bound),
+        _ => return Err(wrong()),
+    };
+    let bound = bound.trim().parse::<f64>().ok().filter(|bound| bound.is_finite()).ok_or_else(wrong)?;
+    Ok(QualityGate { metric: metric(&entry.place, name)?.name, at_least, bound })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cupola_task::Fault;
+    use expect_test::{Expect, expect};
+
+    fn plan(text: &str, arguments: &[&str]) -> Result<Plan> {
+        let mut recipe = Recipe::parse("r.toml", text)?;
+        for argument in arguments {
+            recipe.argue(argument)?;
+        }
+        Plan::check(recipe)
+    }
+
+    fn refuses(text: &str, arguments: &[&str], wanted: Expect) {
+        let error = plan(text, arguments).err().expect("the recipe is wrong");
+        wanted.assert_eq(&format!("{error} | {} | exit {}", error.hint().unwrap_or_default(), error.exit() as u8));
+    }
+
+    #[test]
+    fn a_plan_has_every_default() {
+        let plan = plan("", &["data=x.csv", "target=y", "time=5m", "model=gbdt", "model.eta=0.3"]).unwrap();
+        assert_eq!((plan.targets, plan.seed, plan.time), (vec!["y".to_owned()], 7, Some(Duration::from_secs(300))));
+        let Choice::Named(def, settings) = plan.model else { panic!("a model is named") };
+        assert_eq!((def.name, settings.real("learning_rate")), ("gbdt", 0.3));
+    }
+
+    #[test]
+    fn wrong_recipes_are_refused_with_place_and_hint() {
+        refuses("", &["target=y"], expect!["command line: no data | cupola train DATA target=COLUMN, or [data] train = \"...\" in a recipe | exit 2"]);
+        refuses("data.train = 'x'\ntarge = 'y'", &[], expect!["r.toml:2: unknown key targe | did you mean target? | exit 2"]);
+        refuses("data.train = 'x'\n[model]\nname = 'gbdt'\nnum_leafs = 3", &[], expect!["r.toml:4: model.num_leafs: found an unknown key, wanted a key of the list | did you mean num_leaves? | exit 2"]);
+        refuses("data.train = 'x'", &["model=gdbt"], expect!["command line: model: found an unknown model gdbt, wanted a model of the registry | did you mean gbdt? | exit 2"]);
+        refuses("data.train = 'x'\nseed = 'many'", &[], expect!["r.toml:2: seed: found \"many\", wanted a whole number >= 0 | the default is 7 | exit 2"]);
+        refuses("data.train = 'x'", &["time=soon"], expect!["command line: time: found \"soon\", wanted seconds, or a number with s, m or h |  | exit 2"]);
+        refuses("data.train = 'x'", &["name=../up"], expect!["command line: name: found \"../up\", wanted letters, digits, - _ . and at most 100 of them |  | exit 2"]);
+        refuses("data.train = 'x'", &["metrics=[roc_auk]"], expect!["command line: unknown metric roc_auk | did you mean roc_auc? | exit 2"]);
+        refuses("data.train = 'x'\ngates.f1 = '0.7'", &[], expect!["r.toml:2: gates.f1: found \"0.7\", wanted \">= NUMBER\" or \"<= NUMBER\" |  | exit 2"]);
+        refuses("data.train = 'x'", &["num_leaves=3"], expect!["command line: unknown key num_leaves | num_leaves is a setting of model gbdt: write model.num_leaves | exit 2"]);
+        refuses("data.train = 'x'", &["model.num_leaves=3"], expect!["command line: model.num_leaves says how, but not which model | name one: model=gbdt | exit 2"]);
+    }
+}

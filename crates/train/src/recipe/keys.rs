@@ -1,0 +1,270 @@
+//! Every key a recipe can use: the lists of the crates below, chained under their tables.
+
+use crate::models::models;
+use cupola_task::{Range, Setting, Task};
+use serde_json::{Map, Value as Json, json};
+
+/// The keys at the top of a recipe.
+pub const KEYS: &[Setting] = &[
+    Setting {
+        name: "task",
+        alias: &[],
+        default: "auto",
+        range: Range::Choice(&["auto", "classify", "regress"]),
+        doc: "What is to be learned about the targets; auto: categories are classified, numbers regressed.",
+    },
+    Setting {
+        name: "target",
+        alias: &["targets", "label", "label_col"],
+        default: "[]",
+        range: Range::List(&Range::Text),
+        doc: "The column or columns to predict.",
+    },
+    Setting { name: "weight", alias: &["weights", "sample_weight"], default: "\"\"", range: Range::Text, doc: "The column that says how much a row counts." },
+    Setting { name: "ignore", alias: &["drop"], default: "[]", range: Range::List(&Range::Text), doc: "Columns the model may not look at." },
+    Setting {
+        name: "sensitive",
+        alias: &[],
+        default: "[]",
+        range: Range::List(&Range::Text),
+        doc: "Columns whose groups must be treated alike; the model does not look at them, and the report compares the groups.",
+    },
+    Setting { name: "seed", alias: &["random_state"], default: "7", range: Range::Integer { min: 0, max: i64::MAX }, doc: "Everything random is a function of it." },
+    Setting {
+        name: "time",
+        alias: &["time_limit", "max_time"],
+        default: "auto",
+        range: Range::Any(&[Range::Choice(&["auto"]), Range::Real { min: 0.1, max: 1e9 }, Range::Text]),
+        doc: "Time limit in seconds, or as 90s, 5m, 2h; auto: 60 seconds for model=auto, none for a named model.",
+    },
+    Setting {
+        name: "threads",
+        alias: &["n_jobs", "num_threads", "workers"],
+        default: "auto",
+        range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 1, max: 1024 }]),
+        doc: "Threads to use; auto: one a core. The result does not depend on it.",
+    },
+    Setting { name: "device", alias: &[], default: "auto", range: Range::Choice(&["auto", "cpu"]), doc: "Where to compute." },
+    Setting { name: "name", alias: &[], default: "\"\"", range: Range::Text, doc: "A name for the run; empty: data and model." },
+    Setting {
+        name: "golden",
+        alias: &[],
+        default: "shuffled",
+        range: Range::Choice(&["real", "shuffled", "off"]),
+        doc: "The 64 rows kept in the model file to prove its answers at every load: real rows, rows with each column shuffled so that no real row is told, or none.",
+    },
+];
+
+/// The keys of `[data]` beside those of the readers.
+pub const DATA: &[Setting] = &[
+    Setting { name: "train", alias: &["path", "dataset"], default: "\"\"", range: Range::Text, doc: "The file to learn from; - is standard input." },
+    Setting { name: "test", alias: &[], default: "\"\"", range: Range::Text, doc: "A file to measure on, instead of rows of the training file." },
+];
+
+/// The keys of `[data.clean]` beside those of the preparation.
+pub const CLEAN: &[Setting] = &[
+    Setting {
+        name: "leaks",
+        alias: &[],
+        default: "deny",
+        range: Range::Choice(&["deny", "warn", "off"]),
+        doc: "What to do when test rows could be known in training: stop, warn, or do not look.",
+    },
+    Setting {
+        name: "duplicates",
+        alias: &[],
+        default: "keep",
+        range: Range::Choice(&["keep", "drop"]),
+        doc: "Whether rows that stand in the file twice are used twice; dropped rows are counted.",
+    },
+    Setting {
+        name: "missing_target",
+        alias: &[],
+        default: "deny",
+        range: Range::Choice(&["deny", "drop"]),
+        doc: "Rows without a target: refuse the file, or leave them out and count them.",
+    },
+];
+
+/// The keys of `[inputs.NAME]` beside those of the preparation.
+pub const INPUT: &[Setting] = &[Setting {
+    name: "type",
+    alias: &[],
+    default: "auto",
+    range: Range::Choice(&["auto", "number", "category", "binary", "date", "text", "id", "constant"]),
+    doc: "What the column holds.",
+}];
+
+/// The keys of `[outputs.NAME]`.
+pub const OUTPUT: &[Setting] = &[
+    Setting {
+        name: "type",
+        alias: &[],
+        default: "auto",
+        range: Range::Choice(&["auto", "number", "category", "binary"]),
+        doc: "What the target holds; number makes it a regression.",
+    },
+    Setting {
+        name: "positive",
+        alias: &["pos_label"],
+        default: "\"\"",
+        range: Range::Any(&[Range::Text, Range::Integer { min: i64::MIN, max: i64::MAX }, Range::Flag, Range::Real { min: f64::MIN, max: f64::MAX }]),
+        doc: "The class that counts as positive; empty: the last in order.",
+    },
+];
+
+/// The keys of `[eval]`.
+pub const EVAL: &[Setting] = &[
+    Setting { name: "metrics", alias: &[], default: "auto", range: Range::List(&Range::Text), doc: "Measures to report, the first one decides; auto: all that suit the task." },
+    Setting { name: "ci", alias: &["confidence"], default: "0.95", range: Range::Real { min: 0.5, max: 0.999 }, doc: "The level of every interval." },
+    Setting { name: "draws", alias: &["n_bootstrap"], default: "1000", range: Range::Integer { min: 50, max: 100_000 }, doc: "Bootstrap draws for an interval." },
+    Setting { name: "importance", alias: &[], default: "true", range: Range::Flag, doc: "Whether to measure how much the score falls when a column is shuffled." },
+    Setting { name: "cv", alias: &["folds"], default: "auto", range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 2, max: 50 }]), doc: "Folds of the cross-validation behind model=auto; auto: 5, for large tables 3." },
+];
+
+/// The key of `[model]` beside those of the model.
+pub const MODEL: &[Setting] =
+    &[Setting { name: "name", alias: &[], default: "auto", range: Range::Text, doc: "A model of `cupola models`, or auto: the best of a cross-validated leaderboard." }];
+
+/// Short forms, and names from other systems, with the path they stand for.
+const SHORT: &[(&[&str], &[&str])] = &[
+    (&["model"], &["model", "name"]),
+    (&["metric"], &["eval", "metrics"]),
+    (&["data"], &["data", "train"]),
+    (&["test"], &["data", "test"]),
+    (&["leaks"], &["data", "clean", "leaks"]),
+    (&["duplicates"], &["data", "clean", "duplicates"]),
+    (&["metrics"], &["eval", "metrics"]),
+    (&["cv"], &["eval", "cv"]),
+    (&["split"], &["data", "split", "by"]),
+    (&["train", "seed"], &["seed"]),
+    (&["train", "time"], &["time"]),
+    (&["train", "threads"], &["threads"]),
+    (&["train", "device"], &["device"]),
+    (&["data", "clean", "sensitive"], &["sensitive"]),
+];
+
+/// The one path of a key that may be written in a short form or under an alias of the lists above.
+pub fn canonical(path: Vec<String>) -> Vec<String> {
+    let same = |short: &[&str]| path.iter().map(String::as_str).eq(short.iter().copied());
+    if let [outputs, _, model] = path.as_slice()
+        && outputs == "outputs"
+        && model == "model"
+    {
+        return path.into_iter().chain(["name".to_owned()]).collect();
+    }
+    if let Some((_, long)) = SHORT.iter().find(|(short, _)| same(short)) {
+        return long.iter().map(|&segment| segment.to_owned()).collect();
+    }
+    let Some((last, prefix)) = path.split_last() else { return path };
+    let named = lists(&prefix.iter().map(String::as_str).collect::<Vec<_>>())
+        .into_iter()
+        .flatten()
+        .find(|setting| setting.alias.contains(&last.as_str()))
+        .map(|setting| setting.name.to_owned());
+    match named {
+        Some(name) => prefix.iter().cloned().chain([name]).collect(),
+        None => path,
+    }
+}
+
+/// The lists of keys that a table takes, without those of a model; empty for an unknown table.
+pub fn lists(table: &[&str]) -> Vec<&'static [Setting]> {
+    match table {
+        [] => vec![KEYS],
+        ["data"] => vec![DATA, cupola_data::ReadOptions::SETTINGS],
+        ["data", "split"] => vec![cupola_data::split::SETTINGS],
+        ["data", "clean"] => vec![CLEAN, cupola_data::prepare::SETTINGS],
+        ["inputs", _] => vec![INPUT, cupola_data::prepare::COLUMN_SETTINGS],
+        ["outputs", _] => vec![OUTPUT],
+        ["model"] | ["outputs", _, "model"] => vec![MODEL],
+        ["eval"] => vec![EVAL],
+        _ => vec![],
+    }
+}
+
+/// Every key that can be written without naming a column, as dotted names, for "did you mean".
+pub fn names() -> Vec<String> {
+    let tables: [&[&str]; 6] = [&[], &["data"], &["data", "split"], &["data", "clean"], &["model"], &["eval"]];
+    let mut names: Vec<String> = tables
+        .iter()
+        .flat_map(|table| lists(table).into_iter().flatten().map(|setting| table.iter().copied().chain([setting.name]).collect::<Vec<_>>().join(".")))
+        .collect();
+    names.extend(SHORT.iter().map(|(short, _)| short.join(".")));
+    names
+}
+
+/// The JSON Schema (draft 2020-12) of recipe files, for editors that complete and check TOML.
+pub fn json_schema() -> Json {
+    let table = |path: &[&str]| object(&lists(path));
+    let mut top = properties(&lists(&[]));
+    let mut data = properties(&lists(&["data"]));
+    data.insert("split".into(), table(&["data", "split"]));
+    data.insert("clean".into(), table(&["data", "clean"]));
+    for short in SHORT.iter().filter(|(short, _)| short.len() == 1 && !matches!(short[0], "model" | "data")) {
+        let (last, prefix) = short.1.split_last().expect("a path has a segment");
+        let setting = lists(prefix).into_iter().flatten().find(|setting| setting.name == *last).expect("short forms stand for keys");
+        top.insert(short.0[0].into(), property(setting));
+    }
+    top.insert("data".into(), json!({ "type": "object", "properties": data, "additionalProperties": false }));
+    top.insert("inputs".into(), json!({ "type": "object", "additionalProperties": table(&["inputs", "*"]) }));
+    let mut output = table(&["outputs", "*"]);
+    output["properties"]["model"] = model_schema();
+    top.insert("outputs".into(), json!({ "type": "object", "additionalProperties": output }));
+    top.insert("eval".into(), table(&["eval"]));
+    top.insert("gates".into(), json!({ "type": "object", "description": "Measures that must hold, as \">= 0.7\".", "additionalProperties": { "type": "string" } }));
+    top.insert("model".into(), model_schema());
+    top.insert("tiny".into(), json!({ "type": "object", "description": "Keys that --tiny puts over the rest." }));
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Cupola recipe",
+        "type": "object",
+        "properties": top,
+        "additionalProperties": false,
+    })
+}
+
+fn model_schema() -> Json {
+    let names: Vec<&str> = std::iter::once("auto").chain(models().map(|model| model.name)).collect();
+    let each: Vec<Json> = models()
+        .map(|model| {
+            let mut properties = properties(&[model.settings]);
+            properties.insert("name".into(), json!({ "const": model.name }));
+            json!({ "type": "object", "description": model.doc, "properties": properties, "required": ["name"], "additionalProperties": false })
+        })
+        .collect();
+    json!({ "anyOf": [{ "type": "string", "enum": names }, { "type": "object", "properties": { "name": { "const": "auto" } }, "additionalProperties": false }, { "oneOf": each }] })
+}
+
+fn object(lists: &[&'static [Setting]]) -> Json {
+    json!({ "type": "object", "properties": properties(lists), "additionalProperties": false })
+}
+
+fn properties(lists: &[&'static [Setting]]) -> Map<String, Json> {
+    let each = lists.iter().copied().flatten();
+    each.flat_map(|setting| std::iter::once(setting.name).chain(setting.alias.iter().copied()).map(move |name| (name.to_owned(), property(setting)))).collect()
+}
+
+fn property(setting: &Setting) -> Json {
+    let mut schema = range_schema(&setting.range);
+    schema["description"] = json!(setting.doc);
+    schema["default"] = serde_json::to_value(setting.default_value()).expect("a setting's value is plain data");
+    schema
+}
+
+fn range_schema(range: &Range) -> Json {
+    match range {
+        Range::Flag => json!({ "type": "boolean" }),
+        Range::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Range::Real { min, max } => json!({ "type": "number", "minimum": min, "maximum": max }),
+        Range::Choice(words) => json!({ "enum": words }),
+        Range::Text => json!({ "type": "string" }),
+        Range::List(item) => json!({ "anyOf": [range_schema(item), { "type": "array", "items": range_schema(item) }] }),
+        Range::Any(ranges) => json!({ "anyOf": ranges.iter().map(range_schema).collect::<Vec<_>>() }),
+    }
+}
+
+/// The word a recipe uses for a task.
+pub fn task_word(task: Task) -> String {
+    format!("{task:?}").to_lowercase()
+}

@@ -1,0 +1,230 @@
+//! Reads recipes: TOML files and `key=value` arguments, flattened into dotted paths.
+
+use super::canonical;
+use crate::{Error, Result};
+use cupola_task::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Where a value comes from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Origin {
+    /// Nobody said anything.
+    Default,
+    /// Seen in the data.
+    Inferred,
+    /// Settled by `auto`, early stopping or a time limit.
+    Auto,
+    /// The recipe file.
+    File,
+    /// The recipe's `[tiny]` table.
+    Tiny,
+    /// The command line.
+    Flag,
+}
+
+/// A value and where it comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// As written.
+    pub value: Value,
+    /// Who said it.
+    pub origin: Origin,
+    /// `recipe.toml:12` or `command line`.
+    pub place: String,
+}
+
+/// Keys (canonical dotted paths, as segments) and what was said about them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recipe {
+    entries: BTreeMap<Vec<String>, Entry>,
+    tiny: BTreeMap<Vec<String>, Entry>,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Origin::Default => "default",
+            Origin::Inferred => "inferred",
+            Origin::Auto => "auto",
+            Origin::File => "file",
+            Origin::Tiny => "tiny",
+            Origin::Flag => "flag",
+        })
+    }
+}
+
+impl Recipe {
+    /// Reads the text of a recipe file; `name` is used in messages.
+    ///
+    /// # Errors
+    /// When it is not TOML, with line and column.
+    pub fn parse(name: &str, text: &str) -> Result<Recipe> {
+        let table = DeTable::parse(text).map_err(|error| {
+            let line = error.span().map_or(0, |span| line_of(text, span.start));
+            Error::recipe(format!("{name}:{line}"), format!("not valid TOML: {}", error.message().replace('\n', ", ")))
+        })?;
+        let mut recipe = Recipe::default();
+        let mut walk = Walk { name, text, entries: Vec::new() };
+        walk.table(table.get_ref(), &mut Vec::new())?;
+        for (mut path, entry) in walk.entries {
+            if path.first().is_some_and(|first| first == "tiny") && path.len() > 1 {
+                path.remove(0);
+                insert(&mut recipe.tiny, path, Entry { origin: Origin::Tiny, ..entry })?;
+            } else {
+                insert(&mut recipe.entries, path, entry)?;
+            }
+        }
+        Ok(recipe)
+    }
+
+    /// Puts a `key=value` argument over what was said before.
+    ///
+    /// # Errors
+    /// When there is no `=`, or no key before it.
+    pub fn argue(&mut self, argument: &str) -> Result<()> {
+        let (key, value) = argument.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or_else(|| {
+            Error::recipe("command line", format!("found {argument:?}, wanted key=value")).with_hint("paths of data come first, then key=value pairs")
+        })?;
+        self.set(split_path(key.trim().trim_start_matches("--")), Value::parse(value), Origin::Flag, "command line");
+        Ok(())
+    }
+
+    /// Sets a value, replacing what was said before.
+    pub fn set(&mut self, path: Vec<String>, value: Value, origin: Origin, place: &str) {
+        self.entries.insert(canonical(path), Entry { value, origin, place: place.to_owned() });
+    }
+
+    /// Lets the `[tiny]` table override the rest, for a quick try.
+    pub fn shrink(&mut self) {
+        self.entries.append(&mut self.tiny);
+    }
+
+    /// What was said about a key.
+    pub fn entry(&self, path: &[&str]) -> Option<&Entry> {
+        self.entries.iter().find(|(known, _)| known.iter().map(String::as_str).eq(path.iter().copied())).map(|(_, entry)| entry)
+    }
+
+    /// Everything said, by path; the `[tiny]` table only after [`Recipe::shrink`].
+    pub fn iter(&self) -> impl Iterator<Item = (&[String], &Entry)> {
+        self.entries.iter().map(|(path, entry)| (path.as_slice(), entry))
+    }
+
+    /// The direct children of a table, as (last segment, entry).
+    pub fn table<'a>(&'a self, prefix: &'a [&str]) -> impl Iterator<Item = (&'a str, &'a Entry)> {
+        self.entries.iter().filter_map(move |(path, entry)| {
+            let is_child = path.len() == prefix.len() + 1 && path.iter().zip(prefix).all(|(a, b)| a == b);
+            is_child.then(|| (path[prefix.len()].as_str(), entry))
+        })
+    }
+}
+
+fn insert(entries: &mut BTreeMap<Vec<String>, Entry>, path: Vec<String>, entry: Entry) -> Result<()> {
+    let path = canonical(path);
+    let key = path.join(".");
+    let place = entry.place.clone();
+    match entries.insert(path, entry) {
+        Some(before) => Err(Error::recipe(place, format!("{key} is said twice, first at {} under another name", before.place))),
+        None => Ok(()),
+    }
+}
+
+/// Cuts a dotted key into segments; `"a.b"` in quotes is one segment.
+pub fn split_path(key: &str) -> Vec<String> {
+    let mut segments = vec![String::new()];
+    let mut quote = None;
+    for character in key.chars() {
+        match (character, quote) {
+            ('"' | '\'', None) => quote = Some(character),
+            (character, Some(open)) if character == open => quote = None,
+            ('.', None) => segments.push(String::new()),
+            (character, _) => segments.last_mut().expect("there is always a segment").push(character),
+        }
+    }
+    segments
+}
+
+struct Walk<'a> {
+    name: &'a str,
+    text: &'a str,
+    entries: Vec<(Vec<String>, Entry)>,
+}
+
+impl Walk<'_> {
+    fn table(&mut self, table: &DeTable<'_>, path: &mut Vec<String>) -> Result<()> {
+        for (key, value) in table {
+            path.push(key.get_ref().to_string());
+            match value.get_ref() {
+                DeValue::Table(inner) => self.table(inner, path)?,
+                other => {
+                    let place = format!("{}:{}", self.name, line_of(self.text, key.span().start));
+                    let value = scalar(other).map_err(|message| Error::recipe(&place, format!("{}: {message}", path.join("."))))?;
+                    self.entries.push((path.clone(), Entry { value, origin: Origin::File, place }));
+                }
+            }
+            path.pop();
+        }
+        Ok(())
+    }
+}
+
+fn scalar(value: &DeValue<'_>) -> std::result::Result<Value, String> {
+    Ok(match value {
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Boolean(flag) => Value::Flag(*flag),
+        DeValue::Integer(number) => {
+            Value::Integer(i64::from_str_radix(number.as_str(), number.radix()).map_err(|_| format!("{} is too large a whole number", number.as_str()))?)
+        }
+        DeValue::Float(number) => Value::Real(number.as_str().parse().map_err(|_| format!("{} is not a number", number.as_str()))?),
+        DeValue::Datetime(date) => Value::Text(date.to_string()),
+        DeValue::Array(items) => Value::List(items.iter().map(Spanned::get_ref).map(scalar).collect::<std::result::Result<_, _>>()?),
+        DeValue::Table(_) => return Err("found a table in a list, wanted values".into()),
+    })
+}
+
+fn line_of(text: &str, byte: usize) -> usize {
+    text.as_bytes()[..byte.min(text.len())].iter().filter(|&&byte| byte == b'\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parse_flattens_tables_and_remembers_lines() {
+        let recipe = Recipe::parse("r.toml", "target = 'y'\nmodel = \"gbdt\"\n[inputs.\"a.b\"]\ntype = \"number\"\n[tiny]\ndata.train = 't.csv'\n").unwrap();
+        let entry = recipe.entry(&["inputs", "a.b", "type"]).unwrap();
+        assert_eq!((entry.value.clone(), entry.place.as_str()), (Value::Text("number".into()), "r.toml:4"));
+        assert_eq!(recipe.entry(&["model", "name"]).unwrap().value, Value::Text("gbdt".into()));
+        assert!(recipe.entry(&["data", "train"]).is_none());
+        let mut tiny = recipe;
+        tiny.shrink();
+        assert_eq!(tiny.entry(&["data", "train"]).unwrap().origin, Origin::Tiny);
+    }
+
+    #[test]
+    fn arguments_override_files() {
+        let mut recipe = Recipe::parse("r.toml", "seed = 1\n[data.clean]\nleaks = 'warn'\n").unwrap();
+        for argument in ["train.seed=2", "--leaks=off", "inputs.\"a.b\".type=text"] {
+            recipe.argue(argument).unwrap();
+        }
+        assert_eq!(recipe.entry(&["seed"]).unwrap().value, Value::Integer(2));
+        assert_eq!(recipe.entry(&["data", "clean", "leaks"]).unwrap().origin, Origin::Flag);
+        assert!(recipe.entry(&["inputs", "a.b", "type"]).is_some());
+        assert_eq!(recipe.argue("oops").unwrap_err().to_string(), "command line: found \"oops\", wanted key=value");
+    }
+
+    #[test]
+    fn faults_name_their_line() {
+        for (text, wanted) in [
+            ("a = 1\nb = = 2\n", "r.toml:2: not valid TOML"),
+            ("seed = 1\n[train]\nseed = 2\n", "r.toml:3: seed is said twice, first at r.toml:1 under another name"),
+            ("a = [{b = 1}]\n", "r.toml:1: a: found a table in a list, wanted values"),
+        ] {
+            let text = Recipe::parse("r.toml", text).unwrap_err().to_string();
+            assert!(text.starts_with(wanted), "{text}");
+        }
+    }
+}

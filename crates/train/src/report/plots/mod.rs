@@ -1,0 +1,21 @@
+//! Plots as SVG, one file each, drawn with plotters' SVG backend.
+//!
+//! Colours follow the reader's theme: plots are drawn in placeholder inks, which `canvas` turns into CSS classes.
+
+mod canvas;
+mod frame;
+
+mod calibration;
+mod confusion;
+mod importance;
+mod leaderboard;
+mod precision_recall;
+mod residuals;
+mod roc;
+
+mod gallery;
+
+pub(super) use canvas::style;
+pub(super) use confusion::mistakes;
+pub use gallery::{Plot, plots};
+pub(super) use gallery::{leaderboard_plot, target_plots};

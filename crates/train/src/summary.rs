@@ -1,0 +1,342 @@
+//! The facts of a finished run, gathered for its report, its lock and its folder.
+
+use crate::fit::Fit;
+use crate::journal::Journal;
+use crate::load::Loaded;
+use crate::plan::QualityGate;
+use crate::recipe::{self, Origin, Recipe};
+use crate::report::{self, OutputFile, Report, SettingSource, SplitRows, Step, TargetReport};
+use crate::runs::write_file;
+use crate::training::{Divided, TargetFit};
+use crate::{Artifact, Choice, Pipeline, Plan, Result, auto, runs};
+use cupola_data::leaks::{Finding, Severity};
+use cupola_task::{Answer, Field, Role, Side, Task, Value, argmax};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A target's results once its pipeline has gone into the model file.
+pub(crate) struct Target {
+    pub field: Field,
+    pub task: Task,
+    pub resolved: Vec<(String, Value, String)>,
+    pub described: Vec<(std::sync::Arc<str>, String)>,
+    pub prepared: Vec<(String, String)>,
+    pub board: Option<auto::Board>,
+    pub measured: TargetReport,
+}
+
+/// Everything a report is made of.
+pub(crate) struct Facts<'a> {
+    pub plan: &'a Plan,
+    pub journal: &'a Journal<'a>,
+    pub folder: &'a Path,
+    pub divided: &'a Divided,
+    pub artifact: &'a Artifact,
+    pub targets: Vec<Target>,
+    pub hash: &'a str,
+    pub binary: &'a str,
+}
+
+impl Target {
+    /// Takes the pipeline out.
+    pub fn take(target: TargetFit) -> (Pipeline, Target) {
+        let TargetFit { field, task, fit, board, measured, .. } = target;
+        let Fit { pipeline, resolved, described, prepared } = fit;
+        (pipeline, Target { field, task, resolved, described, prepared, board, measured })
+    }
+}
+
+/// A readable name for the run folder: the recipe's, or data and model.
+pub(crate) fn label(plan: &Plan) -> String {
+    if !plan.name.is_empty() {
+        return plan.name.clone();
+    }
+    let model = match &plan.model {
+        Choice::Auto => "auto",
+        Choice::Named(def, _) => def.name,
+    };
+    let name = plan.train.name();
+    let stem = Path::new(&name).file_name().map_or_else(|| "data".into(), |stem| stem.to_string_lossy());
+    let stem: String = stem.split('.').next().unwrap_or("data").chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).take(60).collect();
+    format!("{}-{model}", if stem.is_empty() { "data" } else { &stem })
+}
+
+/// What the baseline says, as a phrase.
+pub(crate) fn baseline_phrase(answer: Option<&Answer>) -> String {
+    match answer {
+        Some(Answer::Scores { classes, values }) => match argmax(values, classes.len()).next() {
+            Some(class) => format!("always {}", classes[class]),
+            None => String::new(),
+        },
+        Some(Answer::Numbers { values, .. }) => values.first().map_or(String::new(), |value| format!("always the mean, {}", short(*value))),
+        _ => String::new(),
+    }
+}
+
+fn short(value: f64) -> String {
+    let digits = (4 - value.abs().max(1e-9).log10().floor() as i32).clamp(0, 9);
+    format!("{value:.*}", digits as usize)
+}
+
+/// A finding as one sentence with its rows' places and its remedy.
+pub(crate) fn leak_sentence(finding: &Finding, loaded: &Loaded) -> String {
+    let rows: Vec<String> = finding.rows.iter().take(3).map(|&row| loaded.place(row as usize)).collect();
+    let rows = if rows.is_empty() { String::new() } else { format!(" (for example {})", rows.join(", ")) };
+    format!("{}{rows}: {}", finding.sentence.trim_end_matches('.'), finding.remedy)
+}
+
+/// The gates that do not hold, as sentences.
+pub(crate) fn failed_gates(gates: &[QualityGate], targets: &[TargetReport]) -> Vec<String> {
+    let mut failed = Vec::new();
+    for gate in gates {
+        let sign = if gate.at_least { ">=" } else { "<=" };
+        for target in targets {
+            let Some(score) = target.score(gate.metric) else { continue };
+            let value = score.test.value;
+            let holds = if gate.at_least { value >= gate.bound } else { value <= gate.bound };
+            if !holds {
+                failed.push(format!("{} of {} is {value:.4}, wanted {sign} {}", gate.metric, target.name, gate.bound));
+            }
+        }
+        if targets.iter().all(|target| target.score(gate.metric).is_none()) {
+            failed.push(format!("{} was not measured, wanted {sign} {}", gate.metric, gate.bound));
+        }
+    }
+    failed
+}
+
+/// Writes everything but the model into the run folder, and gives the report.
+///
+/// # Errors
+/// When a file cannot be written.
+pub(crate) fn write(facts: &Facts<'_>) -> Result<Report> {
+    let resolved = resolved_recipe(facts);
+    let mut report = report(facts, &resolved);
+    write_records(facts, &resolved)?;
+    for plot in report::plots(&report) {
+        write_file(&facts.folder.join("plots").join(format!("{}.svg", plot.name)), plot.file().as_bytes())?;
+    }
+    report.files = files(facts.folder);
+    report.timings = facts.journal.timings();
+    let json = serde_json::to_vec_pretty(&report).expect("a report is plain data");
+    write_file(&facts.folder.join("report.json"), &json)?;
+    write_file(&facts.folder.join("report.html"), report::html(&report).as_bytes())?;
+    write_file(&facts.folder.join("card.md"), report::card(&report).as_bytes())?;
+    report.files = files(facts.folder);
+    Ok(report)
+}
+
+fn files(folder: &Path) -> Vec<OutputFile> {
+    let what = [
+        (runs::MODEL_FILE, "the model: preparation, model, scores and golden rows in one file"),
+        ("report.html", "the report, one page"),
+        ("report.json", "the same for programs"),
+        ("card.md", "the model card"),
+        ("run.toml", "the resolved recipe: train it again and get the same model"),
+        ("run.lock", "hashes of data, split, recipe, program and model"),
+        ("events.jsonl", "what happened, in order"),
+    ];
+    let file = |(name, what): (&str, &str)| {
+        let path = folder.join(name);
+        let bytes = std::fs::metadata(&path).ok().map(|metadata| metadata.len());
+        bytes.map(|bytes| OutputFile { path: path.display().to_string(), what: what.to_owned(), bytes: Some(bytes) })
+    };
+    what.into_iter().filter_map(file).collect()
+}
+
+fn write_records(facts: &Facts<'_>, resolved: &(Recipe, BTreeMap<String, String>)) -> Result<()> {
+    let folder = facts.folder;
+    let head = "The resolved recipe of this run. `cupola train` on this file gives the same model again.\nThe comment on each line says where its value comes from.";
+    let text = recipe::write(&resolved.0, head, &resolved.1);
+    write_file(&folder.join("run.toml"), text.as_bytes())?;
+    let pretty = |value: &serde_json::Value| serde_json::to_vec_pretty(value).expect("records are plain data");
+    let split = serde_json::to_value(facts.divided.cut.record(&facts.divided.split)).expect("records are plain data");
+    let lock = json!({
+        "cupola": env!("CARGO_PKG_VERSION"),
+        "binary": facts.binary,
+        "seed": facts.plan.seed,
+        "data": facts.divided.loaded.files.iter().map(|file| json!({ "path": file.path, "purpose": file.purpose, "rows": file.rows_read, "hash": file.hash })).collect::<Vec<_>>(),
+        "split": split,
+        "recipe": recipe_hash(&resolved.0),
+        "model": facts.hash,
+    });
+    write_file(&folder.join("run.lock"), &pretty(&lock))?;
+    write_file(&folder.join("data/split.json"), &pretty(&split))?;
+    write_file(&folder.join("data/profile.json"), &pretty(facts.artifact.profile()))?;
+    let leaks = serde_json::to_value(facts.divided.findings.iter().map(finding).collect::<Vec<_>>()).expect("records are plain data");
+    write_file(&folder.join("data/leaks.json"), &pretty(&leaks))?;
+    let prepared = facts.targets.iter().flat_map(|target| {
+        target.described.iter().map(|(column, what)| json!({ "target": &*target.field.name, "column": &**column, "preparation": what }))
+    });
+    write_file(&folder.join("data/preparation.json"), &pretty(&prepared.collect()))?;
+    let boards: Vec<_> = facts.targets.iter().filter_map(|target| Some(json!({ "target": &*target.field.name, "board": target.board.as_ref()?.leaderboard() }))).collect();
+    if !boards.is_empty() {
+        write_file(&folder.join("leaderboard.json"), &pretty(&json!(boards)))?;
+    }
+    let test: Vec<_> = facts.targets.iter().map(|target| json!({ "target": &*target.field.name, "scores": target.measured.scores })).collect();
+    write_file(&folder.join("eval/test.json"), &pretty(&json!(test)))
+}
+
+/// BLAKE3 of keys and values, whatever their order in the file or their comments.
+fn recipe_hash(recipe: &Recipe) -> String {
+    let lines: Vec<String> = recipe.iter().map(|(path, entry)| format!("{}={}\n", path.join("."), entry.value)).collect();
+    blake3::hash(lines.concat().as_bytes()).to_hex().to_string()
+}
+
+/// Every key with the value that held, and reasons by dotted key.
+fn resolved_recipe(facts: &Facts<'_>) -> (Recipe, BTreeMap<String, String>) {
+    let plan = facts.plan;
+    let mut recipe = plan.recipe.clone();
+    let mut notes = BTreeMap::new();
+    for table in [&[][..], &["data"], &["data", "split"], &["data", "clean"], &["eval"]] {
+        for setting in recipe::lists(table).into_iter().flatten() {
+            let path: Vec<&str> = table.iter().copied().chain([setting.name]).collect();
+            if recipe.entry(&path).is_none() {
+                recipe.set(owned(&path), setting.default_value(), Origin::Default, "default");
+            }
+        }
+    }
+    // A time limit has done its work: what it settled stands in the model's settings.
+    if recipe.entry(&["time"]).is_some_and(|entry| entry.value != Value::Text("auto".into())) {
+        recipe.set(owned(&["time"]), Value::Text("auto".into()), Origin::Auto, "auto");
+        notes.insert("time".into(), "the limit has settled what it had to".into());
+    }
+    for column in &facts.divided.loaded.columns {
+        let table = match column.role.as_str() {
+            "target" => "outputs",
+            _ => "inputs",
+        };
+        let path = [table, &column.name, "type"];
+        let is_typed = matches!(column.kind.as_str(), "number" | "category" | "binary" | "date" | "text" | "id" | "constant");
+        if recipe.entry(&path).is_none() && is_typed && matches!(column.role.as_str(), "target" | "input" | "ignored") {
+            recipe.set(owned(&path), Value::Text(column.kind.clone()), Origin::Inferred, "inferred");
+            notes.insert(path.join("."), column.reason.clone());
+        }
+    }
+    let is_one = facts.targets.len() == 1;
+    for (target, pipeline) in facts.targets.iter().zip(facts.artifact.pipelines()) {
+        resolve_model(&mut recipe, &mut notes, target, pipeline, is_one);
+        for (key, value) in &target.prepared {
+            let path = recipe::split_path(key);
+            let path_words: Vec<&str> = path.iter().map(String::as_str).collect();
+            let is_open = recipe.entry(&path_words).is_none_or(|entry| entry.value == Value::Text("auto".into()));
+            if is_open {
+                recipe.set(path, Value::parse(value), Origin::Auto, "auto");
+            }
+        }
+    }
+    (recipe, notes)
+}
+
+fn resolve_model(recipe: &mut Recipe, notes: &mut BTreeMap<String, String>, target: &Target, pipeline: &Pipeline, is_one: bool) {
+    let name = target.field.name.to_string();
+    let table: Vec<&str> = if is_one { vec!["model"] } else { vec!["outputs", &name, "model"] };
+    let path = |last: &str| -> Vec<String> { table.iter().copied().chain([last]).map(str::to_owned).collect() };
+    let is_said = recipe.entry(&table.iter().copied().chain(["name"]).collect::<Vec<_>>()).is_some_and(|entry| entry.value != Value::Text("auto".into()));
+    if !is_said {
+        recipe.set(path("name"), Value::Text(pipeline.model.name.to_owned()), Origin::Auto, "auto");
+        notes.insert(path("name").join("."), "the best of the leaderboard".into());
+    }
+    for (setting, value) in pipeline.settings.iter() {
+        let resolved = target.resolved.iter().find(|(name, _, _)| name == setting);
+        let whole: Vec<&str> = table.iter().copied().chain([setting]).collect();
+        match (resolved, recipe.entry(&whole).is_some()) {
+            (Some((_, _, reason)), _) => {
+                recipe.set(path(setting), value.clone(), Origin::Auto, "auto");
+                notes.insert(path(setting).join("."), reason.clone());
+            }
+            (None, false) => recipe.set(path(setting), value.clone(), if is_said { Origin::Default } else { Origin::Auto }, "default"),
+            (None, true) => {}
+        }
+    }
+}
+
+fn owned(path: &[&str]) -> Vec<String> {
+    path.iter().map(|&segment| segment.to_owned()).collect()
+}
+
+fn finding(finding: &Finding) -> report::Finding {
+    report::Finding {
+        check: finding.check.clone(),
+        severity: match finding.severity {
+            Severity::Stop => report::Severity::Stop,
+            Severity::Warn => report::Severity::Warn,
+        },
+        column: finding.column.clone(),
+        rows: finding.rows.clone(),
+        rows_total: finding.rows.len() as u64,
+        sentence: finding.sentence.clone(),
+        remedy: finding.remedy.clone(),
+    }
+}
+
+fn report(facts: &Facts<'_>, (recipe, notes): &(Recipe, BTreeMap<String, String>)) -> Report {
+    let divided = facts.divided;
+    let name = facts.folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let models: Vec<&str> = facts.artifact.pipelines().iter().map(|pipeline| pipeline.model.name).collect();
+    let counts = divided.cut.counts;
+    let test_rows = divided.loaded.test.as_ref().map_or(counts[2], |test| cupola_task::Dataset::len(test));
+    let folder = facts.folder.display().to_string();
+    Report {
+        name,
+        cupola: env!("CARGO_PKG_VERSION").to_owned(),
+        model: models.join(", "),
+        model_path: facts.folder.join(runs::MODEL_FILE).display().to_string(),
+        statement: report::Statement::default(),
+        data: report::DataSummary {
+            files: divided.loaded.files.clone(),
+            split: split_phrase(facts.plan, divided),
+            rows: SplitRows { train: counts[0], valid: counts[1], test: test_rows, out: crate::training::count(&divided.cut.sides, Side::Out) },
+            columns: divided.loaded.columns.clone(),
+        },
+        findings: divided.findings.iter().map(finding).collect(),
+        leaderboard: facts.targets.iter().find_map(|target| target.board.as_ref().map(auto::Board::leaderboard)),
+        targets: facts.targets.iter().map(|target| target.measured.clone()).collect(),
+        timings: vec![],
+        warnings: facts.journal.warnings(),
+        settings: sources(recipe, notes),
+        files: vec![],
+        next: vec![
+            Step { command: format!("cupola serve {folder}"), purpose: "answer over HTTP, with a page to try the model".into() },
+            Step { command: format!("cupola predict {folder} DATA"), purpose: "answer the rows of a file".into() },
+        ],
+        reproduce: vec![
+            Step { command: format!("cupola train {folder}/run.toml"), purpose: "train the same model again".into() },
+            Step { command: format!("cupola verify {folder}"), purpose: "prove that the file answers as it did when it was written".into() },
+        ],
+        example: example(facts.artifact),
+    }
+}
+
+fn split_phrase(plan: &Plan, divided: &Divided) -> String {
+    let cut = &divided.cut;
+    let key = cut.key.as_ref().map_or(String::new(), |key| format!(" of {key}"));
+    let test = if plan.test.is_some() { "; the test rows are a file of their own" } else { "" };
+    format!("{}{key} ({}){test}", cut.by.word(), cut.reason)
+}
+
+fn sources(recipe: &Recipe, notes: &BTreeMap<String, String>) -> Vec<SettingSource> {
+    let source = |(path, entry): (&[String], &recipe::Entry)| {
+        let key = path.join(".");
+        let origin = match entry.origin {
+            Origin::Default => report::Origin::Default,
+            Origin::Inferred => report::Origin::Inferred,
+            Origin::Auto => report::Origin::Auto,
+            Origin::File | Origin::Tiny => report::Origin::File,
+            Origin::Flag => report::Origin::Flag,
+        };
+        SettingSource { value: entry.value.to_string(), origin, reason: notes.get(&key).cloned(), key }
+    };
+    recipe.iter().map(source).collect()
+}
+
+/// The first golden row as JSON, when there is one.
+fn example(artifact: &Artifact) -> Option<serde_json::Map<String, serde_json::Value>> {
+    let golden = artifact.golden();
+    if golden.rows() == 0 {
+        return None;
+    }
+    let inputs = artifact.raw().fields.iter().filter(|field| field.role == Role::Input);
+    inputs.map(|field| Some((field.name.to_string(), crate::answers::cell(golden.array(&field.name).ok()?, 0)))).collect()
+}

@@ -1,0 +1,293 @@
+//! `train`: from a plan to a run folder with a measured model.
+
+use crate::evaluate::{self, Judged, Ruler, Shuffle, rulers};
+use crate::fit::{Fit, columns, fit, read_all};
+use crate::journal::{Journal, heard_by};
+use crate::load::{self, Loaded};
+use crate::report::{Report, TargetReport};
+use crate::{Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, Result, Score, auto, runs, summary};
+use cupola_data::leaks::{self, Finding, Severity};
+use cupola_data::split::{self, Cut, SplitSettings, TestRows};
+use cupola_metrics::Sampling;
+use cupola_task::{Answer, Batch, Columns, Dataset, Event, Field, Flow, Key, ModelDef, Predictions, Role, Run, Schema, Settings, Side, Splits, Task, View};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The time `model=auto` takes when nothing is said.
+const AUTO_TIME: Duration = Duration::from_secs(60);
+/// Training rows that are scored beside the test rows, to see overfitting.
+const TRAIN_ROWS_SCORED: usize = 10_000;
+/// Cells that permutation importance may shuffle: rows times columns times repeats.
+const CELLS_SHUFFLED: usize = 60_000;
+/// Rows that permutation importance needs at least, and shuffles of each column.
+const ROWS_SHUFFLED_MIN: usize = 200;
+const SHUFFLES: u32 = 3;
+
+/// What a finished run leaves.
+pub struct Outcome {
+    /// The run folder.
+    pub folder: PathBuf,
+    /// Everything measured.
+    pub report: Report,
+    /// BLAKE3 of the model file.
+    pub hash: String,
+    /// Whether the run was asked to stop and kept the best so far.
+    pub interrupted: bool,
+    /// Sentences about quality gates that did not hold.
+    pub failed_gates: Vec<String>,
+}
+
+/// The data of a run, split and checked.
+pub(crate) struct Divided {
+    pub loaded: Loaded,
+    pub split: SplitSettings,
+    pub cut: Cut,
+    pub splits: Splits,
+    pub findings: Vec<Finding>,
+}
+
+/// One target's model, its baseline, and how it was chosen.
+pub(crate) struct TargetFit {
+    pub field: Field,
+    pub task: Task,
+    pub fit: Fit,
+    pub baseline: Fit,
+    pub board: Option<auto::Board>,
+    pub measured: TargetReport,
+}
+
+/// Trains, measures and saves what the plan asks for, in a new folder under `root`. `binary` is the hash of the program,
+/// for `run.lock`.
+///
+/// When the run is asked to stop, the best model so far is measured and saved, and the outcome says so.
+///
+/// # Errors
+/// When the data does not suit the plan, the leak gate closes, a file cannot be written, or the run was stopped before
+/// anything was learned.
+pub fn train(plan: &Plan, run: &Run<'_>, root: &Path, binary: &str) -> Result<Outcome> {
+    let journal = Journal::new(run);
+    let listener = |event: &Event| journal.hear(event);
+    let run = heard_by(run, &listener);
+    let divided = divide(plan, &run)?;
+    let folder = runs::create(root, &summary::label(plan))?;
+    journal.open(&folder)?;
+    let mut targets = Vec::new();
+    let count = divided.loaded.schema().targets().count() as u32;
+    for (field, task) in divided.loaded.schema().targets() {
+        targets.push(train_target(plan, &run, &divided, (field, task), count)?);
+    }
+    let sides = Sides::read(&divided.splits)?;
+    run.tell(Event::Stage { name: "evaluate".into() });
+    for target in &mut targets {
+        target.measured = measure(plan, &run, &divided, &sides, target)?;
+    }
+    let (artifact, targets) = assemble(plan, &run, &divided, &sides, targets)?;
+    run.tell(Event::Stage { name: "save".into() });
+    let hash = artifact.save(&folder.join(runs::MODEL_FILE))?;
+    let targets = match plan.importance && !journal.is_stopped() {
+        true => with_importance(plan, &run, &sides, &artifact, targets)?,
+        false => targets,
+    };
+    run.tell(Event::Stage { name: "report".into() });
+    let report = summary::write(&summary::Facts { plan, journal: &journal, folder: &folder, divided: &divided, artifact: &artifact, targets, hash: &hash, binary })?;
+    runs::link_latest(&folder);
+    let failed_gates = summary::failed_gates(&plan.gates, &report.targets);
+    Ok(Outcome { folder, report, hash, interrupted: journal.is_stopped(), failed_gates })
+}
+
+/// Reads, splits and looks for leaks.
+fn divide(plan: &Plan, run: &Run<'_>) -> Result<Divided> {
+    run.tell(Event::Stage { name: "read".into() });
+    let loaded = load::load(plan)?;
+    for warning in &loaded.warnings {
+        run.tell(Event::Warning { text: warning.clone() });
+    }
+    run.tell(Event::Stage { name: "split".into() });
+    let test_rows = if plan.test.is_some() { TestRows::Given } else { TestRows::Cut };
+    let split = SplitSettings::open(&plan.split, test_rows)?;
+    let cut = split::sides(&loaded.table, &split, run.draw("split"))?;
+    let mut splits = Splits::new(Arc::new(loaded.table.clone()), &cut.sides);
+    if let Some(test) = &loaded.test {
+        splits = splits.with_test(Arc::new(test.clone()));
+    }
+    load::check_targets(&splits)?;
+    run.tell(Event::Stage { name: "leaks".into() });
+    let findings = match plan.leaks {
+        LeakGate::Off => vec![],
+        LeakGate::Deny | LeakGate::Warn => leaks::check(&loaded.table, &cut.sides, loaded.test.as_ref().map(|test| test as &dyn Dataset))?,
+    };
+    gate(plan, &findings, &loaded, run)?;
+    Ok(Divided { loaded, split, cut, splits, findings })
+}
+
+fn gate(plan: &Plan, findings: &[Finding], loaded: &Loaded, run: &Run<'_>) -> Result<()> {
+    let stops: Vec<&Finding> = findings.iter().filter(|finding| finding.severity == Severity::Stop).collect();
+    if plan.leaks == LeakGate::Deny && !stops.is_empty() {
+        return Err(Error::Leaks(stops.iter().map(|finding| summary::leak_sentence(finding, loaded)).collect::<Vec<_>>().join("; ")));
+    }
+    for finding in findings {
+        run.tell(Event::Warning { text: summary::leak_sentence(finding, loaded) });
+    }
+    Ok(())
+}
+
+fn train_target(plan: &Plan, run: &Run<'_>, divided: &Divided, (field, task): (&Field, Task), count: u32) -> Result<TargetFit> {
+    let (train, valid) = (divided.splits.train(), &**divided.splits.valid());
+    let base = crate::model("baseline")?;
+    let quiet = |event: &Event| match event {
+        Event::Progress { .. } | Event::Resolved { .. } => Flow::Go,
+        other => run.tell(other.clone()),
+    };
+    let baseline = fit(base, &Settings::check("model", base.settings, [])?, field, train, valid, plan, &heard_by(run, &quiet))?;
+    let choice = plan.outputs.get(&*field.name).and_then(|output| output.model.as_ref()).unwrap_or(&plan.model);
+    let (def, settings, board) = match choice {
+        Choice::Named(def, settings) => (*def, settings.clone(), None),
+        Choice::Auto => {
+            run.tell(Event::Stage { name: "leaderboard".into() });
+            let time = plan.time.unwrap_or(AUTO_TIME) / count;
+            let board = auto::leaderboard(train, field, task, plan, run, time)?;
+            let best = board.best().clone();
+            (best.def, best.settings, Some(board))
+        }
+    };
+    suits(def, task, field)?;
+    run.tell(Event::Stage { name: format!("fit {}", def.name) });
+    let mut timed = heard_by(run, run.events);
+    timed.until = plan.time.filter(|_| board.is_none()).map(|time| (run.clock)() + time / count);
+    let fit = fit(def, &settings, field, train, valid, plan, &timed)?;
+    let measured = TargetReport::new(&*field.name, task);
+    Ok(TargetFit { field: field.clone(), task, fit, baseline, board, measured })
+}
+
+fn suits(def: &ModelDef, task: Task, field: &Field) -> Result<()> {
+    if def.tasks.contains(&task) {
+        return Ok(());
+    }
+    let able: Vec<&str> = crate::models().filter(|model| model.tasks.contains(&task)).map(|model| model.name).collect();
+    let task = crate::recipe::task_word(task);
+    Err(cupola_task::Error::Unsupported {
+        what: format!("to {task} {}", field.name),
+        by: format!("model {}", def.name),
+        hint: Some(format!("models that {task}: {}", able.join(", "))),
+    }
+    .into())
+}
+
+/// The rows of each side, raw.
+pub(crate) struct Sides {
+    pub schema: Schema,
+    pub train: Batch,
+    pub valid: Batch,
+    pub test: Batch,
+}
+
+impl Sides {
+    fn read(splits: &Splits) -> Result<Sides> {
+        let train = splits.train().data();
+        let rows: Vec<u64> = (0..train.len()).step_by((train.len() as usize).div_ceil(TRAIN_ROWS_SCORED).max(1)).collect();
+        Ok(Sides {
+            schema: train.schema().clone(),
+            train: train.read(&rows, cupola_task::Draw::default())?,
+            valid: read_all(&**splits.valid())?,
+            test: read_all(&**splits.test())?,
+        })
+    }
+}
+
+fn sampling(plan: &Plan, run: &Run<'_>) -> Sampling {
+    Sampling { level: plan.level, draws: plan.draws, draw: run.draw("intervals") }
+}
+
+/// The target with the classes that training saw.
+fn learned(target: &TargetFit) -> Field {
+    target.fit.pipeline.fitted.raw().field(&target.field.name).cloned().unwrap_or_else(|| target.field.clone())
+}
+
+fn measure(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target: &TargetFit) -> Result<TargetReport> {
+    let field = learned(target);
+    let rulers = rulers(&field, target.task, plan.metrics.as_deref());
+    let batches = [&sides.train, &sides.valid, &sides.test];
+    let answers: Vec<Option<Answer>> = batches
+        .iter()
+        .map(|batch| (!batch.rows.is_empty()).then(|| target.fit.pipeline.answer(&columns(batch))).transpose())
+        .collect::<Result<_>>()?;
+    let weights: Vec<Option<Vec<f64>>> = batches.iter().map(|batch| load::weights(&sides.schema, batch)).collect::<Result<_>>()?;
+    let judged = |side: usize| {
+        let batch = batches[side];
+        let view = View { truth: batch.targets.get(&field.name), weight: weights[side].as_deref(), inputs: &batch.inputs, keys: &batch.keys };
+        answers[side].as_ref().map(|answer| Judged { view, answer })
+    };
+    let baseline = (!sides.test.rows.is_empty()).then(|| target.baseline.pipeline.answer(&columns(&sides.test))).transpose()?;
+    let mut report =
+        evaluate::target_report(&field, target.task, &rulers, [judged(0), judged(1), judged(2)], baseline.as_ref(), sampling(plan, run))?;
+    report.baseline = summary::baseline_phrase(baseline.as_ref());
+    report.class_rows = load::class_rows(divided.splits.train(), &field)?;
+    Ok(report)
+}
+
+fn assemble(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, targets: Vec<TargetFit>) -> Result<(Artifact, Vec<summary::Target>)> {
+    let mut raw = targets.first().map(|target| target.fit.pipeline.fitted.raw().clone()).unwrap_or_default();
+    raw.fields.retain(|field| matches!(field.role, Role::Input | Role::Key(Key::Weight)));
+    raw.fields.extend(targets.iter().map(learned));
+    let scores = targets.iter().flat_map(|target| {
+        target.measured.scores.iter().map(|score| Score {
+            target: target.field.name.clone(),
+            name: score.name.clone(),
+            value: score.test.value,
+            low: score.test.low,
+            high: score.test.high,
+        })
+    });
+    let contents_scores = scores.collect();
+    let (pipelines, kept): (Vec<_>, Vec<_>) = targets.into_iter().map(summary::Target::take).unzip();
+    let profile = cupola_data::profile::profile(divided.splits.train().data())?;
+    let contents = Contents {
+        raw,
+        dates: load::date_formats(&divided.loaded.dates),
+        pipelines,
+        scores: contents_scores,
+        profile: serde_json::to_value(profile).expect("a profile is plain data"),
+        extra: serde_json::json!({ "seed": plan.seed, "rows": { "train": divided.cut.counts[0], "valid": divided.cut.counts[1], "test": sides.test.rows.len() } }),
+    };
+    let mode = match plan.golden {
+        Golden::Real => GoldenMode::Real,
+        Golden::Shuffled => GoldenMode::Shuffled,
+        Golden::Off => GoldenMode::Off,
+    };
+    let rows = if sides.test.rows.is_empty() { &sides.train } else { &sides.test };
+    Ok((Artifact::new(contents, &rows.inputs, mode, run.draw("golden"))?, kept))
+}
+
+fn with_importance(plan: &Plan, run: &Run<'_>, sides: &Sides, artifact: &Artifact, mut targets: Vec<summary::Target>) -> Result<Vec<summary::Target>> {
+    let inputs = &sides.test.inputs;
+    if inputs.rows() == 0 || inputs.is_empty() {
+        return Ok(targets);
+    }
+    run.tell(Event::Stage { name: "importance".into() });
+    let wanted = (CELLS_SHUFFLED / inputs.len() / SHUFFLES as usize).max(ROWS_SHUFFLED_MIN);
+    let rows: Vec<u64> = (0..inputs.rows() as u64).step_by(inputs.rows().div_ceil(wanted)).collect();
+    let taken = Batch { rows: rows.clone().into(), inputs: inputs.take(&rows), targets: sides.test.targets.take(&rows), keys: sides.test.keys.take(&rows) };
+    let weights = load::weights(&sides.schema, &taken)?;
+    for (target, pipeline) in targets.iter_mut().zip(artifact.pipelines()) {
+        let field = artifact.raw().field(&pipeline.target).expect("the raw schema has every target").clone();
+        let main: Vec<Ruler> = rulers(&field, target.task, plan.metrics.as_deref()).into_iter().take(1).collect();
+        let view = View { truth: taken.targets.get(&field.name), weight: weights.as_deref(), inputs: &taken.inputs, keys: &taken.keys };
+        let shuffle = Shuffle { inputs: &taken.inputs, repeats: SHUFFLES, draw: run.draw("importance") };
+        let answer = |inputs: &Columns| pipeline.answer(inputs);
+        if let Some(ruler) = main.first() {
+            target.measured.permutation = Some(evaluate::importance(&field, ruler, view, &shuffle, &answer)?);
+        }
+    }
+    Ok(targets)
+}
+
+/// One target's answers out of all.
+pub(crate) fn answer_of<'a>(predictions: &'a Predictions, target: &str) -> Result<&'a Answer> {
+    predictions.get(target).ok_or_else(|| Error::Data(format!("the model does not answer {target}"), None))
+}
+
+/// How many rows are on a side.
+pub(crate) fn count(sides: &[Side], wanted: Side) -> u64 {
+    sides.iter().filter(|side| **side == wanted).count() as u64
+}
