@@ -1,0 +1,117 @@
+//! Answers as JSON and as CSV.
+
+use crate::rows::Unseen;
+use arrow_array::{Array, Float64Array, StringArray};
+use cupola_task::{Column, Columns, Predictions};
+use cupola_train::answer_columns;
+use serde::Serialize;
+use serde::ser::{SerializeMap, SerializeSeq, Serializer};
+use std::io::Write;
+
+/// An answer lists no more unseen categories than this; the measures count all.
+pub(crate) const UNSEEN_LISTED: usize = 100;
+
+/// The body of an answer to `/predict`.
+#[derive(Serialize)]
+pub(crate) struct Answered<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) hash: &'a str,
+    pub(crate) predictions: Rows,
+    #[serde(skip_serializing_if = "<[Unseen]>::is_empty")]
+    pub(crate) unseen: &'a [Unseen],
+}
+
+/// One object a row: `prediction` and the like, or one such object under the name of each target.
+pub(crate) struct Rows {
+    targets: Vec<(String, Columns)>,
+    rows: usize,
+}
+
+struct RowOf<'a>(&'a Rows, usize);
+
+struct CellsOf<'a>(&'a Columns, usize);
+
+struct Cell<'a>(&'a Column, usize);
+
+impl Rows {
+    pub(crate) fn new(predictions: Predictions) -> Rows {
+        let rows = predictions.rows();
+        let flat = |answer| answer_columns(&Predictions(vec![answer]));
+        Rows { targets: predictions.0.into_iter().map(|answer| (answer.0.to_string(), flat(answer))).collect(), rows }
+    }
+}
+
+impl Serialize for Rows {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut rows = to.serialize_seq(Some(self.rows))?;
+        (0..self.rows).try_for_each(|row| rows.serialize_element(&RowOf(self, row)))?;
+        rows.end()
+    }
+}
+
+impl Serialize for RowOf<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match &self.0.targets[..] {
+            [(_, columns)] => CellsOf(columns, self.1).serialize(to),
+            targets => {
+                let mut map = to.serialize_map(Some(targets.len()))?;
+                targets.iter().try_for_each(|(target, columns)| map.serialize_entry(target, &CellsOf(columns, self.1)))?;
+                map.end()
+            }
+        }
+    }
+}
+
+impl Serialize for CellsOf<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(Some(self.0.len()))?;
+        self.0.iter().try_for_each(|(name, column)| map.serialize_entry(&**name, &Cell(column, self.1)))?;
+        map.end()
+    }
+}
+
+impl Serialize for Cell<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match (number(self.0, self.1), text(self.0, self.1)) {
+            (Some(number), _) if number.is_finite() => to.serialize_f64(number),
+            (_, Some(text)) => to.serialize_str(text),
+            _ => to.serialize_unit(),
+        }
+    }
+}
+
+fn number(column: &Column, row: usize) -> Option<f64> {
+    let numbers = column.array()?.as_any().downcast_ref::<Float64Array>()?;
+    numbers.is_valid(row).then(|| numbers.value(row))
+}
+
+fn text(column: &Column, row: usize) -> Option<&str> {
+    let texts = column.array()?.as_any().downcast_ref::<StringArray>()?;
+    texts.is_valid(row).then(|| texts.value(row))
+}
+
+/// The answers as CSV, with the columns that `predict` writes.
+pub(crate) fn to_csv(predictions: &Predictions) -> Vec<u8> {
+    let columns = answer_columns(predictions);
+    let mut csv = Vec::new();
+    write_row(&mut csv, columns.names().map(str::to_owned));
+    for row in 0..columns.rows() {
+        let cell = |column: &Column| match (number(column, row), text(column, row)) {
+            (Some(number), _) if number.is_finite() => number.to_string(),
+            (_, Some(text)) => text.to_owned(),
+            _ => String::new(),
+        };
+        write_row(&mut csv, columns.iter().map(|(_, column)| cell(column)));
+    }
+    csv
+}
+
+fn write_row(csv: &mut Vec<u8>, cells: impl Iterator<Item = String>) {
+    for (place, cell) in cells.enumerate() {
+        let comma = if place > 0 { "," } else { "" };
+        let is_plain = !cell.contains([',', '"', '\n', '\r']) && !(place == 0 && cell.is_empty());
+        let written = if is_plain { write!(csv, "{comma}{cell}") } else { write!(csv, "{comma}\"{}\"", cell.replace('"', "\"\"")) };
+        written.expect("a vector can be written to");
+    }
+    csv.push(b'\n');
+}

@@ -1,0 +1,207 @@
+//! What a server holds, its routes, and what happens around every request: id, deadline, measure, panic guard.
+
+use crate::desk::Desk;
+use crate::metrics::Metrics;
+use crate::problem::Problem;
+use crate::rows::Inputs;
+use crate::{Error, Result, ServeOptions, example, pages, predict, v2};
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use cupola_task::{Predictions, nearest};
+use cupola_train::Artifact;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::time::Instant;
+
+pub(crate) struct App {
+    pub(crate) models: Vec<Arc<Model>>,
+    pub(crate) options: ServeOptions,
+    pub(crate) desk: Desk,
+    pub(crate) metrics: Metrics,
+    is_draining: AtomicBool,
+    requests: AtomicU64,
+    /// Known once the server listens.
+    pub(crate) address: OnceLock<SocketAddr>,
+}
+
+/// A model under the name it is served by.
+pub(crate) struct Model {
+    pub(crate) name: String,
+    pub(crate) artifact: Arc<Artifact>,
+    pub(crate) inputs: Inputs,
+    /// A row that may be shown to anybody, and its answers.
+    pub(crate) example: serde_json::Map<String, Value>,
+    pub(crate) sample: Predictions,
+}
+
+/// By when a request must be answered.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline(pub(crate) Instant);
+
+/// The routes as 404 and `/docs` list them.
+pub(crate) const ROUTES: &[(&str, &str, &str)] = &[
+    ("GET", "/", "a page to try the model by hand"),
+    ("POST", "/predict", "rows in, predictions out: JSON or CSV"),
+    ("POST", "/models/{model}/predict", "the same for one of several models"),
+    ("GET", "/docs", "how to ask, for people"),
+    ("GET", "/openapi.json", "how to ask, for programs"),
+    ("GET", "/health", "whether the server is up and which models it serves"),
+    ("GET", "/metrics", "measures for Prometheus"),
+    ("GET", "/v2", "Open Inference Protocol: the server"),
+    ("GET", "/v2/health/live", "Open Inference Protocol: is it up"),
+    ("GET", "/v2/health/ready", "Open Inference Protocol: may it be asked"),
+    ("GET", "/v2/models/{model}", "Open Inference Protocol: inputs and outputs of a model; also under /versions/{version}"),
+    ("GET", "/v2/models/{model}/ready", "Open Inference Protocol: may the model be asked; also under /versions/{version}"),
+    ("POST", "/v2/models/{model}/infer", "Open Inference Protocol: tensors in, tensors out; also under /versions/{version}"),
+];
+
+impl App {
+    pub(crate) fn new(models: Vec<(String, Arc<Artifact>)>, options: ServeOptions) -> Result<App> {
+        if models.is_empty() {
+            return Err(Error::Models("found none, wanted at least one".to_owned()));
+        }
+        let mut names = HashSet::new();
+        if let Some((name, _)) = models.iter().find(|(name, _)| !names.insert(name.clone())) {
+            return Err(Error::Models(format!("found {name} twice, wanted a name for each")));
+        }
+        let open = |(name, artifact): (String, Arc<Artifact>)| {
+            let wrong = |what: String| Error::Models(format!("{name}: {what}"));
+            let inputs = Inputs::new(artifact.raw()).map_err(wrong)?;
+            let example = example::row(&artifact);
+            let columns = inputs.from_json(Value::from(example.clone()).to_string().as_bytes(), 1).map_err(|problem| wrong(problem.to_string()))?;
+            let sample = artifact.predict(&columns).map_err(|error| wrong(error.to_string()))?;
+            Ok(Arc::new(Model { name, artifact, inputs, example, sample }))
+        };
+        Ok(App {
+            models: models.into_iter().map(open).collect::<Result<_>>()?,
+            desk: Desk::new(options.workers, options.queue),
+            metrics: Metrics::default(),
+            is_draining: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
+            address: OnceLock::new(),
+            options,
+        })
+    }
+
+    /// Where the examples of the docs send their requests.
+    pub(crate) fn address(&self) -> SocketAddr {
+        *self.address.get().unwrap_or(&self.options.http)
+    }
+
+    pub(crate) fn begin_drain(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// The model of that name; the first one when none is named.
+    pub(crate) fn model(&self, name: Option<&str>) -> Result<Arc<Model>, Problem> {
+        let Some(name) = name else { return Ok(self.models[0].clone()) };
+        let names = || self.models.iter().map(|model| model.name.as_str());
+        self.models.iter().find(|model| model.name == name).cloned().ok_or_else(|| {
+            let hint = match nearest(name, names()) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("served are: {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            Problem::new(StatusCode::NOT_FOUND, format!("no model {}", crate::problem::shorten(name))).with_hint(hint)
+        })
+    }
+}
+
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let mut router = Router::new()
+        .route("/", get(pages::try_page))
+        .route("/docs", get(pages::docs))
+        .route("/openapi.json", get(pages::openapi))
+        .route("/assets/page.css", get(pages::style))
+        .route("/assets/page.js", get(pages::script))
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .route("/predict", post(predict::predict))
+        .route("/models/{model}/predict", post(predict::predict_named))
+        .route("/v2", get(v2::server))
+        .route("/v2/", get(v2::server))
+        .route("/v2/health/live", get(v2::health))
+        .route("/v2/health/ready", get(v2::health));
+    for at in ["/v2/models/{model}", "/v2/models/{model}/versions/{version}"] {
+        router = router
+            .route(at, get(v2::describe))
+            .route(&format!("{at}/ready"), get(v2::model_ready))
+            .route(&format!("{at}/infer"), post(v2::infer));
+    }
+    router.fallback(unknown).method_not_allowed_fallback(wrong_method).layer(from_fn_with_state(app.clone(), around)).with_state(app)
+}
+
+async fn health(State(app): State<Arc<App>>) -> Response {
+    let status = if app.is_draining() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let models: Vec<_> = app.models.iter().map(|model| json!({"name": model.name, "hash": model.artifact.hash()})).collect();
+    let word = if app.is_draining() { "stopping" } else { "ok" };
+    (status, Json(json!({"status": word, "version": env!("CARGO_PKG_VERSION"), "models": models}))).into_response()
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let text = app.metrics.text(&app.models, app.desk.waiting());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+async fn unknown(request: Request) -> Problem {
+    let path = request.uri().path();
+    let routes: Vec<String> = ROUTES.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+    let hint = match nearest(path, ROUTES.iter().map(|(_, path, _)| *path)) {
+        Some(near) => format!("did you mean {near}? "),
+        None => String::new(),
+    };
+    let message = format!("no page {}", crate::problem::shorten(path));
+    Problem::new(StatusCode::NOT_FOUND, message).with_hint(format!("{hint}there are: {}", routes.join(", ")))
+}
+
+async fn wrong_method(request: Request) -> Problem {
+    let (method, path) = (request.method(), request.uri().path());
+    let other = if method == Method::POST { "GET" } else { "POST" };
+    let message = format!("{} cannot be asked with {}", crate::problem::shorten(path), crate::problem::shorten(method.as_str()));
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, message).with_hint(format!("ask it with {other}; /docs shows how"))
+}
+
+/// Around every request.
+async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let begin = Instant::now();
+    let id = request_id(&app, &request);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let is_protocol = request.uri().path().starts_with("/v2");
+    request.extensions_mut().insert(Deadline(begin + app.options.request_timeout));
+    // A task of its own, so that a panic in a handler costs this request alone.
+    let answer = tokio::spawn(next.run(request)).await.unwrap_or_else(|_| Problem::panicked().into_response());
+    let mut response = finish(answer, &id, is_protocol);
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let route = route.as_ref().map_or("other", MatchedPath::as_str);
+    app.metrics.request(route, response.status().as_u16(), begin.elapsed());
+    response
+}
+
+/// The client's own id when it is short and plain, else a number.
+fn request_id(app: &App, request: &Request) -> String {
+    let number = app.requests.fetch_add(1, Ordering::Relaxed) + 1;
+    let given = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+    let is_plain = |id: &&str| !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic());
+    given.filter(is_plain).map_or_else(|| format!("r{number}"), str::to_owned)
+}
+
+fn finish(mut response: Response, id: &str, is_protocol: bool) -> Response {
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *response.body_mut() = Body::from(problem.body(id, is_protocol));
+    response
+}

@@ -1,0 +1,61 @@
+//! Why a server cannot start or go on. What is wrong with a request is a [`Problem`](crate::problem::Problem).
+
+use cupola_task::{Exit, Fault};
+use std::net::SocketAddr;
+
+/// A fault of this crate. Texts are fragments that follow "failed to".
+#[derive(thiserror::Error, Debug)]
+pub enum Error {
+    /// The address is none.
+    #[error("setting serve.http: found {found:?}, wanted an address with a port, as 127.0.0.1:8000")]
+    Address {
+        /// What was written.
+        found: String,
+    },
+    /// The address can be reached from other machines, and nobody said that this is wanted.
+    #[error("serve on {address}: other machines can reach this address, and there is neither encryption nor a password")]
+    Open {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// There is nothing to serve, or one name for two models.
+    #[error("serve models: {0}")]
+    Models(String),
+    /// The operating system refused to listen.
+    #[error("listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's own word.
+        source: std::io::Error,
+    },
+    /// A fault at a seam.
+    #[error(transparent)]
+    Task(#[from] cupola_task::Error),
+}
+
+/// The result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Fault for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Error::Address { .. } | Error::Open { .. } | Error::Models(_) => Exit::Usage,
+            Error::Listen { .. } => Exit::Failure,
+            Error::Task(error) => error.exit(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::Open { address } => {
+                Some(format!("serve on 127.0.0.1:{} behind a proxy, or pass insecure=true if everyone who reaches it may ask", address.port()))
+            }
+            Error::Listen { source, address } if source.kind() == std::io::ErrorKind::AddrInUse => {
+                Some(format!("another program listens on port {}: stop it, or pass http=127.0.0.1:0 for a free one", address.port()))
+            }
+            Error::Task(error) => error.hint(),
+            _ => None,
+        }
+    }
+}

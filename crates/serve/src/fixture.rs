@@ -1,0 +1,207 @@
+//! A model that answers at once, waits or panics as its input says, and a client that sends what it is told.
+
+use crate::{ServeOptions, serve};
+use arrow_array::{Array, Float64Array, StringArray};
+use cupola_task::{
+    Answer, Ask, Column, Columns, Draw, Error, Field, Fitted, Kind, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Result, Role,
+    Schema, Settings, Task, Trail,
+};
+use cupola_train::{Artifact, Contents, GoldenMode, Pipeline};
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+static MODEL: ModelDef = ModelDef {
+    name: "fixture",
+    doc: "",
+    tasks: &[Task::Classify, Task::Regress],
+    settings: &[],
+    needs: Needs::Native,
+    math: Math::Exact,
+    auto: &[],
+    make: Make::Learner(|_, _| Err(Error::input("fixture", "a fit", "nothing"))),
+    open: |_, _, _| Err(Error::input("fixture", "a file", "nothing")),
+};
+
+/// Predictions with `x = WAIT` wait here until the test opens it.
+#[derive(Default)]
+pub(crate) struct Gate {
+    state: Mutex<(usize, bool)>,
+    changed: Condvar,
+}
+
+pub(crate) const WAIT: f64 = 777.0;
+pub(crate) const PANIC: f64 = 666.0;
+
+impl Gate {
+    fn wait(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.0 += 1;
+        self.changed.notify_all();
+        while !state.1 {
+            state = self.changed.wait(state).unwrap();
+        }
+    }
+
+    pub(crate) fn open(&self) {
+        self.state.lock().unwrap().1 = true;
+        self.changed.notify_all();
+    }
+
+    /// Returns once so many predictions have come.
+    pub(crate) async fn arrived(self: &Arc<Gate>, count: usize) {
+        let gate = self.clone();
+        let wait = move || {
+            let mut state = gate.state.lock().unwrap();
+            while state.0 < count {
+                state = gate.changed.wait(state).unwrap();
+            }
+        };
+        tokio::task::spawn_blocking(wait).await.unwrap();
+    }
+}
+
+struct Fixture {
+    schema: Schema,
+    gate: Arc<Gate>,
+}
+
+impl Predictor for Fixture {
+    fn predict(&self, inputs: &Columns, _: &Ask) -> Result<Predictions> {
+        let x = inputs.array("x")?.as_any().downcast_ref::<Float64Array>().expect("x is conformed");
+        let red = inputs.array("colour")?.as_any().downcast_ref::<StringArray>().expect("colour is conformed");
+        assert!(x.iter().all(|x| x != Some(PANIC)), "the fixture panics when it is told to");
+        if x.iter().any(|x| x == Some(WAIT)) {
+            self.gate.wait();
+        }
+        let p: Vec<f64> = x.iter().zip(red).map(|(x, red)| x.unwrap_or(0.0) / 8.0 + f64::from(u8::from(red == Some("red"))) / 2.0).collect();
+        let scores = Answer::Scores { classes: ["no".into(), "yes".into()].into(), values: p.iter().flat_map(|p| [1.0 - p, *p]).collect() };
+        Ok(Predictions(vec![("y".into(), scores), ("z".into(), Answer::Numbers { values: p, range: None })]))
+    }
+
+    fn save(&self, _: &mut Parts) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Fitted for Fixture {
+    fn raw(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn apply(&self, raw: &Columns) -> Result<(Columns, Trail)> {
+        Ok((raw.clone(), Trail::default()))
+    }
+
+    fn restore(&self, answers: Predictions, _: &Trail) -> Result<Predictions> {
+        Ok(answers)
+    }
+
+    fn save(&self, _: &mut Parts) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A model of the inputs `x` (number), `colour` (red, green) and `day` (date) with the first `targets` of `y` (no, yes) and `z` (number).
+pub(crate) fn artifact(gate: &Arc<Gate>, targets: usize) -> Arc<Artifact> {
+    let classes = |names: &[&str]| Kind::Category { classes: names.iter().map(|&name| Arc::from(name)).collect() };
+    let field = |name: &str, kind: Kind, role: Role| Field { name: name.into(), kind, role };
+    let mut fields = vec![
+        field("x", Kind::Number, Role::Input),
+        field("colour", classes(&["red", "green"]), Role::Input),
+        field("day", Kind::Date, Role::Input),
+        field("y", classes(&["no", "yes"]), Role::Target(Task::Classify)),
+        field("z", Kind::Number, Role::Target(Task::Regress)),
+    ];
+    fields.truncate(3 + targets);
+    let raw = Schema { fields };
+    let pipeline = |target: &str| {
+        let fixture = || Box::new(Fixture { schema: raw.clone(), gate: gate.clone() });
+        Pipeline { target: target.into(), model: &MODEL, settings: Settings::default(), fitted: fixture(), predictor: fixture() }
+    };
+    let pipelines = ["y", "z"][..targets].iter().map(|target| pipeline(target)).collect();
+    let (profile, extra) = (serde_json::Value::Null, serde_json::Value::Null);
+    let contents = Contents { dates: [].into(), pipelines, scores: vec![], profile, extra, raw };
+    let x = Column::Array(Arc::new(Float64Array::from(vec![1.0, 2.0, 4.0])));
+    let text = |values: Vec<Option<&str>>| Column::Array(Arc::new(StringArray::from(values)));
+    let rows = vec![("x".into(), x), ("colour".into(), text(vec![Some("green"); 3])), ("day".into(), text(vec![None; 3]))];
+    Arc::new(Artifact::new(contents, &Columns::new(rows), GoldenMode::Real, Draw::new(1)).unwrap())
+}
+
+/// A server of its own for one test.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) stop: oneshot::Sender<()>,
+    pub(crate) done: tokio::task::JoinHandle<crate::Result<()>>,
+}
+
+pub(crate) async fn start(targets: usize, change: impl FnOnce(&mut ServeOptions)) -> Server {
+    let mut options = ServeOptions { http: "127.0.0.1:0".parse().unwrap(), ..ServeOptions::default() };
+    change(&mut options);
+    let gate = Arc::new(Gate::default());
+    let models = vec![("flowers".to_owned(), artifact(&gate, targets))];
+    let (stop, stopped) = oneshot::channel();
+    let (tell, ready) = oneshot::channel();
+    let shutdown = async {
+        let _ = stopped.await;
+    };
+    let done = tokio::spawn(serve(models, options, shutdown, move |address| tell.send(address).unwrap()));
+    Server { address: ready.await.unwrap(), gate, stop, done }
+}
+
+/// Status, headers and body.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.split_once(": ").filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
+    }
+}
+
+impl Server {
+    /// Sends bytes as they are and reads until the server closes.
+    pub(crate) async fn raw(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        answer
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) async fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
+        let answer = self.raw(&[head.as_bytes(), body].concat()).await;
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or_else(|| panic!("no head in {answer:?}"));
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
+        Reply { status, body: answer[end + 4..].to_vec(), head }
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Reply {
+        self.send("POST", path, "content-type: application/json\r\n", body.as_bytes()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, "", b"").await
+    }
+}

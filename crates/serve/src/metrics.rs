@@ -1,0 +1,142 @@
+//! Counters in Prometheus' text format, version 0.0.4.
+
+use crate::app::Model;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Upper ends of the latency buckets in seconds.
+const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+#[derive(Default)]
+pub(crate) struct Metrics {
+    requests: Mutex<BTreeMap<(String, u16), u64>>,
+    latency: Mutex<BTreeMap<String, Latency>>,
+    rows: AtomicU64,
+    /// Columns come from the models' schemas, so that clients cannot make this grow.
+    unseen: Mutex<BTreeMap<(String, Arc<str>), u64>>,
+}
+
+#[derive(Default)]
+struct Latency {
+    counts: [u64; BUCKETS.len()],
+    count: u64,
+    sum_s: f64,
+}
+
+/// A counter that panicked half-way is still a counter.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Metrics {
+    pub(crate) fn request(&self, route: &str, status: u16, took: Duration) {
+        *lock(&self.requests).entry((route.to_owned(), status)).or_default() += 1;
+        let mut latencies = lock(&self.latency);
+        let latency = latencies.entry(route.to_owned()).or_default();
+        let seconds = took.as_secs_f64();
+        latency.count += 1;
+        latency.sum_s += seconds;
+        if let Some(bucket) = BUCKETS.iter().position(|end| seconds <= *end) {
+            latency.counts[bucket] += 1;
+        }
+    }
+
+    pub(crate) fn rows(&self, rows: usize) {
+        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn unseen(&self, model: &str, column: &Arc<str>, count: u64) {
+        *lock(&self.unseen).entry((model.to_owned(), column.clone())).or_default() += count;
+    }
+
+    pub(crate) fn text(&self, models: &[Arc<Model>], waiting: usize) -> String {
+        let mut text = String::new();
+        family(&mut text, "cupola_requests_total", "counter", "Requests answered, by route and status.");
+        for ((route, status), count) in &*lock(&self.requests) {
+            line(&mut text, "cupola_requests_total", &[("route", route), ("status", &status.to_string())], count);
+        }
+        self.latencies(&mut text);
+        family(&mut text, "cupola_rows_total", "counter", "Rows answered.");
+        line(&mut text, "cupola_rows_total", &[], self.rows.load(Ordering::Relaxed));
+        family(&mut text, "cupola_unseen_total", "counter", "Categories that training did not see, by column.");
+        for ((model, column), count) in &*lock(&self.unseen) {
+            line(&mut text, "cupola_unseen_total", &[("model", model), ("column", column)], count);
+        }
+        family(&mut text, "cupola_queue", "gauge", "Requests that wait for a worker.");
+        line(&mut text, "cupola_queue", &[], waiting);
+        family(&mut text, "cupola_build_info", "gauge", "The version that runs.");
+        line(&mut text, "cupola_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+        family(&mut text, "cupola_model_info", "gauge", "The models that are served.");
+        for model in models {
+            line(&mut text, "cupola_model_info", &[("model", &model.name), ("hash", model.artifact.hash())], 1);
+        }
+        text
+    }
+
+    fn latencies(&self, text: &mut String) {
+        let name = "cupola_request_seconds";
+        family(text, name, "histogram", "Time from the end of the headers to the answer.");
+        for (route, latency) in &*lock(&self.latency) {
+            let mut below = 0;
+            for (end, count) in BUCKETS.iter().zip(latency.counts) {
+                below += count;
+                line(text, &format!("{name}_bucket"), &[("route", route), ("le", &end.to_string())], below);
+            }
+            line(text, &format!("{name}_bucket"), &[("route", route), ("le", "+Inf")], latency.count);
+            line(text, &format!("{name}_sum"), &[("route", route)], latency.sum_s);
+            line(text, &format!("{name}_count"), &[("route", route)], latency.count);
+        }
+    }
+}
+
+fn family(text: &mut String, name: &str, kind: &str, help: &str) {
+    writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("a string can be written to");
+}
+
+fn line(text: &mut String, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+    let escape = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
+    let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+    writeln!(text, "{name}{labels} {value}").expect("a string can be written to");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    #[test]
+    fn text_is_what_prometheus_reads() {
+        let metrics = Metrics::default();
+        metrics.request("/predict", 200, Duration::from_millis(2));
+        metrics.request("/predict", 422, Duration::from_secs(60));
+        metrics.unseen("m", &"a \"quoted\"\nname".into(), 3);
+        let text = metrics.text(&[], 5);
+        let kept: Vec<&str> = text.lines().filter(|line| !line.starts_with('#') && !line.contains("build_info")).collect();
+        expect![[r#"
+            cupola_requests_total{route="/predict",status="200"} 1
+            cupola_requests_total{route="/predict",status="422"} 1
+            cupola_request_seconds_bucket{route="/predict",le="0.0005"} 0
+            cupola_request_seconds_bucket{route="/predict",le="0.001"} 0
+            cupola_request_seconds_bucket{route="/predict",le="0.0025"} 1
+            cupola_request_seconds_bucket{route="/predict",le="0.005"} 1
+            cupola_request_seconds_bucket{route="/predict",le="0.01"} 1
+            cupola_request_seconds_bucket{route="/predict",le="0.025"} 1
+            cupola_request_seconds_bucket{route="/predict",le="0.05"} 1
+            cupola_request_seconds_bucket{route="/predict",le="0.1"} 1
+            cupola_request_seconds_bucket{route="/predict",le="0.25"} 1
+            cupola_request_seconds_bucket{route="/predict",le="1"} 1
+            cupola_request_seconds_bucket{route="/predict",le="5"} 1
+            cupola_request_seconds_bucket{route="/predict",le="30"} 1
+            cupola_request_seconds_bucket{route="/predict",le="+Inf"} 2
+            cupola_request_seconds_sum{route="/predict"} 60.002
+            cupola_request_seconds_count{route="/predict"} 2
+            cupola_rows_total 0
+            cupola_unseen_total{model="m",column="a \"quoted\"\nname"} 3
+            cupola_queue 5"#]]
+        .assert_eq(&kept.join("\n"));
+    }
+}

@@ -1,0 +1,135 @@
+//! What a recipe or a command line may say about serving.
+
+use crate::{Error, Result};
+use cupola_task::{Range, Setting, Settings};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How to serve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServeOptions {
+    /// Where to listen; port 0 takes a free one.
+    pub http: SocketAddr,
+    /// Whether an address that other machines can reach is allowed.
+    pub insecure: bool,
+    /// Largest body of a request.
+    pub max_body_bytes: usize,
+    /// Most rows in one request.
+    pub max_rows: usize,
+    /// How many requests may wait for a worker.
+    pub queue: usize,
+    /// How many predictions run at once.
+    pub workers: usize,
+    /// From a request's headers to its answer.
+    pub request_timeout: Duration,
+    /// From a request's first byte to the end of its headers.
+    pub header_timeout: Duration,
+    /// Between two requests of a connection, and for a client that does not take its answer.
+    pub idle_timeout: Duration,
+    /// How many connections are open at once.
+    pub max_connections: usize,
+    /// How long a shutdown waits for what is under way.
+    pub drain: Duration,
+}
+
+const SECONDS: Range = Range::Real { min: 0.001, max: 86_400.0 };
+
+/// The keys of `[serve]`.
+pub const SETTINGS: &[Setting] = &[
+    Setting { name: "http", alias: &["listen"], default: "127.0.0.1:8000", range: Range::Text, doc: "address and port to listen on; port 0 takes a free one" },
+    Setting {
+        name: "insecure",
+        alias: &[],
+        default: "false",
+        range: Range::Flag,
+        doc: "whether to listen where other machines can reach it, without encryption or password",
+    },
+    Setting {
+        name: "max_body_bytes",
+        alias: &[],
+        default: "16777216",
+        range: Range::Integer { min: 1, max: 1 << 32 },
+        doc: "largest body of a request",
+    },
+    Setting { name: "max_rows", alias: &[], default: "100000", range: Range::Integer { min: 1, max: 1 << 31 }, doc: "most rows in one request" },
+    Setting {
+        name: "queue",
+        alias: &[],
+        default: "64",
+        range: Range::Integer { min: 0, max: 1 << 20 },
+        doc: "how many requests may wait for a worker; more are told to come back (429)",
+    },
+    Setting { name: "workers", alias: &[], default: "2", range: Range::Integer { min: 1, max: 1024 }, doc: "how many predictions run at once" },
+    Setting { name: "request_timeout_s", alias: &[], default: "30", range: SECONDS, doc: "seconds from a request's headers to its answer" },
+    Setting { name: "header_timeout_s", alias: &[], default: "5", range: SECONDS, doc: "seconds from a request's first byte to the end of its headers" },
+    Setting { name: "idle_timeout_s", alias: &[], default: "60", range: SECONDS, doc: "seconds between two requests of a connection" },
+    Setting {
+        name: "max_connections",
+        alias: &[],
+        default: "1024",
+        range: Range::Integer { min: 1, max: 1 << 20 },
+        doc: "how many connections are open at once; more wait to be accepted",
+    },
+    Setting { name: "drain_s", alias: &[], default: "10", range: SECONDS, doc: "seconds a shutdown waits for what is under way" },
+];
+
+impl ServeOptions {
+    /// Takes what the recipe says; the settings were checked against [`SETTINGS`].
+    ///
+    /// # Errors
+    /// When the address is none, or can be reached from other machines without `insecure`.
+    pub fn from_settings(settings: &Settings) -> Result<ServeOptions> {
+        let found = settings.text("http");
+        let local = found.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+        let http: SocketAddr = local.as_deref().unwrap_or(found).parse().map_err(|_| Error::Address { found: found.to_owned() })?;
+        let insecure = settings.flag("insecure");
+        if !http.ip().is_loopback() && !insecure {
+            return Err(Error::Open { address: http });
+        }
+        let count = |name: &str| settings.integer(name).unsigned_abs() as usize;
+        let seconds = |name: &str| Duration::from_secs_f64(settings.real(name));
+        Ok(ServeOptions {
+            http,
+            insecure,
+            max_body_bytes: count("max_body_bytes"),
+            max_rows: count("max_rows"),
+            queue: count("queue"),
+            workers: count("workers"),
+            request_timeout: seconds("request_timeout_s"),
+            header_timeout: seconds("header_timeout_s"),
+            idle_timeout: seconds("idle_timeout_s"),
+            max_connections: count("max_connections"),
+            drain: seconds("drain_s"),
+        })
+    }
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        let settings = Settings::check("serve", SETTINGS, []).expect("defaults are in range");
+        ServeOptions::from_settings(&settings).expect("defaults make options")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cupola_task::{Fault, Value};
+    use expect_test::expect;
+
+    fn check(given: &[(&str, &str)]) -> Result<ServeOptions> {
+        let values: Vec<(&str, Value)> = given.iter().map(|(name, text)| (*name, Value::parse(text))).collect();
+        ServeOptions::from_settings(&Settings::check("serve", SETTINGS, values.iter().map(|(name, value)| (*name, value)))?)
+    }
+
+    #[test]
+    fn an_open_address_is_refused_until_it_is_asked_for() {
+        assert_eq!(check(&[("http", "localhost:9000"), ("drain_s", "0.5")]).unwrap().http.to_string(), "127.0.0.1:9000");
+        assert!(check(&[("http", "0.0.0.0:80"), ("insecure", "true")]).is_ok());
+        let error = check(&[("http", "0.0.0.0:80")]).unwrap_err();
+        expect!["serve on 0.0.0.0:80: other machines can reach this address, and there is neither encryption nor a password
+serve on 127.0.0.1:80 behind a proxy, or pass insecure=true if everyone who reaches it may ask"]
+        .assert_eq(&format!("{error}\n{}", error.hint().unwrap()));
+        assert!(check(&[("http", "here")]).unwrap_err().to_string().contains("found \"here\", wanted an address"));
+    }
+}

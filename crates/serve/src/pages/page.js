@@ -1,0 +1,53 @@
+"use strict";
+const form = document.getElementById("form");
+const answer = document.getElementById("answer");
+
+function element(name, className, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function digits(number) {
+  return typeof number === "number" ? String(Number(number.toPrecision(6))) : String(number);
+}
+
+function show(target, cells) {
+  const parts = [element("p", "target", target), element("p", "value", digits(cells.prediction))];
+  if ("prediction_low" in cells) parts.push(element("p", "note", digits(cells.prediction_low) + " to " + digits(cells.prediction_high)));
+  const classes = Object.entries(cells).filter(([name]) => name.startsWith("probability_")).sort((a, b) => b[1] - a[1]);
+  for (const [name, probability] of classes.slice(0, 20)) {
+    const line = element("div", "class");
+    line.append(element("span", "", name.slice("probability_".length)), element("span", "", (100 * probability).toFixed(1) + " %"));
+    const bar = element("progress");
+    bar.max = 1;
+    bar.value = probability;
+    parts.push(line, bar);
+  }
+  return parts;
+}
+
+function row() {
+  const fields = [...form.querySelectorAll("[data-kind]")];
+  const value = (field) => (field.value === "" ? null : field.dataset.kind === "number" ? Number(field.value) : field.value);
+  return Object.fromEntries(fields.map((field) => [field.name, value(field)]));
+}
+
+async function ask() {
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(form.dataset.path, { method: "POST", headers, body: JSON.stringify({ rows: [row()] }) });
+  const body = await response.json();
+  if (!response.ok) throw new Error(body.error.hint ? body.error.message + " (" + body.error.hint + ")" : body.error.message);
+  const cells = body.predictions[0];
+  const parts = "prediction" in cells && typeof cells.prediction !== "object"
+    ? show("Prediction", cells)
+    : Object.entries(cells).flatMap(([target, own]) => show(target, own));
+  for (const unseen of body.unseen ?? []) parts.push(element("p", "note", unseen.column + ": training did not see " + unseen.value));
+  answer.replaceChildren(...parts);
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  ask().catch((error) => answer.replaceChildren(element("p", "wrong", error.message)));
+});

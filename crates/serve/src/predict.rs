@@ -1,0 +1,132 @@
+//! `POST /predict`: rows in, predictions out.
+
+use crate::answers::{Answered, Rows, UNSEEN_LISTED, to_csv};
+use crate::app::{App, Deadline, Model};
+use crate::problem::Problem;
+use crate::reader;
+use crate::rows::{Inputs, Unseen};
+use axum::body::Body;
+use axum::extract::{Extension, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use cupola_data::{Input, ReadOptions};
+use cupola_task::{Columns, Predictions};
+use std::sync::Arc;
+
+/// What a body is written in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Form {
+    Json,
+    Csv,
+    Tsv,
+}
+
+pub(crate) async fn predict(
+    State(app): State<Arc<App>>,
+    Extension(deadline): Extension<Deadline>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let model = app.model(None)?;
+    answer(app, model, deadline, &headers, body).await
+}
+
+pub(crate) async fn predict_named(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Extension(deadline): Extension<Deadline>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let model = app.model(Some(&name))?;
+    answer(app, model, deadline, &headers, body).await
+}
+
+async fn answer(app: Arc<App>, model: Arc<Model>, deadline: Deadline, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
+    let (asked, answered) = forms(headers)?;
+    let body = reader::read(headers, body, app.options.max_body_bytes, deadline.0).await?;
+    let limit = app.options.max_rows;
+    let work = {
+        let app = app.clone();
+        move || {
+            let columns = match asked {
+                Form::Json => model.inputs.from_json(&body, limit)?,
+                Form::Csv | Form::Tsv => from_csv(&model.inputs, body, asked, limit)?,
+            };
+            let (predictions, unseen) = ask(&app, &model, &columns)?;
+            Ok(write(&model, predictions, &unseen, answered))
+        }
+    };
+    let content_type = if answered == Form::Json { "application/json" } else { "text/csv; charset=utf-8" };
+    let bytes = app.desk.run(deadline.0, work).await?;
+    Ok(([(header::CONTENT_TYPE, content_type)], bytes).into_response())
+}
+
+/// Asks a model and counts what it was asked.
+pub(crate) fn ask(app: &App, model: &Model, columns: &Columns) -> Result<(Predictions, Vec<Unseen>), Problem> {
+    let columns = model.artifact.conform(columns, &|row| format!("row {}", row + 1)).map_err(misfit)?;
+    let predictions = model.artifact.answer(&columns).map_err(|error| Problem::fault(&error))?;
+    let unseen = model.inputs.unseen(&columns);
+    app.metrics.rows(columns.rows());
+    for run in unseen.chunk_by(|a, b| a.column == b.column) {
+        app.metrics.unseen(&model.name, &run[0].column, run.len() as u64);
+    }
+    Ok((predictions, unseen))
+}
+
+/// A cell that does not fit its column, with column and row where the crate below names them.
+fn misfit(error: cupola_train::Error) -> Problem {
+    match error {
+        cupola_train::Error::Read(cupola_data::Error::Column { column, place, found, wanted, hint }) => {
+            let row = place.strip_prefix("row ").and_then(|row| row.parse().ok());
+            let problem = Problem::misfit(&column, row, found, wanted);
+            hint.into_iter().fold(problem, Problem::with_hint)
+        }
+        error => Problem::fault(&error),
+    }
+}
+
+fn write(model: &Model, predictions: Predictions, unseen: &[Unseen], form: Form) -> Vec<u8> {
+    if form != Form::Json {
+        return to_csv(&predictions);
+    }
+    let unseen = &unseen[..unseen.len().min(UNSEEN_LISTED)];
+    let answered = Answered { model: &model.name, hash: model.artifact.hash(), predictions: Rows::new(predictions), unseen };
+    serde_json::to_vec(&answered).expect("names, numbers and texts are JSON")
+}
+
+/// What comes and what is wanted back: the same, unless `Accept` says otherwise.
+fn forms(headers: &HeaderMap) -> Result<(Form, Form), Problem> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = text(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let asked = match media.as_str() {
+        "text/csv" | "application/csv" => Form::Csv,
+        "text/tab-separated-values" => Form::Tsv,
+        // `curl --data` says that it sends a form when nothing else is said.
+        "" | "application/json" | "text/json" | "text/plain" | "application/x-www-form-urlencoded" => Form::Json,
+        other => {
+            let message = format!("content-type {:?} is not supported", crate::problem::shorten(other));
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).with_hint("send application/json or text/csv"));
+        }
+    };
+    let accept = text(header::ACCEPT);
+    let answered = match (accept.contains("text/csv"), accept.contains("application/json")) {
+        (true, false) => Form::Csv,
+        (false, true) => Form::Json,
+        _ if asked == Form::Json => Form::Json,
+        _ => Form::Csv,
+    };
+    Ok((asked, answered))
+}
+
+fn from_csv(inputs: &Inputs, body: Vec<u8>, form: Form, max_rows: usize) -> Result<Columns, Problem> {
+    let (format, delimiter) = if form == Form::Tsv { ("tsv", b'\t') } else { ("csv", b',') };
+    let options = ReadOptions { format: Some(format.to_owned()), delimiter: Some(delimiter), max_bytes: body.len().max(1) as u64, ..ReadOptions::default() };
+    let input = Input::Bytes { name: "body".to_owned(), bytes: body.into() };
+    let raw = cupola_data::read(&input, &options).map_err(|error| Problem::fault(&error).with_status(StatusCode::BAD_REQUEST))?;
+    if raw.columns.rows() > max_rows {
+        return Err(Problem::too_large(format!("found {} rows, wanted at most {max_rows}", raw.columns.rows())).with_hint("send fewer rows at once"));
+    }
+    inputs.check_names(&raw.columns)?;
+    Ok(raw.columns)
+}

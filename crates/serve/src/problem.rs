@@ -1,0 +1,124 @@
+//! What is wrong with a request, as the client is told: JSON with column, row, found, wanted and a hint.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use cupola_task::Fault;
+use serde::Serialize;
+use std::fmt::Display;
+
+/// Longest piece of the client's own text that an answer repeats.
+const QUOTE_MAX: usize = 80;
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Problem {
+    #[serde(skip)]
+    status: StatusCode,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<String>,
+    /// Counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wanted: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    #[serde(skip)]
+    retry_after: bool,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, message: impl Display) -> Problem {
+        Problem { status, message: message.to_string(), column: None, row: None, found: None, wanted: None, hint: None, retry_after: false }
+    }
+
+    /// The request cannot be understood.
+    pub(crate) fn bad(message: impl Display) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// The request is understood, and a value in it does not fit the model.
+    pub(crate) fn misfit(column: &str, row: Option<usize>, found: impl Display, wanted: impl Display) -> Problem {
+        let (found, wanted) = (shorten(&found.to_string()), wanted.to_string());
+        let place = row.map_or_else(|| format!("column {column}"), |row| format!("column {column} in row {row}"));
+        let message = format!("{place}: found {found}, wanted {wanted}");
+        let (column, found, wanted) = (Some(shorten(column)), Some(found), Some(wanted));
+        Problem { column, row, found, wanted, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, message) }
+    }
+
+    /// What a crate below says about the client's rows.
+    pub(crate) fn fault(fault: &impl Fault) -> Problem {
+        Problem { hint: fault.hint(), ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, fault) }
+    }
+
+    pub(crate) fn too_large(message: impl Display) -> Problem {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
+    pub(crate) fn queue_full() -> Problem {
+        Problem { retry_after: true, ..Problem::new(StatusCode::TOO_MANY_REQUESTS, "the queue is full: come back in a second") }
+    }
+
+    pub(crate) fn overloaded() -> Problem {
+        Problem { retry_after: true, ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no worker was free in time") }
+    }
+
+    pub(crate) fn late() -> Problem {
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, "the answer was not ready in time").with_hint("send fewer rows at once")
+    }
+
+    pub(crate) fn panicked() -> Problem {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the prediction failed inside the server: this is our mistake, not yours")
+    }
+
+    #[must_use]
+    pub(crate) fn with_hint(self, hint: impl Display) -> Problem {
+        Problem { hint: Some(hint.to_string()), ..self }
+    }
+
+    #[must_use]
+    pub(crate) fn with_status(self, status: StatusCode) -> Problem {
+        Problem { status, ..self }
+    }
+
+    /// The body: an object under `error`, or, in the Open Inference Protocol, a text.
+    pub(crate) fn body(&self, request_id: &str, is_protocol: bool) -> Vec<u8> {
+        let json = if is_protocol {
+            let hint = self.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            serde_json::json!({ "error": format!("{}{hint}", self.message) })
+        } else {
+            serde_json::json!({ "error": self, "request_id": request_id })
+        };
+        json.to_string().into_bytes()
+    }
+}
+
+/// The client's own text, cut to a length that is fit to repeat.
+pub(crate) fn shorten(text: &str) -> String {
+    match text.char_indices().nth(QUOTE_MAX) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+impl Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl IntoResponse for Problem {
+    /// The body comes later, with the request's id: see [`Problem::body`].
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status;
+        if self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
