@@ -1,0 +1,194 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+const AFTER: &str = "\
+Keys follow the command as key=value, dots for nesting: cupola train data.csv target=y model=gbdt model.num_leaves=63
+`cupola schema` lists every key, `cupola models` every model, `cupola metrics` every measure.
+
+Exit codes: 0 ok, 1 failure, 2 usage or recipe, 3 data or leak gate, 4 quality gate, 5 out of budget, 130 interrupted and saved.
+Environment: CUPOLA_HOME is the folder that holds runs/ (default: the present one); NO_COLOR turns colours off.";
+
+/// Trains, measures, keeps and serves models.
+#[derive(Parser)]
+#[command(name = "cupola", version, about = "The whole life of a trained model: data in, a measured model out, a server that answers", after_help = AFTER, max_term_width = 110)]
+pub struct Arguments {
+    /// Print one JSON object a line instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print results and errors only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Write a recipe from data: types, target and split guessed and commented
+    Init(InitArguments),
+    /// Check a recipe, and its data when that is there, without training
+    Check(RecipeArguments),
+    /// Print the JSON Schema of recipes, for editors
+    Schema,
+    /// Train a model from a table or a recipe
+    Train(RecipeArguments),
+    /// Measure a model on labelled data
+    Eval(DataArguments),
+    /// Answer rows: the table that comes in goes out with predictions
+    Predict(PredictArguments),
+    /// Prove that a model file answers as it did when it was written
+    Verify {
+        /// Model file or run folder
+        #[arg(value_hint = ValueHint::AnyPath)]
+        model: PathBuf,
+    },
+    /// Answer over HTTP: predict, Open Inference Protocol, metrics, a page to try the model
+    Serve {
+        /// Model files or run folders
+        #[arg(value_name = "MODEL|KEY=VALUE", required = true)]
+        arguments: Vec<String>,
+    },
+    /// List, show and remove runs
+    Runs {
+        #[command(subcommand)]
+        command: Option<RunsCommand>,
+    },
+    /// List the models, or show the settings of one
+    Models {
+        /// A model's name
+        name: Option<String>,
+    },
+    /// List the measures
+    Metrics,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What `train` and `check` take.
+#[derive(Args)]
+pub struct RecipeArguments {
+    /// A data file or a recipe (.toml), then key=value
+    #[arg(value_name = "DATA|RECIPE|KEY=VALUE")]
+    pub arguments: Vec<String>,
+    /// Let the recipe's [tiny] table override the rest: a quick try on little data
+    #[arg(long)]
+    pub tiny: bool,
+}
+
+/// What `init` takes.
+#[derive(Args)]
+pub struct InitArguments {
+    /// A data file, then key=value
+    #[arg(value_name = "DATA|KEY=VALUE", required = true)]
+    pub arguments: Vec<String>,
+    /// Where to write the recipe; - is standard output
+    #[arg(short, long, default_value = "cupola.toml", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// Replace a recipe that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What `eval` takes.
+#[derive(Args)]
+pub struct DataArguments {
+    /// Model file or run folder
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub model: PathBuf,
+    /// Data file, - for standard input, then key=value
+    #[arg(value_name = "DATA|KEY=VALUE", required = true)]
+    pub arguments: Vec<String>,
+}
+
+/// What `predict` takes.
+#[derive(Args)]
+pub struct PredictArguments {
+    #[command(flatten)]
+    pub data: DataArguments,
+    /// Where to write; the ending chooses the format; default: standard output in the format that came in
+    #[arg(short, long, value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// csv, tsv, jsonl or parquet, whatever the ending says
+    #[arg(long)]
+    pub format: Option<String>,
+    /// Write the prediction columns only
+    #[arg(long)]
+    pub bare: bool,
+}
+
+/// What `runs` takes.
+#[derive(Subcommand)]
+pub enum RunsCommand {
+    /// List runs with model and main score
+    Ls,
+    /// Show a run: its name, number or `latest`
+    Show {
+        /// The run
+        run: String,
+    },
+    /// Remove runs
+    Rm {
+        /// The runs
+        #[arg(required = true)]
+        runs: Vec<String>,
+    },
+}
+
+/// Flags that clap knows; every other `--key value` or `--key=value` is a recipe key.
+const FLAGS: [&str; 10] = ["json", "quiet", "help", "version", "tiny", "output", "force", "format", "bare", ""];
+
+/// Writes `--train.lr 1e-3` and `--train.lr=1e-3` as `train.lr=1e-3`, the one form that commands read.
+pub fn as_pairs(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut pairs = Vec::new();
+    let mut words = words.peekable();
+    let mut is_literal = false;
+    while let Some(word) = words.next() {
+        is_literal |= word == "--";
+        let key = word.to_str().and_then(|word| word.strip_prefix("--")).filter(|_| !is_literal);
+        match key {
+            Some(key) if !FLAGS.contains(&key.split('=').next().unwrap_or(key)) => match key.contains('=') {
+                true => pairs.push(key.into()),
+                false => {
+                    let value = words.next_if(|next| !next.to_string_lossy().starts_with("--")).unwrap_or_else(|| "true".into());
+                    let mut pair = OsString::from(key);
+                    pair.push("=");
+                    pair.push(value);
+                    pairs.push(pair);
+                }
+            },
+            _ => pairs.push(word),
+        }
+    }
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_become_pairs() {
+        for (typed, wanted) in [
+            ("cupola train x.csv --train.lr 1e-3 --json", "cupola train x.csv train.lr=1e-3 --json"),
+            ("cupola train x.csv --target=y -q", "cupola train x.csv target=y -q"),
+            ("cupola predict m d -o out.csv --format csv", "cupola predict m d -o out.csv --format csv"),
+            ("cupola serve m --insecure", "cupola serve m insecure=true"),
+        ] {
+            let words = typed.split(' ').map(OsString::from);
+            assert_eq!(as_pairs(words).join(&OsString::from(" ")), wanted);
+        }
+    }
+
+    #[test]
+    fn definitions_are_sound() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,43 @@
+//! `cupola eval`: a model measured on labelled data.
+
+use super::predict::data;
+use super::{aligned, open, use_threads};
+use crate::arguments::DataArguments;
+use crate::screen::Screen;
+use anyhow::{Context, Result};
+use cupola_train::report::{Measure, TargetReport};
+use serde_json::json;
+use std::process::ExitCode;
+
+pub fn run(arguments: &DataArguments, screen: &Screen) -> Result<ExitCode> {
+    use_threads(None);
+    let (path, artifact) = open(&arguments.model)?;
+    let (eval_pairs, data_pairs): (Vec<String>, Vec<String>) = arguments.arguments.iter().cloned().partition(|word| {
+        ["metrics=", "eval.", "gates.", "seed="].iter().any(|prefix| word.starts_with(prefix))
+    });
+    let (input, options) = data(&data_pairs)?;
+    let asked = cupola_train::EvalPlan::parse(&eval_pairs).context("failed to read the command line")?;
+    let evaluation = cupola_train::evaluate_file(&artifact, &input, &options, &asked).context("failed to evaluate")?;
+    screen.object(&json!({ "model": path, "hash": artifact.hash(), "data": evaluation.file, "targets": evaluation.targets }));
+    for target in &evaluation.targets {
+        screen.text(&table(target, evaluation.file.rows_read));
+    }
+    for warning in &evaluation.warnings {
+        screen.note(&format!("warning: {warning}"));
+    }
+    match evaluation.failed_gates.is_empty() {
+        true => Ok(ExitCode::SUCCESS),
+        false => Err(cupola_train::Error::Gate(evaluation.failed_gates.join("; ")).into()),
+    }
+}
+
+fn table(target: &TargetReport, rows: u64) -> String {
+    let number = |value: f64| if value.is_finite() { format!("{value:.4}") } else { "undefined".to_owned() };
+    let interval = |measure: &Measure| match measure.has_interval() {
+        true => format!("{} .. {}", number(measure.low), number(measure.high)),
+        false => String::new(),
+    };
+    let lines: Vec<Vec<String>> =
+        target.scores.iter().map(|score| vec![score.name.clone(), number(score.test.value), interval(&score.test)]).collect();
+    format!("{} on {rows} rows\n{}", target.name, aligned(&["measure", "value", "interval"], &lines))
+}

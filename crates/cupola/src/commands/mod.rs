@@ -1,0 +1,115 @@
+//! The verbs, one file each.
+
+mod check;
+mod completions;
+mod eval;
+mod init;
+mod metrics;
+mod models;
+mod predict;
+mod runs;
+mod schema;
+mod serve;
+mod train;
+mod verify;
+
+use crate::arguments::{Arguments, Command};
+use crate::screen::Screen;
+use anyhow::{Context, Result};
+use cupola_train::recipe::Recipe;
+use cupola_train::{Artifact, Opening};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Runs the command that was typed.
+pub fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCode> {
+    match arguments.command {
+        Command::Init(arguments) => init::run(&arguments, screen),
+        Command::Check(arguments) => check::run(&arguments, screen),
+        Command::Schema => schema::run(screen),
+        Command::Train(arguments) => train::run(&arguments, screen),
+        Command::Eval(arguments) => eval::run(&arguments, screen),
+        Command::Predict(arguments) => predict::run(&arguments, screen),
+        Command::Verify { model } => verify::run(&model, screen),
+        Command::Serve { arguments } => serve::run(&arguments, screen),
+        Command::Runs { command } => runs::run(command, screen),
+        Command::Models { name } => models::run(name.as_deref(), screen),
+        Command::Metrics => metrics::run(screen),
+        Command::Completions { shell } => completions::run(shell),
+    }
+}
+
+/// The folder that holds run folders.
+fn runs_folder() -> PathBuf {
+    std::env::var_os("CUPOLA_HOME").map_or_else(|| PathBuf::from("runs"), |home| PathBuf::from(home).join("runs"))
+}
+
+/// A recipe from what was typed: a recipe file or a data file first, then key=value.
+fn recipe(arguments: &[String], tiny: bool) -> Result<Recipe> {
+    let mut recipe = Recipe::default();
+    let mut pairs = arguments;
+    if let Some((first, rest)) = arguments.split_first().filter(|(first, _)| is_path(first)) {
+        pairs = rest;
+        if is_recipe(first) {
+            let text = std::fs::read_to_string(first).with_context(|| format!("failed to read recipe {first}"))?;
+            recipe = Recipe::parse(first, &text).context("failed to read the recipe")?;
+        } else {
+            recipe.set(vec!["data".into(), "train".into()], cupola_task::Value::Text(first.clone()), cupola_train::recipe::Origin::Flag, "command line");
+        }
+    }
+    if tiny {
+        recipe.shrink();
+    }
+    for pair in pairs {
+        recipe.argue(pair).context("failed to read the command line")?;
+    }
+    Ok(recipe)
+}
+
+fn is_path(word: &str) -> bool {
+    !word.contains('=') || Path::new(word).exists()
+}
+
+fn is_recipe(word: &str) -> bool {
+    Path::new(word).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("toml"))
+}
+
+/// Opens the model file behind a path, a run folder or a run's name.
+fn open(named: &Path) -> Result<(PathBuf, Artifact)> {
+    let path = cupola_train::runs::model_file(&runs_folder(), named).context("failed to find the model")?;
+    let began = Instant::now();
+    let opening = Opening { clock: &|| began.elapsed(), replay: Opening::REPLAY };
+    let artifact = Artifact::open(&path, opening).with_context(|| format!("failed to open {}", path.display()))?;
+    Ok((path, artifact))
+}
+
+/// Sizes the pool that all parallel loops of this process use.
+fn use_threads(threads: Option<usize>) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads.unwrap_or(cores);
+    // The pool can be built once a process; a second command in one process keeps the first one's.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    threads
+}
+
+/// Rows of cells as a table with aligned columns; numbers to the right.
+fn aligned(head: &[&str], rows: &[Vec<String>]) -> String {
+    let is_number = |text: &String| text.trim_end_matches(['%', ' ']).parse::<f64>().is_ok();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).chain([head[column].chars().count()]).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let right: Vec<bool> = (0..head.len()).map(|column| !rows.is_empty() && rows.iter().all(|row| row[column].is_empty() || is_number(&row[column]))).collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let cells: Vec<String> = cells
+            .enumerate()
+            .map(|(column, cell)| match right[column] {
+                true => format!("{cell:>width$}", width = widths[column]),
+                false => format!("{cell:<width$}", width = widths[column]),
+            })
+            .collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![line(&mut head.iter().copied())];
+    lines.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
+    lines.join("\n")
+}

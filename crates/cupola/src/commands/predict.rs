@@ -1,0 +1,91 @@
+//! `cupola predict`: rows in, the same rows with predictions out, chunk by chunk.
+
+use super::{open, use_threads};
+use crate::arguments::PredictArguments;
+use crate::screen::Screen;
+use anyhow::{Context, Result};
+use cupola_data::{Chunk, Input, OutputFormat, ReadOptions, Stream, WholeFile, Writer};
+use cupola_task::{Columns, Predictions, Settings, Value};
+use cupola_train::Artifact;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Rows in memory at a time.
+const CHUNK_ROWS: usize = 8192;
+
+pub fn run(arguments: &PredictArguments, screen: &Screen) -> Result<ExitCode> {
+    use_threads(None);
+    let (path, artifact) = open(&arguments.data.model)?;
+    let (input, options) = data(&arguments.data.arguments)?;
+    let mut stream = cupola_data::stream(&input, &options, CHUNK_ROWS).context("failed to read the data")?;
+    let format = format(arguments, stream.format()).context("failed to write predictions")?;
+    let rows = match &arguments.output {
+        Some(output) => {
+            let mut file = WholeFile::create(output).context("failed to write predictions")?;
+            let rows = answer(&artifact, &mut stream, Writer::new(&mut file, format), arguments.bare)?;
+            file.commit().context("failed to write predictions")?;
+            rows
+        }
+        None => answer(&artifact, &mut stream, Writer::new(std::io::stdout(), format), arguments.bare)?,
+    };
+    let skipped = stream.skipped();
+    if skipped.count > 0 {
+        screen.note(&format!("{} rows were left out (bad_rows=skip): {}", skipped.count, skipped.places.join(", ")));
+    }
+    screen.note(&format!("{rows} rows answered by {} ({})", path.display(), &artifact.hash()[..16]));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn answer(artifact: &Artifact, stream: &mut Stream, mut writer: Writer<impl Write + Send>, bare: bool) -> Result<usize> {
+    let mut rows = 0;
+    for chunk in stream.by_ref() {
+        let chunk = chunk.context("failed to read the data")?;
+        let answers = answered(artifact, &chunk).context("failed to predict")?;
+        let table = joined(&chunk.columns, &cupola_train::answer_columns(&answers), bare)?;
+        rows += table.rows();
+        writer.write(&table).context("failed to write predictions")?;
+    }
+    writer.finish().context("failed to write predictions")?;
+    Ok(rows)
+}
+
+fn answered(artifact: &Artifact, chunk: &Chunk) -> cupola_train::Result<Predictions> {
+    artifact.answer(&artifact.conform(&chunk.columns, &|row| chunk.places.place(row))?)
+}
+
+/// The data and how to read it, from what was typed after the model.
+pub fn data(arguments: &[String]) -> Result<(Input, ReadOptions)> {
+    let (first, pairs) = arguments.split_first().expect("clap requires one");
+    let mut given: Vec<(String, Value)> = Vec::new();
+    for pair in pairs {
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            anyhow::Error::from(cupola_train::Error::recipe("command line", format!("found {pair:?}, wanted key=value")))
+        })?;
+        given.push((key.trim_start_matches("data.").to_owned(), Value::parse(value)));
+    }
+    let settings = Settings::check("data", ReadOptions::SETTINGS, given.iter().map(|(key, value)| (key.as_str(), value))).context("failed to read the command line")?;
+    let options = ReadOptions::from_settings(&settings).context("failed to read the command line")?;
+    Ok((Input::parse(first), options))
+}
+
+fn format(arguments: &PredictArguments, came_in: &str) -> cupola_data::Result<OutputFormat> {
+    match (&arguments.format, &arguments.output) {
+        (Some(word), _) => word.parse(),
+        (None, Some(path)) => OutputFormat::of_path(path),
+        // Arrow files are not written yet: their rows go out as text.
+        (None, None) => Ok(came_in.parse().unwrap_or_default()),
+    }
+}
+
+/// The rows that came in with their predictions beside.
+fn joined(rows: &Columns, answers: &Columns, bare: bool) -> Result<Columns> {
+    let mut table = if bare { Columns::default() } else { rows.clone() };
+    for (name, column) in answers.iter() {
+        if table.get(name).is_some() {
+            let error = cupola_task::Error::input("data", format!("a column {name}"), "no column of that name, since predictions are called so");
+            return Err(anyhow::Error::from(error.with_hint("rename it, or pass --bare to write predictions only")).context("failed to write predictions"));
+        }
+        table.insert(name.clone(), column.clone());
+    }
+    Ok(table)
+}

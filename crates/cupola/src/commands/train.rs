@@ -1,0 +1,64 @@
+//! `cupola train`: from a table or a recipe to a run folder with a measured model.
+
+use super::{recipe, runs_folder, use_threads};
+use crate::arguments::RecipeArguments;
+use crate::screen::Screen;
+use anyhow::{Context, Result};
+use cupola_task::{Event, Exit, Flow, Local, Run, Start};
+use cupola_train::Plan;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Set by the first Ctrl-C or SIGTERM.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+pub fn run(arguments: &RecipeArguments, screen: &Screen) -> Result<ExitCode> {
+    let began = Instant::now();
+    let plan = Plan::check(recipe(&arguments.arguments, arguments.tiny)?).context("failed to check the recipe")?;
+    listen_for_stop()?;
+    let threads = use_threads(plan.threads);
+    let events = |event: &Event| {
+        screen.event(event, began.elapsed());
+        if STOP.load(Ordering::Relaxed) { Flow::Stop } else { Flow::Go }
+    };
+    let run = Run {
+        seed: plan.seed,
+        threads,
+        folder: None,
+        clock: &|| began.elapsed(),
+        until: None,
+        memory_max: None,
+        collective: &Local,
+        start: Start::Cold,
+        events: &events,
+    };
+    let outcome = cupola_train::train(&plan, &run, &runs_folder(), &program_hash()).context("failed to train")?;
+    screen.finish();
+    screen.object(&serde_json::json!({ "event": "end", "run": outcome.folder, "hash": outcome.hash, "interrupted": outcome.interrupted, "report": outcome.report }));
+    screen.text(&cupola_train::report::terminal(&outcome.report, screen.width(), screen.paint()));
+    if outcome.interrupted {
+        screen.note("interrupted: the best model so far is saved");
+        return Ok(ExitCode::from(Exit::Interrupted as u8));
+    }
+    match outcome.failed_gates.is_empty() {
+        true => Ok(ExitCode::SUCCESS),
+        false => Err(cupola_train::Error::Gate(outcome.failed_gates.join("; ")).into()),
+    }
+}
+
+/// BLAKE3 of this program, for `run.lock`; empty where the system does not tell.
+fn program_hash() -> String {
+    let bytes = std::env::current_exe().and_then(std::fs::read);
+    bytes.map_or(String::new(), |bytes| blake3::hash(&bytes).to_hex().to_string())
+}
+
+/// The first signal asks the run to stop and save; the second one ends the process at once.
+fn listen_for_stop() -> Result<()> {
+    let heard = || {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(Exit::Interrupted as u8));
+        }
+    };
+    ctrlc::set_handler(heard).context("failed to listen for Ctrl-C")
+}
