@@ -68,6 +68,7 @@ impl Inputs {
         let parsed = BodySeed(&mut table).deserialize(&mut parser).and_then(|()| parser.end());
         match (table.problem.take(), parsed) {
             (Some(problem), _) => Err(problem),
+            (None, Err(error)) if error.is_data() => Err(Problem::bad(format!("JSON of another shape: {error}")).with_hint(SHAPE)),
             (None, Err(error)) => Err(Problem::bad(format!("malformed JSON: {error}")).with_hint(SHAPE)),
             (None, Ok(())) if table.rows == 0 => Err(Problem::bad("found no row, wanted at least one").with_hint(SHAPE)),
             (None, Ok(())) => Ok(table.finish()),

@@ -97,7 +97,8 @@ impl InferRequest {
                 return Err(wrong("the input twice".to_owned(), "each input once"));
             }
             if let Some(input) = input {
-                let array = data.column(inputs, input, &tensor.datatype).ok_or_else(|| wrong(tensor.datatype.clone(), input.wanted()))?;
+                let found = data.word();
+                let array = data.column(inputs, input, &tensor.datatype).ok_or_else(|| wrong(found.to_owned(), input.wanted()))?;
                 columns.insert(input.name.clone(), Column::Array(array));
             } else {
                 columns.insert(tensor.name.as_str().into(), Column::Array(arrow_array::new_null_array(&arrow_schema::DataType::Null, rows as usize)));
@@ -134,6 +135,13 @@ impl Data {
         match self {
             Data::Numbers(numbers) => numbers.len(),
             Data::Texts(texts) => texts.len(),
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Data::Numbers(_) => "numbers",
+            Data::Texts(_) => "texts",
         }
     }
 

@@ -116,7 +116,7 @@ fn round_step(least: f64) -> f64 {
 
 fn tick_text(value: f64, step: f64, largest: f64) -> String {
     const UNITS: [(f64, &str); 4] = [(1e9, "G"), (1e6, "M"), (1e4, "k"), (0.0, "")];
-    if largest >= 1e13 || largest < 1e-4 {
+    if !(1e-4..1e13).contains(&largest) {
         return format!("{value:.1e}");
     }
     let (from, unit) = UNITS.into_iter().find(|(from, _)| largest >= *from).expect("the last unit takes all");

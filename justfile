@@ -1,0 +1,76 @@
+# Short names for what is done often. Everything here is a plain command too; nothing depends on `just`.
+
+# what to run before every commit
+check: fmt-check clippy test tidy
+
+# all tests and doc tests
+test:
+    cargo test --release --workspace
+
+# the tests through nextest, which shows slow ones; doc tests are not part of it
+nextest:
+    cargo nextest run --release --workspace
+
+fmt:
+    cargo fmt --all
+
+fmt-check:
+    cargo fmt --all --check
+
+clippy:
+    cargo clippy --release --workspace --all-targets -- -D warnings
+
+# the project's own checks: arrows, registries, tables in the documents, marks, links
+tidy:
+    cargo run --release -p xtask -- tidy
+
+# rewrite the tables in the documents that come from the registries
+tables:
+    cargo run --release -p xtask -- docs
+
+# the API documents, as a browser shows them
+docs:
+    cargo doc --release --workspace --no-deps --open
+
+# every recipe, shortened
+recipes: build
+    for recipe in recipes/*.toml; do "${CARGO_TARGET_DIR:-target}/release/cupola" train "$recipe" --tiny || exit 1; done
+
+# every recipe in full; those with gates fail when a promised number is missed
+quality: build
+    for recipe in recipes/*.toml; do "${CARGO_TARGET_DIR:-target}/release/cupola" train "$recipe" || exit 1; done
+
+# side-by-side runs against other systems, one folder an opponent; the head of each script says which Python packages it needs
+duel: build
+    for script in duel/*/bench.py; do python3 "$script" "${CARGO_TARGET_DIR:-target}/release/cupola" || exit 1; done
+
+# all that takes too long for every change, or needs other systems
+proof: quality duel
+
+build:
+    cargo build --release
+
+# all that continuous integration runs
+ci:
+    .ci/run
+
+# spelling, licences, known faults of dependencies; needs the programs `typos` and `cargo-deny`
+audit:
+    typos
+    cargo deny check
+
+# renew snapshot texts after looking at the difference
+snapshots:
+    UPDATE_EXPECT=1 cargo test --release --workspace
+
+# the binary that ships, for this machine's system
+dist:
+    cargo build --profile dist
+
+# the binary that ships, with nothing linked from the system; needs `rustup target add x86_64-unknown-linux-musl` and a musl C compiler
+dist-static:
+    cargo build --profile dist --target x86_64-unknown-linux-musl
+
+# the tests under the address sanitizer; needs a nightly compiler
+asan:
+    RUSTFLAGS=-Zsanitizer=address cargo +nightly test --release --workspace --target x86_64-unknown-linux-gnu --lib --bins --tests
