@@ -5,6 +5,8 @@
 //! after another, little-endian, classes as their codes, NaN where missing. The answers for the test rows go to
 //! `answers.f64` (of classes the probability of the last one).
 
+#![expect(clippy::print_stdout, reason = "a program's answer goes to standard output")]
+
 use arrow_array::{ArrayRef, Float64Array, UInt32Array};
 use cupola_task::{
     Answer, Ask, Column, Columns, Dataset, Error, Field, Kind, Make, Result, Role, Run, Schema, Settings, Side, Source, Splits, Table,

@@ -46,7 +46,7 @@ const SETTINGS: &[Setting] = &[
     integer("max_depth", &[], "-1", (-1, 1_000_000), "Most questions from root to leaf; 0 or -1 for any number."),
     integer("min_data_in_leaf", &["min_child_samples", "min_samples_leaf"], "20", (1, 1 << 30), "Rows that a leaf must have."),
     real("min_sum_hessian_in_leaf", &["min_child_weight"], "1e-3", (0.0, 1e300), "Second derivative that a leaf must have."),
-    real("lambda_l1", &["reg_alpha", "alpha"], "0", (0.0, 1e300), "L1 penalty of leaf values."),
+    real("lambda_l1", &["reg_alpha", "alpha", "l1_regularization"], "0", (0.0, 1e300), "L1 penalty of leaf values."),
     real("lambda_l2", &["reg_lambda", "lambda", "l2_regularization"], "0", (0.0, 1e300), "L2 penalty of leaf values."),
     real("min_gain_to_split", &["min_split_gain", "gamma"], "0", (0.0, 1e300), "What a split must be worth."),
     real("feature_fraction", &["colsample_bytree", "max_features"], "1", (1e-6, 1.0), "Share of the features that a tree may use."),
@@ -97,6 +97,7 @@ impl Learner for Gbdt {
 
     fn fit(&mut self, source: Source<'_>, run: &Run<'_>) -> Result<Box<dyn Predictor>> {
         let (schema, rows, valid) = predictor::rows(&source, "gbdt")?;
+        predictor::within_memory(self.cost(&schema, rows.len() as u64), run)?;
         let ensemble = match loss(&rows) {
             Some(loss) => boost::fit(&rows, &valid, &boosting(&self.settings, loss), run)?,
             None => Ensemble::constant(&rows.features, Link::Softmax, vec![0.0]),

@@ -13,10 +13,21 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    quiet_guarded_panics();
     let arguments = arguments::Arguments::parse_from(arguments::as_pairs(std::env::args_os()));
     let screen = screen::Screen::new(arguments.json, arguments.quiet);
     match commands::run(arguments, &screen) {
         Ok(code) => code,
         Err(error) => fault::report(&error, &screen),
     }
+}
+
+/// Readers of damaged files may panic inside a library; that is caught and told as an error, so the hook must not print it too.
+fn quiet_guarded_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !cupola_data::is_guarded() {
+            usual(panic);
+        }
+    }));
 }

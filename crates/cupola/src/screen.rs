@@ -19,6 +19,7 @@ pub struct Screen {
 
 struct State {
     stage: String,
+    began: Instant,
     shown: Option<Instant>,
     has_total: bool,
 }
@@ -30,7 +31,7 @@ impl Screen {
     /// A screen for this process.
     pub fn new(json: bool, quiet: bool) -> Screen {
         let moves = !json && !quiet && std::io::stderr().is_terminal();
-        let state = State { stage: String::new(), shown: None, has_total: false };
+        let state = State { stage: String::new(), began: Instant::now(), shown: None, has_total: false };
         Screen { json, quiet, bar: moves.then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(12))), state: Mutex::new(state) }
     }
 
@@ -74,7 +75,7 @@ impl Screen {
         }
         match event {
             Event::Stage { name } => self.stage(name),
-            Event::Progress { done, total, unit, score } => self.progress(*done, *total, unit, score.as_ref(), elapsed),
+            Event::Progress { done, total, unit, score } => self.progress(*done, *total, unit, score.as_ref()),
             Event::Warning { text } => self.line(&format!("warning: {text}")),
             Event::Note { text } => self.line(text),
             Event::Resolved { .. } => {}
@@ -87,9 +88,7 @@ impl Screen {
 
     fn stage(&self, name: &str) {
         let mut state = self.state();
-        name.clone_into(&mut state.stage);
-        state.shown = None;
-        state.has_total = false;
+        *state = State { stage: name.to_owned(), began: Instant::now(), shown: None, has_total: false };
         if let Some(bar) = &self.bar {
             bar.reset();
             bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("the template is constant"));
@@ -98,7 +97,7 @@ impl Screen {
         }
     }
 
-    fn progress(&self, done: u64, total: Option<u64>, unit: &str, score: Option<&(String, f64)>, elapsed: Duration) {
+    fn progress(&self, done: u64, total: Option<u64>, unit: &str, score: Option<&(String, f64)>) {
         let mut state = self.state();
         let score = score.map_or(String::new(), |(name, value)| format!("  {name} {value:.5}"));
         if let Some(bar) = &self.bar {
@@ -114,12 +113,12 @@ impl Screen {
             bar.set_prefix(format!("{unit}{score}  {}", memory()));
             return;
         }
-        let is_due = state.shown.is_none_or(|shown| shown.elapsed() >= LINE_EVERY) || Some(done) == total;
+        let is_due = state.shown.unwrap_or(state.began).elapsed() >= LINE_EVERY;
         if is_due {
             state.shown = Some(Instant::now());
             let of = total.map_or(String::new(), |total| format!("/{total}"));
             let eta = total.filter(|_| done > 0).map_or(String::new(), |total| {
-                format!("  eta {:.0}s", elapsed.as_secs_f64() / done as f64 * total.saturating_sub(done) as f64)
+                format!("  eta {:.0}s", state.began.elapsed().as_secs_f64() / done as f64 * total.saturating_sub(done) as f64)
             });
             eprint(&format!("{}: {done}{of} {unit}{score}{eta}  {}", state.stage, memory()));
         }

@@ -3,19 +3,19 @@
 //! The promise is *never a silently wrong table*: what does not fit is refused with its place, what was found and what
 //! was wanted, or kept out by an explicit recipe key and counted.
 
+mod cells;
+mod conform;
+mod date;
 mod error;
 mod formats;
-mod source;
-mod read;
-mod write;
-mod date;
 mod infer;
-mod conform;
-mod cells;
-pub mod split;
-pub mod prepare;
 pub mod leaks;
+pub mod prepare;
 pub mod profile;
+mod read;
+mod source;
+pub mod split;
+mod write;
 
 pub use conform::{Conformed, DateFormats, Wanted, category_text, conform};
 pub use error::{Error, Result};

@@ -3,9 +3,7 @@
 use crate::rows::{self, Weights};
 use cupola_task::{Answer, Field, Result, View};
 
-/// The shares of [`Residuals::quantiles`].
-const SHARES: [f64; 7] = [0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0];
-const POINTS_MAX: usize = 200;
+const POINTS_MAX: usize = 1000;
 const BARS: usize = 40;
 
 /// Truth minus answer, summed up for a reader and for plots.
@@ -17,10 +15,15 @@ pub struct Residuals {
     pub deviation: f64,
     /// The smallest, the 5th, 25th, 50th, 75th and 95th percentile, by weight, and the largest.
     pub quantiles: [f64; 7],
-    /// Answers and residuals of at most 200 rows, evenly taken in the order of the answers.
+    /// Answers and residuals of at most 1000 rows, evenly taken in the order of the answers.
     pub points: Vec<[f64; 2]>,
     /// Lower edges of 40 bars of equal width from the smallest to the largest residual, with their rows' weight.
     pub bars: Vec<[f64; 2]>,
+}
+
+impl Residuals {
+    /// The shares of [`Residuals::quantiles`].
+    pub const SHARES: [f64; 7] = [0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0];
 }
 
 /// Sums up a regression's residuals.
@@ -66,7 +69,7 @@ fn quantiles(weights: &Weights, residuals: &[f64]) -> [f64; 7] {
             sum
         })
         .collect();
-    SHARES.map(|share| {
+    Residuals::SHARES.map(|share| {
         let place = if share == 1.0 { order.len() - 1 } else { sums.partition_point(|sum| *sum < share * total) };
         residuals[order[place.min(order.len() - 1)]]
     })

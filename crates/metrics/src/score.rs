@@ -52,7 +52,7 @@ pub struct Difference {
 }
 
 /// With more rows than this a resampled measure is normal enough that its spread, which few draws tell, gives the interval.
-const ROWS_RESAMPLED_MAX: usize = 20_000;
+const ROWS_RESAMPLED_MAX: usize = 4_000;
 /// How many draws tell a spread well enough: its relative error is 1 / sqrt(2 * 200), five percent.
 const DRAWS_OF_SPREAD: usize = 200;
 /// How many resamples are in memory at a time: enough for the threads, few enough to stay in cache.

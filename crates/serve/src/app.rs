@@ -17,8 +17,8 @@ use cupola_train::Artifact;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::time::Instant;
 
 pub(crate) struct App {
@@ -76,7 +76,8 @@ impl App {
             let wrong = |what: String| Error::Models(format!("{name}: {what}"));
             let inputs = Inputs::new(artifact.raw()).map_err(wrong)?;
             let example = example::row(&artifact);
-            let columns = inputs.from_json(Value::from(example.clone()).to_string().as_bytes(), 1).map_err(|problem| wrong(problem.to_string()))?;
+            let columns =
+                inputs.from_json(Value::from(example.clone()).to_string().as_bytes(), 1).map_err(|problem| wrong(problem.to_string()))?;
             let sample = artifact.predict(&columns).map_err(|error| wrong(error.to_string()))?;
             Ok(Arc::new(Model { name, artifact, inputs, example, sample }))
         };
@@ -199,8 +200,15 @@ fn request_id(app: &App, request: &Request) -> String {
     given.filter(is_plain).map_or_else(|| format!("r{number}"), str::to_owned)
 }
 
+/// Writes the body of a refusal, also of one that comes from below us: a path that is not UTF-8, for example.
 fn finish(mut response: Response, id: &str, is_protocol: bool) -> Response {
-    let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
+    let status = response.status();
+    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    let problem = match response.extensions_mut().remove::<Problem>() {
+        Some(problem) => problem,
+        None if status.is_success() || status.is_redirection() || is_json => return response,
+        None => Problem::new(status, status.canonical_reason().unwrap_or("refused").to_lowercase()),
+    };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     *response.body_mut() = Body::from(problem.body(id, is_protocol));
     response

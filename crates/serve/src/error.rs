@@ -48,9 +48,10 @@ impl Fault for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Error::Open { address } => {
-                Some(format!("serve on 127.0.0.1:{} behind a proxy, or pass insecure=true if everyone who reaches it may ask", address.port()))
-            }
+            Error::Open { address } => Some(format!(
+                "serve on 127.0.0.1:{} behind a proxy, or pass insecure=true if everyone who reaches it may ask",
+                address.port()
+            )),
             Error::Listen { source, address } if source.kind() == std::io::ErrorKind::AddrInUse => {
                 Some(format!("another program listens on port {}: stop it, or pass http=127.0.0.1:0 for a free one", address.port()))
             }

@@ -3,8 +3,8 @@
 use crate::{ServeOptions, serve};
 use arrow_array::{Array, Float64Array, StringArray};
 use cupola_task::{
-    Answer, Ask, Column, Columns, Draw, Error, Field, Fitted, Kind, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Result, Role,
-    Schema, Settings, Task, Trail,
+    Answer, Ask, Column, Columns, Draw, Error, Field, Fitted, Kind, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Result,
+    Role, Schema, Settings, Task, Trail,
 };
 use cupola_train::{Artifact, Contents, GoldenMode, Pipeline};
 use std::net::SocketAddr;
@@ -76,7 +76,8 @@ impl Predictor for Fixture {
         if x.iter().any(|x| x == Some(WAIT)) {
             self.gate.wait();
         }
-        let p: Vec<f64> = x.iter().zip(red).map(|(x, red)| x.unwrap_or(0.0) / 8.0 + f64::from(u8::from(red == Some("red"))) / 2.0).collect();
+        let p: Vec<f64> =
+            x.iter().zip(red).map(|(x, red)| x.unwrap_or(0.0) / 8.0 + f64::from(u8::from(red == Some("red"))) / 2.0).collect();
         let scores = Answer::Scores { classes: ["no".into(), "yes".into()].into(), values: p.iter().flat_map(|p| [1.0 - p, *p]).collect() };
         Ok(Predictions(vec![("y".into(), scores), ("z".into(), Answer::Numbers { values: p, range: None })]))
     }
@@ -189,7 +190,8 @@ impl Server {
 
     /// One request on a connection of its own.
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
         let answer = self.raw(&[head.as_bytes(), body].concat()).await;
         let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or_else(|| panic!("no head in {answer:?}"));
         let head = String::from_utf8(answer[..end].to_vec()).unwrap();

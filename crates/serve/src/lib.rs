@@ -3,21 +3,21 @@
 //! A request never takes the server down: every body, header, queue and wait has a limit, a panic in a prediction costs
 //! that request alone, and a shutdown lets what is under way finish.
 
-mod error;
-mod options;
-mod listen;
-mod connection;
+mod answers;
 mod app;
+mod connection;
 mod desk;
+mod error;
+mod example;
+mod listen;
+mod metrics;
+mod options;
+mod pages;
+mod predict;
 mod problem;
 mod reader;
 mod rows;
-mod answers;
-mod example;
-mod predict;
 mod v2;
-mod metrics;
-mod pages;
 
 #[cfg(test)]
 mod fixture;

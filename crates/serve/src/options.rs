@@ -36,7 +36,13 @@ const SECONDS: Range = Range::Real { min: 0.001, max: 86_400.0 };
 
 /// The keys of `[serve]`.
 pub const SETTINGS: &[Setting] = &[
-    Setting { name: "http", alias: &["listen"], default: "127.0.0.1:8000", range: Range::Text, doc: "address and port to listen on; port 0 takes a free one" },
+    Setting {
+        name: "http",
+        alias: &["listen"],
+        default: "127.0.0.1:8000",
+        range: Range::Text,
+        doc: "address and port to listen on; port 0 takes a free one",
+    },
     Setting {
         name: "insecure",
         alias: &[],
@@ -51,7 +57,13 @@ pub const SETTINGS: &[Setting] = &[
         range: Range::Integer { min: 1, max: 1 << 32 },
         doc: "largest body of a request",
     },
-    Setting { name: "max_rows", alias: &[], default: "100000", range: Range::Integer { min: 1, max: 1 << 31 }, doc: "most rows in one request" },
+    Setting {
+        name: "max_rows",
+        alias: &[],
+        default: "100000",
+        range: Range::Integer { min: 1, max: 1 << 31 },
+        doc: "most rows in one request",
+    },
     Setting {
         name: "queue",
         alias: &[],
@@ -59,9 +71,21 @@ pub const SETTINGS: &[Setting] = &[
         range: Range::Integer { min: 0, max: 1 << 20 },
         doc: "how many requests may wait for a worker; more are told to come back (429)",
     },
-    Setting { name: "workers", alias: &[], default: "2", range: Range::Integer { min: 1, max: 1024 }, doc: "how many predictions run at once" },
+    Setting {
+        name: "workers",
+        alias: &[],
+        default: "2",
+        range: Range::Integer { min: 1, max: 1024 },
+        doc: "how many predictions run at once",
+    },
     Setting { name: "request_timeout_s", alias: &[], default: "30", range: SECONDS, doc: "seconds from a request's headers to its answer" },
-    Setting { name: "header_timeout_s", alias: &[], default: "5", range: SECONDS, doc: "seconds from a request's first byte to the end of its headers" },
+    Setting {
+        name: "header_timeout_s",
+        alias: &[],
+        default: "5",
+        range: SECONDS,
+        doc: "seconds from a request's first byte to the end of its headers",
+    },
     Setting { name: "idle_timeout_s", alias: &[], default: "60", range: SECONDS, doc: "seconds between two requests of a connection" },
     Setting {
         name: "max_connections",
@@ -127,8 +151,10 @@ mod tests {
         assert_eq!(check(&[("http", "localhost:9000"), ("drain_s", "0.5")]).unwrap().http.to_string(), "127.0.0.1:9000");
         assert!(check(&[("http", "0.0.0.0:80"), ("insecure", "true")]).is_ok());
         let error = check(&[("http", "0.0.0.0:80")]).unwrap_err();
-        expect!["serve on 0.0.0.0:80: other machines can reach this address, and there is neither encryption nor a password
-serve on 127.0.0.1:80 behind a proxy, or pass insecure=true if everyone who reaches it may ask"]
+        expect![
+            "serve on 0.0.0.0:80: other machines can reach this address, and there is neither encryption nor a password
+serve on 127.0.0.1:80 behind a proxy, or pass insecure=true if everyone who reaches it may ask"
+        ]
         .assert_eq(&format!("{error}\n{}", error.hint().unwrap()));
         assert!(check(&[("http", "here")]).unwrap_err().to_string().contains("found \"here\", wanted an address"));
     }

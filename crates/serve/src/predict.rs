@@ -80,7 +80,8 @@ fn misfit(error: cupola_train::Error) -> Problem {
         // Its hint is for whoever trains: recipe keys are no use to a client.
         cupola_train::Error::Read(cupola_data::Error::Column { column, place, found, wanted, .. }) => {
             let row = place.strip_prefix("row ").and_then(|row| row.parse().ok());
-            Problem::misfit(&column, row, found, wanted).with_hint("send nothing (null in JSON, an empty cell in CSV) where the value is not known")
+            Problem::misfit(&column, row, found, wanted)
+                .with_hint("send nothing (null in JSON, an empty cell in CSV) where the value is not known")
         }
         error => Problem::fault(&error),
     }
@@ -123,11 +124,17 @@ const CSV: &str = "send a line of column names and a line for each row; quote fi
 
 fn from_csv(inputs: &Inputs, body: Vec<u8>, form: Form, max_rows: usize) -> Result<Columns, Problem> {
     let (format, delimiter) = if form == Form::Tsv { ("tsv", b'\t') } else { ("csv", b',') };
-    let options = ReadOptions { format: Some(format.to_owned()), delimiter: Some(delimiter), max_bytes: body.len().max(1) as u64, ..ReadOptions::default() };
+    let options = ReadOptions {
+        format: Some(format.to_owned()),
+        delimiter: Some(delimiter),
+        max_bytes: body.len().max(1) as u64,
+        ..ReadOptions::default()
+    };
     let input = Input::Bytes { name: "body".to_owned(), bytes: body.into() };
     let raw = cupola_data::read(&input, &options).map_err(|error| Problem::bad(error).with_hint(CSV))?;
     if raw.columns.rows() > max_rows {
-        return Err(Problem::too_large(format!("found {} rows, wanted at most {max_rows}", raw.columns.rows())).with_hint("send fewer rows at once"));
+        return Err(Problem::too_large(format!("found {} rows, wanted at most {max_rows}", raw.columns.rows()))
+            .with_hint("send fewer rows at once"));
     }
     inputs.check_names(&raw.columns)?;
     Ok(raw.columns)

@@ -43,7 +43,11 @@ impl Inputs {
     pub(crate) fn new(raw: &Schema) -> Result<Inputs, String> {
         let fits = |kind: &Kind| matches!(kind, Kind::Number | Kind::Category { .. } | Kind::Text | Kind::Date);
         if let Some(field) = raw.inputs().find(|field| !fits(&field.kind)) {
-            return Err(format!("found the input {} of kind {}, wanted numbers, categories, dates and texts", field.name, field.kind.word()));
+            return Err(format!(
+                "found the input {} of kind {}, wanted numbers, categories, dates and texts",
+                field.name,
+                field.kind.word()
+            ));
         }
         let columns: Vec<Input> = raw
             .inputs()
@@ -55,7 +59,12 @@ impl Inputs {
             .collect();
         Ok(Inputs {
             place: columns.iter().enumerate().map(|(place, input)| (input.name.clone(), place)).collect(),
-            others: raw.fields.iter().map(|field| field.name.clone()).filter(|name| !columns.iter().any(|input| input.name == *name)).collect(),
+            others: raw
+                .fields
+                .iter()
+                .map(|field| field.name.clone())
+                .filter(|name| !columns.iter().any(|input| input.name == *name))
+                .collect(),
             missing: ReadOptions::default().missing_values.into_iter().collect(),
             columns,
         })
@@ -172,7 +181,9 @@ impl<'a> Table<'a> {
             return Err(self.stop(missing(&self.inputs.columns[place].name, Some(row))));
         }
         if row > self.max_rows {
-            return Err(self.stop(Problem::too_large(format!("found more than {} rows", self.max_rows)).with_hint("send fewer rows at once")));
+            return Err(
+                self.stop(Problem::too_large(format!("found more than {} rows", self.max_rows)).with_hint("send fewer rows at once"))
+            );
         }
         self.filled.fill(false);
         self.rows = row;

@@ -36,7 +36,9 @@ async fn predict_takes_every_shape_of_rows() {
     let reply = server.send("POST", "/predict", "content-type: text/csv\r\naccept: application/json\r\n", csv.as_bytes()).await;
     assert_eq!(reply.json()["predictions"][0], plain[0]);
     let metrics = server.get("/metrics").await.text();
-    for line in ["cupola_rows_total 9", "cupola_unseen_total{model=\"flowers\",column=\"colour\"} 1", "route=\"/predict\",status=\"200\"} 6"] {
+    for line in
+        ["cupola_rows_total 9", "cupola_unseen_total{model=\"flowers\",column=\"colour\"} 1", "route=\"/predict\",status=\"200\"} 6"]
+    {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
 }
@@ -58,74 +60,179 @@ async fn what_does_not_fit_is_told_with_its_place() {
     let deep = "[".repeat(1500);
     let four = format!("[{ROW},{ROW},{ROW},{ROW}]");
     let cases: [(&str, &str, u16, Expect); 15] = [
-        ("malformed", "{\"rows\": [{\"x\": }]}", 400, expect![[r#"
+        (
+            "malformed",
+            "{\"rows\": [{\"x\": }]}",
+            400,
+            expect![[r#"
             {"error":{"message":"malformed JSON: expected value at line 1 column 17","hint":"send {\"rows\": [{\"column\": value, ...}, ...]}; /docs shows an example"},
-            "request_id":"r1"}"#]]),
-        ("empty", "", 400, expect![[r#"
+            "request_id":"r1"}"#]],
+        ),
+        (
+            "empty",
+            "",
+            400,
+            expect![[r#"
             {"error":{"message":"malformed JSON: EOF while parsing a value at line 1 column 0","hint":"send {\"rows\": [{\"column\": value, ...}, ...]}; /docs shows an example"},
-            "request_id":"r2"}"#]]),
-        ("no row", "{\"rows\": []}", 400, expect![[r#"
+            "request_id":"r2"}"#]],
+        ),
+        (
+            "no row",
+            "{\"rows\": []}",
+            400,
+            expect![[r#"
             {"error":{"message":"found no row, wanted at least one","hint":"send {\"rows\": [{\"column\": value, ...}, ...]}; /docs shows an example"},
-            "request_id":"r3"}"#]]),
-        ("deep", &deep, 400, expect![[r#"
-            {"error":{"message":"malformed JSON: invalid type: sequence, expected a row as an object of columns and values at line 1 column 1","hint":"send {\"rows\": [{\"column\": value, ...}, ...]}; /docs shows an example"},
-            "request_id":"r4"}"#]]),
-        ("deep cell", &format!("{{\"x\": {deep}"), 400, expect![[r#"
+            "request_id":"r3"}"#]],
+        ),
+        (
+            "deep",
+            &deep,
+            400,
+            expect![[r#"
+                {"error":{"message":"JSON of another shape: invalid type: sequence, expected a row as an object of columns and values at line 1 column 1","hint":"send {\"rows\": [{\"column\": value, ...}, ...]}; /docs shows an example"},
+                "request_id":"r4"}"#]],
+        ),
+        (
+            "deep cell",
+            &format!("{{\"x\": {deep}"),
+            400,
+            expect![[r#"
             {"error":{"message":"malformed JSON: EOF while parsing a list at line 1 column 1506","hint":"send {\"rows\": [{\"column\": value, ...}, ...]}; /docs shows an example"},
-            "request_id":"r5"}"#]]),
-        ("no object", "[1]", 400, expect![[r#"
-            {"error":{"message":"malformed JSON: invalid type: integer `1`, expected a row as an object of columns and values at line 1 column 2","hint":"send {\"rows\": [{\"column\": value, ...}, ...]}; /docs shows an example"},
-            "request_id":"r6"}"#]]),
-        ("missing", "[{\"x\": 1, \"day\": null}]", 422, expect![[r#"
+            "request_id":"r5"}"#]],
+        ),
+        (
+            "no object",
+            "[1]",
+            400,
+            expect![[r#"
+                {"error":{"message":"JSON of another shape: invalid type: integer `1`, expected a row as an object of columns and values at line 1 column 2","hint":"send {\"rows\": [{\"column\": value, ...}, ...]}; /docs shows an example"},
+                "request_id":"r6"}"#]],
+        ),
+        (
+            "missing",
+            "[{\"x\": 1, \"day\": null}]",
+            422,
+            expect![[r#"
             {"error":{"message":"column colour in row 1: found no such column, wanted a value","column":"colour","row":1,"found":"no such column","wanted":"a value","hint":"send null where the value is not known"},
-            "request_id":"r7"}"#]]),
-        ("unknown", "[{\"x\": 1, \"color\": \"red\", \"day\": null}]", 422, expect![[r#"
+            "request_id":"r7"}"#]],
+        ),
+        (
+            "unknown",
+            "[{\"x\": 1, \"color\": \"red\", \"day\": null}]",
+            422,
+            expect![[r#"
             {"error":{"message":"column color in row 1: found a column that the model does not know, wanted its inputs","column":"color","row":1,"found":"a column that the model does not know","wanted":"its inputs","hint":"did you mean colour?"},
-            "request_id":"r8"}"#]]),
-        ("twice", "{\"x\": 1, \"x\": 2}", 422, expect![[r#"
+            "request_id":"r8"}"#]],
+        ),
+        (
+            "twice",
+            "{\"x\": 1, \"x\": 2}",
+            422,
+            expect![[r#"
             {"error":{"message":"column x in row 1: found the column twice, wanted each column once","column":"x","row":1,"found":"the column twice","wanted":"each column once"},
-            "request_id":"r9"}"#]]),
-        ("text", "[{\"x\": 1, \"colour\": \"red\", \"day\": null}, {\"x\": \"many\"}]", 422, expect![[r#"
+            "request_id":"r9"}"#]],
+        ),
+        (
+            "text",
+            "[{\"x\": 1, \"colour\": \"red\", \"day\": null}, {\"x\": \"many\"}]",
+            422,
+            expect![[r#"
             {"error":{"message":"column x in row 2: found \"many\", wanted a number or null","column":"x","row":2,"found":"\"many\"","wanted":"a number or null"},
-            "request_id":"r10"}"#]]),
-        ("quoted", "{\"x\": \"2.5\"}", 422, expect![[r#"
+            "request_id":"r10"}"#]],
+        ),
+        (
+            "quoted",
+            "{\"x\": \"2.5\"}",
+            422,
+            expect![[r#"
             {"error":{"message":"column x in row 1: found \"2.5\", wanted a number or null","column":"x","row":1,"found":"\"2.5\"","wanted":"a number or null","hint":"write numbers without quotes"},
-            "request_id":"r11"}"#]]),
-        ("list", "{\"x\": [1]}", 422, expect![[r#"
+            "request_id":"r11"}"#]],
+        ),
+        (
+            "list",
+            "{\"x\": [1]}",
+            422,
+            expect![[r#"
             {"error":{"message":"column x in row 1: found a list, wanted a number or null","column":"x","row":1,"found":"a list","wanted":"a number or null"},
-            "request_id":"r12"}"#]]),
-        ("date", "[{\"x\": 1, \"colour\": \"red\", \"day\": \"soon\"}]", 422, expect![[r#"
-            {"error":{"message":"column day in row 1: found \"soon\", wanted a date","column":"day","row":1,"found":"\"soon\"","wanted":"a date","hint":"write dates as YYYY-MM-DD, with a time as YYYY-MM-DDTHH:MM:SS"},
-            "request_id":"r13"}"#]]),
-        ("rows", &four, 413, expect![[r#"
+            "request_id":"r12"}"#]],
+        ),
+        (
+            "date",
+            "[{\"x\": 1, \"colour\": \"red\", \"day\": \"soon\"}]",
+            422,
+            expect![[r#"
+                {"error":{"message":"column day in row 1: found \"soon\", wanted a date","column":"day","row":1,"found":"\"soon\"","wanted":"a date","hint":"send nothing (null in JSON, an empty cell in CSV) where the value is not known"},
+                "request_id":"r13"}"#]],
+        ),
+        (
+            "rows",
+            &four,
+            413,
+            expect![[r#"
             {"error":{"message":"found more than 3 rows","hint":"send fewer rows at once"},
-            "request_id":"r14"}"#]]),
-        ("beside", &format!("{{\"rows\": [{ROW}], \"x\": 1}}"), 400, expect![[r#"
+            "request_id":"r14"}"#]],
+        ),
+        (
+            "beside",
+            &format!("{{\"rows\": [{ROW}], \"x\": 1}}"),
+            400,
+            expect![[r#"
             {"error":{"message":"found other keys beside rows","hint":"send {\"rows\": [{\"column\": value, ...}, ...]}; /docs shows an example"},
-            "request_id":"r15"}"#]]),
+            "request_id":"r15"}"#]],
+        ),
     ];
     for (what, body, status, wanted) in cases {
         check(what, &server.post("/predict", body).await, status, wanted);
     }
     let csv = |body: &'static str| server.send("POST", "/predict", "content-type: text/csv\r\n", body.as_bytes());
-    check("csv header", &csv("x,colour,dai\n1,red,\n").await, 422, expect![[r#"
+    check(
+        "csv header",
+        &csv("x,colour,dai\n1,red,\n").await,
+        422,
+        expect![[r#"
         {"error":{"message":"column dai: found a column that the model does not know, wanted its inputs","column":"dai","found":"a column that the model does not know","wanted":"its inputs","hint":"did you mean day?"},
-        "request_id":"r16"}"#]]);
-    check("csv cell", &csv("x,colour,day\n1,red,\nmany,red,\n").await, 422, expect![[r#"
-        {"error":{"message":"column x in row 2: found \"many\", wanted a number","column":"x","row":2,"found":"\"many\"","wanted":"a number","hint":"correct the cell, add \"many\" to data.missing_values, or set the column's type to category"},
-        "request_id":"r17"}"#]]);
-    check("csv ragged", &csv("x,colour,day\n1,red\n").await, 400, expect![[r#"
-        {"error":{"message":"body:2: found 2 fields, wanted 3 fields as in the header","hint":"fields are cut at each comma; quote a field that holds one, set data.delimiter, or leave such rows out with data.bad_rows=skip"},
-        "request_id":"r18"}"#]]);
-    check("other form", &server.send("POST", "/predict", "content-type: image/png\r\n", b"").await, 415, expect![[r#"
+        "request_id":"r16"}"#]],
+    );
+    check(
+        "csv cell",
+        &csv("x,colour,day\n1,red,\nmany,red,\n").await,
+        422,
+        expect![[r#"
+            {"error":{"message":"column x in row 2: found \"many\", wanted a number","column":"x","row":2,"found":"\"many\"","wanted":"a number","hint":"send nothing (null in JSON, an empty cell in CSV) where the value is not known"},
+            "request_id":"r17"}"#]],
+    );
+    check(
+        "csv ragged",
+        &csv("x,colour,day\n1,red\n").await,
+        400,
+        expect![[r#"
+            {"error":{"message":"body:2: found 2 fields, wanted 3 fields as in the header","hint":"send a line of column names and a line for each row; quote fields that hold the delimiter"},
+            "request_id":"r18"}"#]],
+    );
+    check(
+        "other form",
+        &server.send("POST", "/predict", "content-type: image/png\r\n", b"").await,
+        415,
+        expect![[r#"
         {"error":{"message":"content-type \"image/png\" is not supported","hint":"send application/json or text/csv"},
-        "request_id":"r19"}"#]]);
-    check("gzip", &server.send("POST", "/predict", "content-encoding: gzip\r\n", b"").await, 415, expect![[r#"
+        "request_id":"r19"}"#]],
+    );
+    check(
+        "gzip",
+        &server.send("POST", "/predict", "content-encoding: gzip\r\n", b"").await,
+        415,
+        expect![[r#"
         {"error":{"message":"content-encoding \"gzip\" is not supported","hint":"send the body as it is"},
-        "request_id":"r20"}"#]]);
-    check("giant", &server.post("/predict", &"x".repeat(1 << 20)).await, 413, expect![[r#"
+        "request_id":"r20"}"#]],
+    );
+    check(
+        "giant",
+        &server.post("/predict", &"x".repeat(1 << 20)).await,
+        413,
+        expect![[r#"
         {"error":{"message":"a body of 1048576 bytes, wanted at most 2000","hint":"send fewer rows at once, or raise max_body_bytes"},
-        "request_id":"r21"}"#]]);
+        "request_id":"r21"}"#]],
+    );
     let chunked = b"POST /predict HTTP/1.1\r\nhost: t\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
     let chunk = format!("bb8\r\n{}\r\n0\r\n\r\n", "x".repeat(3000));
     let answer = server.raw(&[chunked, chunk.as_bytes()].concat()).await;
@@ -138,18 +245,33 @@ async fn other_pages_and_methods_are_told_in_json() {
     let reply = server.get("/predictt").await;
     let hint = reply.json()["error"]["hint"].as_str().unwrap().to_owned();
     assert!(reply.status == 404 && hint.starts_with("did you mean /predict? there are: GET /, POST /predict"), "{hint}");
-    check("method", &server.get("/predict").await, 405, expect![[r#"
+    check(
+        "method",
+        &server.get("/predict").await,
+        405,
+        expect![[r#"
         {"error":{"message":"/predict cannot be asked with GET","hint":"ask it with POST; /docs shows how"},
-        "request_id":"r2"}"#]]);
-    check("model", &server.post("/models/flower/predict", ROW).await, 404, expect![[r#"
+        "request_id":"r2"}"#]],
+    );
+    check(
+        "model",
+        &server.post("/models/flower/predict", ROW).await,
+        404,
+        expect![[r#"
         {"error":{"message":"no model flower","hint":"did you mean flowers?"},
-        "request_id":"r3"}"#]]);
+        "request_id":"r3"}"#]],
+    );
     check("protocol", &server.get("/v2/models/flower").await, 404, expect![[r#"{"error":"no model flower (did you mean flowers?)"}"#]]);
+    let reply = server.get("/v2/models/%ff").await;
+    assert_eq!((reply.status, &reply.json()["error"]), (400, &json!("bad request")));
     for path in ["/", "/docs", "/openapi.json", "/health", "/assets/page.js", "/assets/page.css", "/?model=flowers"] {
         assert_eq!(server.get(path).await.status, 200, "{path}");
     }
     let page = server.get("/").await;
-    assert!(page.text().contains("<option value=\"green\" selected>") && page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
+    assert!(
+        page.text().contains("<option value=\"green\" selected>")
+            && page.header("content-security-policy").unwrap().starts_with("default-src 'none'")
+    );
     let answer = server.raw(b"nonsense\r\n\r\n").await;
     assert!(answer.starts_with(b"HTTP/1.1 400"), "{}", String::from_utf8_lossy(&answer));
 }
@@ -160,12 +282,30 @@ async fn the_inference_protocol_takes_text_and_raw_tensors() {
     check("server", &server.get("/v2").await, 200, expect![[r#"{"name":"cupola","version":"0.1.0","extensions":["binary_tensor_data"]}"#]]);
     check("ready", &server.get("/v2/health/ready").await, 200, expect![[r#"{"live":true,"ready":true}"#]]);
     check("model ready", &server.get("/v2/models/flowers/versions/1/ready").await, 200, expect![[r#"{"name":"flowers","ready":true}"#]]);
-    check("describe", &server.get("/v2/models/flowers").await, 200, expect![[r#"{"name":"flowers","versions":["1"],"platform":"cupola","inputs":[{"name":"x","datatype":"FP64","shape":[-1]},{"name":"colour","datatype":"BYTES","shape":[-1]},{"name":"day","datatype":"BYTES","shape":[-1]}],"outputs":[{"name":"prediction","datatype":"BYTES","shape":[-1]},{"name":"probability","datatype":"FP64","shape":[-1,2],"parameters":{"classes":["no","yes"]}}]}"#]]);
+    check(
+        "describe",
+        &server.get("/v2/models/flowers").await,
+        200,
+        expect![[
+            r#"{"name":"flowers","versions":["1"],"platform":"cupola","inputs":[{"name":"x","datatype":"FP64","shape":[-1]},{"name":"colour","datatype":"BYTES","shape":[-1]},{"name":"day","datatype":"BYTES","shape":[-1]}],"outputs":[{"name":"prediction","datatype":"BYTES","shape":[-1]},{"name":"probability","datatype":"FP64","shape":[-1,2],"parameters":{"classes":["no","yes"]}}]}"#
+        ]],
+    );
     let rest = r#"{"name": "colour", "shape": [2, 1], "datatype": "BYTES", "data": [["red"], [null]]}, {"name": "day", "shape": [2], "datatype": "BYTES", "data": ["", ""]}"#;
-    let json = format!(r#"{{"id": "7", "inputs": [{{"name": "x", "shape": [2], "datatype": "FP32", "data": [2, 8]}}, {rest}], "outputs": [{{"name": "probability"}}]}}"#);
-    check("json", &server.post("/v2/models/flowers/infer", &json).await, 200, expect![[r#"{"model_name":"flowers","model_version":"1","outputs":[{"name":"probability","datatype":"FP64","shape":[2,2],"data":[0.25,0.75,0.0,1.0]}],"id":"7"}"#]]);
+    let json = format!(
+        r#"{{"id": "7", "inputs": [{{"name": "x", "shape": [2], "datatype": "FP32", "data": [2, 8]}}, {rest}], "outputs": [{{"name": "probability"}}]}}"#
+    );
+    check(
+        "json",
+        &server.post("/v2/models/flowers/infer", &json).await,
+        200,
+        expect![[
+            r#"{"model_name":"flowers","model_version":"1","outputs":[{"name":"probability","datatype":"FP64","shape":[2,2],"data":[0.25,0.75,0.0,1.0]}],"id":"7"}"#
+        ]],
+    );
 
-    let head = format!(r#"{{"inputs": [{{"name": "x", "shape": [2], "datatype": "FP64", "parameters": {{"binary_data_size": 16}}}}, {rest}], "parameters": {{"binary_data_output": true}}}}"#);
+    let head = format!(
+        r#"{{"inputs": [{{"name": "x", "shape": [2], "datatype": "FP64", "parameters": {{"binary_data_size": 16}}}}, {rest}], "parameters": {{"binary_data_output": true}}}}"#
+    );
     let raw: Vec<u8> = [2.0f64, f64::NAN].iter().flat_map(|number| number.to_le_bytes()).collect();
     let length = format!("inference-header-content-length: {}\r\n", head.len());
     let reply = server.send("POST", "/v2/models/flowers/infer", &length, &[head.as_bytes(), &raw].concat()).await;
@@ -175,13 +315,33 @@ async fn the_inference_protocol_takes_text_and_raw_tensors() {
     assert_eq!(reply.body[split + 13..], [0.25f64, 0.75, 1.0, 0.0].iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>());
 
     for (what, body, wanted) in [
-        ("no inputs", r#"{"inputs": []}"#.to_owned(), expect![[r#"{"error":"column x: found no such column, wanted a value (send null where the value is not known)"}"#]]),
+        (
+            "no inputs",
+            r#"{"inputs": []}"#.to_owned(),
+            expect![[r#"{"error":"column x: found no such column, wanted a value (send null where the value is not known)"}"#]],
+        ),
         ("shape", json.replacen("[2]", "[3]", 1), expect![[r#"{"error":"input x: found 2 values, wanted 3, as the shape says"}"#]]),
         ("count", json.replacen("[2, 8]", "[2]", 1), expect![[r#"{"error":"input x: found 1 values, wanted 2, as the shape says"}"#]]),
-        ("datatype", json.replacen("[2, 8]", "[\"a\", \"b\"]", 1), expect![[r#"{"error":"input x: found FP32, wanted a number or null"}"#]]),
-        ("unknown", json.replacen("\"x\"", "\"xx\"", 1), expect![[r#"{"error":"column xx: found a column that the model does not know, wanted its inputs (did you mean x?)"}"#]]),
-        ("output", json.replacen("probability", "chance", 1), expect![[r#"{"error":"found the output chance, wanted one of prediction, probability"}"#]]),
-        ("raw size", head.clone(), expect![[r#"{"error":"input x: found binary_data_size 16, wanted at most the 0 bytes that are left"}"#]]),
+        (
+            "datatype",
+            json.replacen("[2, 8]", "[\"a\", \"b\"]", 1),
+            expect![[r#"{"error":"input x: found texts, wanted a number or null"}"#]],
+        ),
+        (
+            "unknown",
+            json.replacen("\"x\"", "\"xx\"", 1),
+            expect![[r#"{"error":"column xx: found a column that the model does not know, wanted its inputs (did you mean x?)"}"#]],
+        ),
+        (
+            "output",
+            json.replacen("probability", "chance", 1),
+            expect![[r#"{"error":"found the output chance, wanted one of prediction, probability"}"#]],
+        ),
+        (
+            "raw size",
+            head.clone(),
+            expect![[r#"{"error":"input x: found binary_data_size 16, wanted at most the 0 bytes that are left"}"#]],
+        ),
         ("broken", "{".to_owned(), expect![[r#"{"error":"malformed inference request: EOF while parsing an object at line 1 column 1"}"#]]),
     ] {
         check(what, &server.post("/v2/models/flowers/infer", &body).await, 400, wanted);

@@ -1,7 +1,7 @@
 //! Answers against truth: every measure with its interval, against the baseline, and what plots need.
 
 use crate::report::{
-    self, Better, Bin, Calibration, ClassScore, Confusion, Curve, Measure, Point, Residuals, TargetReport, Threshold,
+    self, Better, Bin, Calibration, ClassScore, Confusion, Curve, Measure, Point, TargetReport, Threshold,
 };
 use crate::Result;
 use arrow_array::cast::AsArray;
@@ -74,7 +74,7 @@ pub fn target_report(
     target.scores = scores(field, rulers, [train, valid, Some(test)], baseline, sampling)?;
     match &field.kind {
         Kind::Category { classes } => about_classes(&mut target, field, classes, test, valid, sampling)?,
-        _ => target.residuals = Some(residuals(field, test)?),
+        _ => target.residuals = Some(cupola_metrics::residuals(field, test.answer, test.view)?.into()),
     }
     Ok(target)
 }
@@ -249,13 +249,6 @@ fn at_threshold(purpose: &str, threshold: f64, positive: &Arc<str>, test: Judged
         f1: 2.0 * found / (2.0 * found + wrong + missed),
         used,
     }
-}
-
-fn residuals(field: &Field, test: Judged<'_>) -> Result<Residuals> {
-    cupola_metrics::residuals(field, test.answer, test.view)?;
-    let truth = test.view.truth.and_then(Column::array).and_then(|array| array.as_primitive_opt::<arrow_array::types::Float64Type>());
-    let (Some(truth), Answer::Numbers { values, .. }) = (truth, test.answer) else { return Ok(Residuals::default()) };
-    Ok(Residuals::of(truth.values(), values))
 }
 
 /// What a permuted column costs: see [`importance`].

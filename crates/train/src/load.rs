@@ -26,9 +26,21 @@ pub(crate) struct Loaded {
     pub warnings: Vec<String>,
     /// The formats of date columns.
     pub dates: DateFormats,
+    origin: Origin,
+    test_origin: Option<Origin>,
+}
+
+/// Where the rows of a table come from.
+struct Origin {
     places: Places,
     /// The rows of the file that were kept, when not all were.
     kept: Option<Vec<u64>>,
+}
+
+impl Origin {
+    fn place(&self, row: usize) -> String {
+        self.places.place(self.kept.as_ref().map_or(row, |kept| kept[row] as usize))
+    }
 }
 
 impl Loaded {
@@ -39,7 +51,12 @@ impl Loaded {
 
     /// Where a row of the table stands in its file.
     pub fn place(&self, row: usize) -> String {
-        self.places.place(self.kept.as_ref().map_or(row, |kept| kept[row] as usize))
+        self.origin.place(row)
+    }
+
+    /// Where a row of the test table stands in its file.
+    pub fn test_place(&self, row: usize) -> String {
+        self.test_origin.as_ref().unwrap_or(&self.origin).place(row)
     }
 }
 
@@ -54,12 +71,14 @@ pub(crate) fn load(plan: &Plan) -> Result<Loaded> {
     let mut files = vec![data_file(&raw, "data")];
     let (table, kept) = table(plan, &raw, &typed, &mut warnings)?;
     let test = plan.test.as_ref().map(|test| test_table(plan, test, &typed, &mut files, &mut warnings)).transpose()?;
+    let (test, test_origin) = test.unzip();
     for file in &files {
         if file.rows_skipped > 0 {
             warnings.push(format!("{} rows of {} were left out because they could not be read (bad_rows=skip)", file.rows_skipped, file.path));
         }
     }
-    Ok(Loaded { table, test, columns: typed.columns, files, warnings, dates: typed.dates, places: raw.places, kept })
+    let origin = Origin { places: raw.places, kept };
+    Ok(Loaded { table, test, columns: typed.columns, files, warnings, dates: typed.dates, origin, test_origin })
 }
 
 fn data_file(raw: &Raw, purpose: &str) -> DataFile {
@@ -207,12 +226,12 @@ fn table(plan: &Plan, raw: &Raw, typed: &Typed, warnings: &mut Vec<String>) -> R
     Ok((table, kept))
 }
 
-fn test_table(plan: &Plan, input: &Input, typed: &Typed, files: &mut Vec<DataFile>, warnings: &mut Vec<String>) -> Result<Table> {
+fn test_table(plan: &Plan, input: &Input, typed: &Typed, files: &mut Vec<DataFile>, warnings: &mut Vec<String>) -> Result<(Table, Origin)> {
     let raw = read(input, &plan.read)?;
     warnings.extend(raw.warnings.iter().cloned());
     files.push(data_file(&raw, "test"));
-    let (table, _) = table(&Plan { drops_duplicates: false, ..plan.clone() }, &raw, typed, warnings)?;
-    Ok(table)
+    let (table, kept) = table(&Plan { drops_duplicates: false, ..plan.clone() }, &raw, typed, warnings)?;
+    Ok((table, Origin { places: raw.places, kept }))
 }
 
 /// The rows whose targets are all there.

@@ -1,8 +1,9 @@
 //! Run folders: one directory a run, plain files, movable, never overwritten.
 
 use crate::{Error, Result};
+use cupola_data::WholeFile;
 use cupola_task::nearest;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -176,20 +177,9 @@ pub fn model_file(root: &Path, named: &Path) -> Result<PathBuf> {
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|source| Error::io(format!("make folder {}", folder.display()), source))?;
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let beside = folder.join(format!(".{name}.{}.part", std::process::id()));
-    let written = (|| {
-        let mut file = File::create(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        drop(file);
-        fs::rename(&beside, path)?;
-        File::open(folder)?.sync_all()
-    })();
-    written.map_err(|source| {
-        let _ = fs::remove_file(&beside);
-        Error::io(format!("write {}", path.display()), source)
-    })
+    let mut file = WholeFile::create(path)?;
+    file.write_all(bytes).map_err(|source| Error::io(format!("write {}", path.display()), source))?;
+    Ok(file.commit()?)
 }
 
 #[cfg(test)]

@@ -81,7 +81,8 @@ fn short(value: f64) -> String {
 
 /// A finding as one sentence with its rows' places and its remedy.
 pub(crate) fn leak_sentence(finding: &Finding, loaded: &Loaded) -> String {
-    let rows: Vec<String> = finding.rows.iter().take(3).map(|&row| loaded.place(row as usize)).collect();
+    let place = |row: usize| if finding.in_test_file { loaded.test_place(row) } else { loaded.place(row) };
+    let rows: Vec<String> = finding.rows.iter().take(3).map(|&row| place(row as usize)).collect();
     let rows = if rows.is_empty() { String::new() } else { format!(" (for example {})", rows.join(", ")) };
     format!("{}{rows}: {}", finding.sentence.trim_end_matches('.'), finding.remedy)
 }

@@ -127,7 +127,8 @@ fn gate(plan: &Plan, findings: &[Finding], loaded: &Loaded, run: &Run<'_>) -> Re
         return Err(Error::Leaks(stops.iter().map(|finding| summary::leak_sentence(finding, loaded)).collect::<Vec<_>>().join("; ")));
     }
     for finding in findings {
-        run.tell(Event::Warning { text: summary::leak_sentence(finding, loaded) });
+        // Findings have a place of their own in the report, so they are not warnings there.
+        run.tell(Event::Note { text: format!("leak check: {}", summary::leak_sentence(finding, loaded)) });
     }
     Ok(())
 }

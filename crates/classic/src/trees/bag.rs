@@ -7,7 +7,7 @@ use super::grow::Grown;
 use super::loss::Truth;
 use super::tally::{Item, LeafAnswer, Moments, Shares, Tally};
 use crate::{Rows, Target};
-use cupola_task::{Draw, Event, Flow, Result, Run};
+use cupola_task::{Draw, Event, Flow, Run};
 use rayon::prelude::*;
 use std::collections::HashMap;
 
@@ -67,14 +67,11 @@ impl MaxFeatures {
     }
 }
 
-/// Learns from rows.
-///
-/// # Errors
-/// When the run is stopped before the first tree.
-pub(crate) fn fit(rows: &Rows, forest: &Forest, run: &Run<'_>) -> Result<Ensemble> {
+/// Learns from rows. However soon the run is stopped, there is one tree.
+pub(crate) fn fit(rows: &Rows, forest: &Forest, run: &Run<'_>) -> Ensemble {
     let truth = Truth::of(rows);
     match &rows.target {
-        Target::Classes { classes, .. } if classes.len() < 2 => Ok(Ensemble::constant(&rows.features, Link::Softmax, vec![0.0])),
+        Target::Classes { classes, .. } if classes.len() < 2 => Ensemble::constant(&rows.features, Link::Softmax, vec![0.0]),
         Target::Classes { classes, .. } if classes.len() == 2 => grow(rows, truth, Moments, (Link::Share, vec![0.0]), forest, run),
         Target::Classes { classes, .. } => grow(rows, truth, Shares(classes.len()), (Link::Shares, vec![0.0; classes.len()]), forest, run),
         Target::Numbers(_) => {
@@ -91,7 +88,7 @@ struct Tree {
     answers: Vec<f64>,
 }
 
-fn grow<T: Tally>(rows: &Rows, truth: Truth, tally: T, answer: (Link, Vec<f64>), forest: &Forest, run: &Run<'_>) -> Result<Ensemble> {
+fn grow<T: Tally>(rows: &Rows, truth: Truth, tally: T, answer: (Link, Vec<f64>), forest: &Forest, run: &Run<'_>) -> Ensemble {
     let draw = run.draw(forest.name);
     let binned = Binned::fit(&rows.features, rows.len(), forest.max_bin, draw.stream("sample"));
     let rules = rules(rows, &truth, forest);
@@ -117,7 +114,7 @@ fn grow<T: Tally>(rows: &Rows, truth: Truth, tally: T, answer: (Link, Vec<f64>),
             break;
         }
     }
-    Ok(ensemble)
+    ensemble
 }
 
 fn rules(rows: &Rows, truth: &Truth, forest: &Forest) -> CartRules {

@@ -58,7 +58,7 @@ struct Best {
 /// Learns from `rows`, watching `valid` rows when there are any.
 ///
 /// # Errors
-/// When the run is stopped before the first tree, or there are more rows than the engine takes.
+/// When there are more rows than the engine takes.
 pub(crate) fn fit(rows: &Rows, valid: &Rows, boosting: &Boosting, run: &Run<'_>) -> Result<Ensemble> {
     if rows.len() >= ROWS_MAX {
         return Err(Error::Budget { what: "rows to boost on".into(), needs: rows.len().to_string(), has: format!("{ROWS_MAX} at most") });
@@ -85,7 +85,7 @@ pub(crate) fn fit(rows: &Rows, valid: &Rows, boosting: &Boosting, run: &Run<'_>)
         ensemble: Ensemble::new(&binned, link, start.clone()),
     };
     let mut watched = Side::new(valid, &start);
-    let rounds = trainer.rounds(&valid_binned, &mut watched, run)?;
+    let rounds = trainer.rounds(&valid_binned, &mut watched, run);
     let mut ensemble = trainer.ensemble;
     ensemble.truncate(rounds * loss.outputs());
     Ok(ensemble)
@@ -106,47 +106,33 @@ struct Trainer<'a> {
 
 impl Trainer<'_> {
     /// Boosts until the rounds, the patience, the time or the listener end it; says how many rounds to keep.
-    fn rounds(&mut self, valid_binned: &Binned, watched: &mut Side, run: &Run<'_>) -> Result<usize> {
-        let has_valid = !watched.truth.values.is_empty();
+    fn rounds(&mut self, valid_binned: &Binned, watched: &mut Side, run: &Run<'_>) -> usize {
+        let (boosting, has_valid) = (self.boosting, !watched.truth.values.is_empty());
         let mut best = Best { rounds: 0, measure: f64::INFINITY };
-        let mut end = "all rounds were done";
-        let mut done = 0;
-        while done < self.boosting.rounds {
+        let (mut done, mut end) = (0, None);
+        while done < boosting.rounds && end.is_none() {
             let grew = self.round(done, valid_binned, watched);
             done += 1;
-            let score = has_valid.then(|| self.boosting.loss.measure(&watched.scores, &watched.truth));
-            if score.is_some_and(|score| score < best.measure) {
-                best = Best { rounds: done, measure: score.unwrap_or_default() };
+            let measure = has_valid.then(|| boosting.loss.measure(&watched.scores, &watched.truth));
+            if let Some(measure) = measure.filter(|measure| *measure < best.measure) {
+                best = Best { rounds: done, measure };
             }
-            let progress = Event::Progress {
-                done: done as u64,
-                total: Some(self.boosting.rounds as u64),
-                unit: "trees".into(),
-                score: score.map(|score| (self.boosting.loss.measure_name().to_owned(), score)),
-            };
-            if run.tell(progress) == Flow::Stop {
-                end = "the run was stopped";
-                break;
-            }
-            if run.is_late() {
-                end = "the time was up";
-                break;
-            }
-            if !grew {
-                end = "no split was left that helps";
-                break;
-            }
-            if has_valid && self.boosting.patience > 0 && done >= best.rounds + self.boosting.patience {
-                end = "the validation rows stopped to improve";
-                break;
-            }
+            let flow = run.tell(progress(boosting, done, measure));
+            let is_stale = has_valid && boosting.patience > 0 && done >= best.rounds + boosting.patience;
+            let ends = [
+                (flow == Flow::Stop, "the run was stopped"),
+                (run.is_late(), "the time was up"),
+                (!grew, "no split was left that helps"),
+                (is_stale, "the validation rows stopped to improve"),
+            ];
+            end = ends.into_iter().find(|(is_so, _)| *is_so).map(|(_, reason)| reason);
         }
-        let kept = if self.boosting.patience > 0 && best.rounds > 0 { best.rounds } else { done };
-        if kept < self.boosting.rounds {
-            let reason = if kept < done { "the validation rows were best there" } else { end };
+        let kept = if boosting.patience > 0 && best.rounds > 0 { best.rounds } else { done };
+        if kept < boosting.rounds {
+            let reason = end.filter(|_| kept == done).unwrap_or("the validation rows were best there");
             run.tell(Event::Resolved { key: "model.n_estimators".into(), value: kept.to_string(), reason: reason.into() });
         }
-        Ok(kept)
+        kept
     }
 
     /// Grows a tree for each output; says whether any has a split or another draw could give one.
@@ -223,6 +209,15 @@ impl Trainer<'_> {
                 self.train.scores[row as usize * outputs + output] += value;
             }
         }
+    }
+}
+
+fn progress(boosting: &Boosting, done: usize, measure: Option<f64>) -> Event {
+    Event::Progress {
+        done: done as u64,
+        total: Some(boosting.rounds as u64),
+        unit: "trees".into(),
+        score: measure.map(|measure| (boosting.loss.measure_name().to_owned(), measure)),
     }
 }
 

@@ -176,9 +176,8 @@ impl<T: Tally> Cart<'_, T> {
             }
             let stride = self.tally.stride();
             for &bin in &used {
-                let cell = &mut self.cells[usize::from(bin) * stride..][..stride];
-                for place in 0..stride {
-                    cell[place] = 0.0;
+                for number in &mut self.cells[usize::from(bin) * stride..][..stride] {
+                    *number = 0.0;
                 }
             }
             self.used = used;
@@ -231,8 +230,8 @@ impl<T: Tally> Cart<'_, T> {
             }
             // The last value parts nothing, but where missing values are on the right it parts them.
             let cuts = values.len() - usize::from(!has_missing || round == 1);
-            for place in 0..cuts {
-                self.move_left(values[place]);
+            for (place, &bin) in values[..cuts].iter().enumerate() {
+                self.move_left(bin);
                 if let Some(gain) = self.gain()
                     && found.is_none_or(|(best, _)| gain > best)
                 {

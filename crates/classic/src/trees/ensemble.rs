@@ -218,13 +218,13 @@ impl Ensemble {
                 let node = &self.nodes[at[lane] as usize];
                 // A leaf looks at feature 0 and adds nothing to its own place, so that the lanes need no branch.
                 let value = values[lane * inputs + (node.ask & FEATURE) as usize];
-                let goes_right = if CATEGORIES && node.ask & CATEGORY != 0 {
-                    !self.sets[node.threshold.to_bits() as usize].contains(value as u8)
+                let goes_left = if CATEGORIES && node.ask & CATEGORY != 0 {
+                    self.sets[node.threshold.to_bits() as usize].contains(value as u8)
                 } else {
-                    !(value <= node.threshold) & !(value.is_nan() & (node.ask & MISSING_LEFT != 0))
+                    (value <= node.threshold) | (value.is_nan() & (node.ask & MISSING_LEFT != 0))
                 };
                 let keep = 0u32.wrapping_sub(node.ask >> 31);
-                at[lane] = (at[lane] & keep) | ((node.left + u32::from(goes_right)) & !keep);
+                at[lane] = (at[lane] & keep) | ((node.left + u32::from(!goes_left)) & !keep);
                 leaves &= node.ask;
             }
             if leaves == LEAF {

@@ -2,7 +2,7 @@
 
 use super::ensemble::{Ensemble, Input, Link};
 use crate::{Rows, features, the_target};
-use cupola_task::{Answer, Ask, Columns, Error, Kind, Parts, Predictions, Predictor, Result, Role, Schema, Source, Task, Where};
+use cupola_task::{Answer, Ask, Columns, Cost, Error, Kind, Parts, Predictions, Predictor, Result, Role, Run, Schema, Source, Task, Where};
 
 /// The part that the trees are saved in.
 const PART: &str = "model/trees";
@@ -59,6 +59,21 @@ pub(crate) fn rows(source: &Source<'_>, model: &str) -> Result<(Schema, Rows, Ro
         return Err(Error::input("training rows", "no input", "at least one"));
     }
     Ok((schema, rows, Rows::read(*valid)?))
+}
+
+/// Whether a fit stays below the run's memory ceiling.
+///
+/// # Errors
+/// When it would not.
+pub(crate) fn within_memory(cost: Option<Cost>, run: &Run<'_>) -> Result<()> {
+    match (cost, run.memory_max) {
+        (Some(cost), Some(most)) if cost.memory_bytes > most => Err(Error::Budget {
+            what: "memory to grow trees".into(),
+            needs: format!("about {} MB", cost.memory_bytes >> 20),
+            has: format!("{} MB", most >> 20),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Opens what [`TreePredictor`] saved. The bytes may be hostile.

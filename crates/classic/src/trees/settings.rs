@@ -134,6 +134,7 @@ impl Learner for ForestLearner {
 
     fn fit(&mut self, source: Source<'_>, run: &Run<'_>) -> Result<Box<dyn Predictor>> {
         let (schema, rows, _) = predictor::rows(&source, self.0.name)?;
-        Ok(Box::new(TreePredictor::new(&schema, super::bag::fit(&rows, &self.0, run)?)))
+        predictor::within_memory(self.cost(&schema, rows.len() as u64), run)?;
+        Ok(Box::new(TreePredictor::new(&schema, super::bag::fit(&rows, &self.0, run))))
     }
 }

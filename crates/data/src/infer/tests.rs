@@ -109,10 +109,15 @@ fn faults_are_not_made_categories() {
             hint: write numbers with a decimal point and without thousands separators, or set inputs.a.type=category if it holds names
         "#]],
     );
-    check("a;b\n1,5;x\n0,25;y\n", &[], &[], &expect![[r#"
+    check(
+        "a;b\n1,5;x\n0,25;y\n",
+        &[],
+        &[],
+        &expect![[r#"
         a.csv:2: column a: found "1,5", while 0 of 2 values are numbers, wanted a number
         hint: write numbers with a decimal point and without thousands separators, or set inputs.a.type=category if it holds names
-    "#]]);
+    "#]],
+    );
     check(
         "a,b\n1,x\n2,y\nz,y\n",
         &[("c", ColumnType::Number)],

@@ -4,7 +4,7 @@
 //! often than training rows repeat each other, which rows that were dealt out at random do not. Where half of a side is
 //! repeated, targets and all, though columns are far too rich for chance, the table itself was written twice.
 
-use super::evidence::{Evidence, Finding, LeakDef, Severity};
+use super::evidence::{TEST_FILE, Evidence, Finding, LeakDef, Severity};
 use crate::cells::{Codes, fingerprints};
 use cupola_task::Side;
 use std::collections::{HashMap, HashSet};
@@ -17,6 +17,8 @@ pub(crate) const DUPLICATES: LeakDef =
 const FACTOR: f64 = 3.0;
 /// How many repeated rows are too few to judge.
 const ROWS_MIN: usize = 3;
+/// A natural share below this moves no score that anybody could see.
+const SHARE_MIN: f64 = 0.01;
 /// From which share on a table rich enough counts as written twice.
 const HALF: f64 = 0.5;
 
@@ -33,7 +35,8 @@ fn find(evidence: &Evidence) -> Vec<Finding> {
         let rows: Vec<usize> = (0..evidence.sides.len()).filter(|&row| evidence.sides[row] == side).collect();
         let again: Vec<usize> = rows.iter().copied().filter(|&row| taught.contains_key(&prints[row])).collect();
         if !again.is_empty() {
-            findings.push(judge(evidence, word, rows.len(), &again, repeated));
+            let finding = judge(evidence, word, rows.len(), &again, repeated);
+            findings.extend(Some(finding).filter(|finding| finding.severity == Severity::Stop || finding.value >= SHARE_MIN));
         }
     }
     findings
@@ -53,10 +56,11 @@ fn judge(evidence: &Evidence, word: &str, rows: usize, again: &[usize], repeated
         severity: if stops { Severity::Stop } else { Severity::Warn },
         column: None,
         rows: shown,
+        in_test_file: file == TEST_FILE,
         value: share,
         sentence: format!("{} of {rows} {word} rows ({file}) have the inputs of a training row; {within}", again.len()),
         remedy: match (stops, file) {
-            (true, "the test file") => "leave the repeated rows out of one of the files".into(),
+            (true, TEST_FILE) => "leave the repeated rows out of one of the files".into(),
             _ => "leave repeated rows out (data.clean.duplicates=drop)".into(),
         },
     }

@@ -18,6 +18,9 @@ pub const LEAKS: &[LeakDef] = &[
     row_order::ROW_ORDER,
 ];
 
+/// What messages call the file of test rows.
+pub(crate) const TEST_FILE: &str = "the test file";
+
 /// A check.
 #[derive(Clone, Copy)]
 pub struct LeakDef {
@@ -47,8 +50,10 @@ pub struct Finding {
     pub severity: Severity,
     /// The column, where it is about one.
     pub column: Option<String>,
-    /// The first rows it is about, ten at most: numbers in the table, or in the test file where the sentence says so.
+    /// The first rows it is about, ten at most: numbers in the table, or in the test file.
     pub rows: Vec<u64>,
+    /// Whether those rows stand in the test file.
+    pub in_test_file: bool,
     /// The measure that the check goes by.
     pub value: f64,
     /// What was found, as a sentence without a final full stop.
@@ -138,7 +143,7 @@ impl Evidence {
         let rows: Vec<usize> = rows.take(10).collect();
         let is_test_file = rows.first().is_some_and(|row| *row >= self.table_rows);
         let number = |row: usize| (if row >= self.table_rows { row - self.table_rows } else { row }) as u64;
-        (rows.into_iter().map(number).collect(), if is_test_file { "the test file" } else { "the table" })
+        (rows.into_iter().map(number).collect(), if is_test_file { TEST_FILE } else { "the table" })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Groups whose rows stand on both sides of a split.
 
-use super::evidence::{Evidence, Finding, LeakDef, Severity};
+use super::evidence::{TEST_FILE, Evidence, Finding, LeakDef, Severity};
 use crate::cells::MISSING;
 use cupola_task::Side;
 
@@ -30,6 +30,7 @@ fn find(evidence: &Evidence) -> Vec<Finding> {
                 severity: Severity::Stop,
                 column: Some(name.to_string()),
                 rows: rows_shown,
+                in_test_file: file == TEST_FILE,
                 value: shared.len() as f64,
                 sentence: format!("{} groups of column {name} are in training and in {} {word} rows of {file}", shared.len(), rows.len()),
                 remedy: "split by group (data.split.by=group), or leave the shared groups out of one file".into(),

@@ -36,6 +36,7 @@ fn find(evidence: &Evidence) -> Vec<Finding> {
                 severity: if stops { Severity::Stop } else { Severity::Warn },
                 column: Some(input.field.name.to_string()),
                 rows: evidence.place(evidence.train.iter().copied()).0,
+                in_test_file: false,
                 value: share,
                 sentence,
                 remedy: leave_out(&input.field.name),

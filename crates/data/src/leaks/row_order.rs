@@ -21,6 +21,7 @@ fn find(evidence: &Evidence) -> Vec<Finding> {
         severity: Severity::Warn,
         column: None,
         rows: vec![],
+        in_test_file: false,
         value: share,
         sentence: format!("the order of rows in the file tells {:.0} % of the target {target}", 100.0 * share),
         remedy: "nothing, as long as the split shuffles (data.split.by=stratified or random); a sorted file must not be cut in two".into(),

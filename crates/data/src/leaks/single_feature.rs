@@ -24,6 +24,7 @@ fn find(evidence: &Evidence) -> Vec<Finding> {
                 severity: Severity::Warn,
                 column: Some(input.field.name.to_string()),
                 rows: vec![],
+                in_test_file: false,
                 value,
                 sentence: format!("column {} alone predicts the target {} with {measure} {value:.3}", input.field.name, target.field.name),
                 remedy: format!("make sure that it is known before the target is; if not, {}", leave_out(&input.field.name)),

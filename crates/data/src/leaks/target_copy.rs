@@ -35,6 +35,7 @@ fn find(evidence: &Evidence) -> Vec<Finding> {
                     severity: Severity::Stop,
                     column: Some(input.field.name.to_string()),
                     rows: evidence.place(rows.iter().copied()).0,
+                    in_test_file: false,
                     value,
                     sentence: format!("column {} is the target {} under another name: it {how}", input.field.name, target.field.name),
                     remedy: leave_out(&input.field.name),
@@ -74,7 +75,7 @@ fn surprise(counts: &[usize]) -> f64 {
 
 /// Agreement of a column of few values with the classes under the best mapping.
 fn near_classes(input: &Exhibit, codes: &[u32], count: usize, rows: &[usize], chance: f64) -> Option<(f64, String)> {
-    if input.codes.distinct > 2 * count + 2 || count > 256 || count < 2 || rows.is_empty() {
+    if input.codes.distinct > 2 * count + 2 || !(2..=256).contains(&count) || rows.is_empty() {
         return None;
     }
     let bins = values(&input.codes, rows);

@@ -188,8 +188,8 @@ fn repeated_rows_are_judged_by_what_chance_gives() {
         a test file with one training row
         Warn duplicates - 1: 1 of 81 test rows (the test file) have the inputs of a training row; 0 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
         a file written twice
-        Warn duplicates - 10: 31 of 40 test rows (the table) have the inputs of a training row; 254 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
-        Warn duplicates - 10: 35 of 40 validation rows (the table) have the inputs of a training row; 254 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
+        Stop duplicates - 10: 31 of 40 test rows (the table) have the inputs of a training row; 254 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
+        Stop duplicates - 10: 35 of 40 validation rows (the table) have the inputs of a training row; 254 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
         coarse columns
         Warn duplicates - 10: 40 of 40 test rows (the table) have the inputs of a training row; 320 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
         Warn duplicates - 10: 40 of 40 validation rows (the table) have the inputs of a training row; 320 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)

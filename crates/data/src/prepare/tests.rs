@@ -381,10 +381,10 @@ proptest! {
                 bytes[place] = byte;
             }
         }
-        if let Ok(opened) = open(&parts) {
-            if let Ok((prepared, _)) = opened.apply(&raw(&people())) {
-                prop_assert!(values(&prepared, &opened).iter().all(|value| value.is_finite()));
-            }
+        if let Ok(opened) = open(&parts)
+            && let Ok((prepared, _)) = opened.apply(&raw(&people()))
+        {
+            prop_assert!(values(&prepared, &opened).iter().all(|value| value.is_finite()));
         }
     }
 }

@@ -67,8 +67,17 @@ fn predict(app: &App, model: &Model) -> Value {
         "application/json": {"schema": answer, "example": shown},
         "text/csv": {}
     }}});
-    for (status, doc) in [("400", "Malformed."), ("413", "Too large."), ("415", "Another format."), ("422", "A value does not fit."), ("429", "The queue is full."), ("503", "No worker was free in time."), ("504", "The answer was not ready in time.")] {
-        responses[status] = json!({"description": doc, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}});
+    for (status, doc) in [
+        ("400", "Malformed."),
+        ("413", "Too large."),
+        ("415", "Another format."),
+        ("422", "A value does not fit."),
+        ("429", "The queue is full."),
+        ("503", "No worker was free in time."),
+        ("504", "The answer was not ready in time."),
+    ] {
+        responses[status] =
+            json!({"description": doc, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}});
     }
     json!({
         "summary": format!("Asks {} for predictions.", model.name),
@@ -101,7 +110,9 @@ fn column(input: &Input) -> Value {
             let examples: Vec<&str> = classes.iter().take(EXAMPLES_MAX).map(|class| &**class).collect();
             json!({"type": ["string", "number", "boolean", "null"], "examples": examples})
         }
-        Kind::Date => json!({"type": ["string", "null"], "description": "A date, as 2024-12-31 or 2024-12-31T23:59:59, or written as in training."}),
+        Kind::Date => {
+            json!({"type": ["string", "null"], "description": "A date, as 2024-12-31 or 2024-12-31T23:59:59, or written as in training."})
+        }
         _ => json!({"type": ["string", "number", "boolean", "null"]}),
     }
 }

@@ -47,7 +47,12 @@ async function ask() {
   answer.replaceChildren(...parts);
 }
 
+function answerForm() {
+  return ask().catch((error) => answer.replaceChildren(element("p", "wrong", error.message)));
+}
+
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  ask().catch((error) => answer.replaceChildren(element("p", "wrong", error.message)));
+  answerForm().then(() => answer.scrollIntoView({ block: "nearest" }));
 });
+answerForm();

@@ -2,7 +2,7 @@
 
 use crate::app::{App, Model, ROUTES};
 use crate::rows::Input;
-use cupola_task::{Kind, Task};
+use cupola_task::Kind;
 use maud::{DOCTYPE, Markup, html};
 use serde_json::{Value, json};
 
@@ -76,13 +76,10 @@ pub(super) fn try_page(app: &App, model: &Model) -> Markup {
 }
 
 fn about(model: &Model) -> String {
-    let targets = model.artifact.raw().targets().map(|(field, task)| match task {
-        Task::Classify => format!("which {}", field.name),
-        _ => field.name.to_string(),
-    });
+    let targets: Vec<&str> = model.artifact.raw().targets().map(|(field, _)| &*field.name).collect();
     let models: Vec<&str> = model.artifact.pipelines().iter().map(|pipeline| pipeline.model.name).collect();
     let hash = model.artifact.hash().get(..12).unwrap_or_default();
-    format!("Predicts {} with {}. Model {hash}.", targets.collect::<Vec<_>>().join(" and "), models.join(" and "))
+    format!("Predicts {} with {}. Model {hash}.", targets.join(" and "), models.join(" and "))
 }
 
 fn field(input: &Input, example: &Value) -> Markup {
@@ -149,7 +146,8 @@ fn model_docs(app: &App, model: &Model) -> Markup {
     let row = json!({"rows": [model.example]});
     let request = serde_json::to_string_pretty(&row).unwrap_or_default();
     let answered = crate::answers::Rows::new(model.sample.clone());
-    let answer = serde_json::to_string_pretty(&json!({"model": model.name, "hash": model.artifact.hash(), "predictions": answered})).unwrap_or_default();
+    let answer = serde_json::to_string_pretty(&json!({"model": model.name, "hash": model.artifact.hash(), "predictions": answered}))
+        .unwrap_or_default();
     html! {
         section {
             h2 { (model.name) }

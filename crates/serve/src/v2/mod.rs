@@ -108,5 +108,7 @@ pub(crate) async fn infer(
 fn json_length(headers: &HeaderMap, body: usize) -> Result<usize, Problem> {
     let Some(text) = headers.get(JSON_LENGTH) else { return Ok(body) };
     let length = text.to_str().ok().and_then(|text| text.parse().ok());
-    length.filter(|length| *length <= body).ok_or_else(|| Problem::bad(format!("{JSON_LENGTH}: found {text:?}, wanted at most the body's {body} bytes")))
+    length
+        .filter(|length| *length <= body)
+        .ok_or_else(|| Problem::bad(format!("{JSON_LENGTH}: found {text:?}, wanted at most the body's {body} bytes")))
 }

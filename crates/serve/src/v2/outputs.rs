@@ -40,7 +40,11 @@ fn answer_outputs(answer: &Answer) -> Vec<Output> {
     match answer {
         Answer::Scores { classes, values } => {
             let best = argmax(values, classes.len()).map(|class| classes[class].to_string()).collect();
-            let probability = Output { width: Some(classes.len()), classes: Some(classes.clone()), ..plain("probability", Values::Numbers(values.clone())) };
+            let probability = Output {
+                width: Some(classes.len()),
+                classes: Some(classes.clone()),
+                ..plain("probability", Values::Numbers(values.clone()))
+            };
             vec![plain("prediction", Values::Texts(best)), probability]
         }
         Answer::Numbers { values, range } => {
@@ -86,7 +90,9 @@ impl Output {
     fn encode(&self) -> Vec<u8> {
         match &self.data {
             Values::Numbers(numbers) => numbers.iter().flat_map(|number| number.to_le_bytes()).collect(),
-            Values::Texts(texts) => texts.iter().flat_map(|text| [&(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()).collect(),
+            Values::Texts(texts) => {
+                texts.iter().flat_map(|text| [&(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()).collect()
+            }
         }
     }
 

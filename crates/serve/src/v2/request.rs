@@ -75,7 +75,10 @@ impl InferRequest {
             let place = format!("input {}", shorten(&tensor.name));
             let wrong = |found: String, wanted: &str| Problem::bad(format!("{place}: found {found}, wanted {wanted}"));
             if !matches!(tensor.shape[..], [n] | [n, 1] if n == rows && n > 0) {
-                return Err(wrong(format!("shape {:?}", &tensor.shape[..tensor.shape.len().min(8)]), &format!("[n] or [n, 1] with the same n > 0 as the first, {rows}")));
+                return Err(wrong(
+                    format!("shape {:?}", &tensor.shape[..tensor.shape.len().min(8)]),
+                    &format!("[n] or [n, 1] with the same n > 0 as the first, {rows}"),
+                ));
             }
             if rows > max_rows as u64 {
                 return Err(Problem::too_large(format!("found {rows} rows, wanted at most {max_rows}")));
@@ -84,9 +87,12 @@ impl InferRequest {
                 Some(size) if size <= binary.len() => {
                     let (own, rest) = binary.split_at(size);
                     binary = rest;
-                    Data::decode(&tensor.datatype, own).ok_or_else(|| wrong(format!("{size} bytes of {}", shorten(&tensor.datatype)), DATATYPES))?
+                    Data::decode(&tensor.datatype, own)
+                        .ok_or_else(|| wrong(format!("{size} bytes of {}", shorten(&tensor.datatype)), DATATYPES))?
                 }
-                Some(size) => return Err(wrong(format!("binary_data_size {size}"), &format!("at most the {} bytes that are left", binary.len()))),
+                Some(size) => {
+                    return Err(wrong(format!("binary_data_size {size}"), &format!("at most the {} bytes that are left", binary.len())));
+                }
                 None => tensor.data.take().ok_or_else(|| wrong("no data".to_owned(), "data or binary_data_size"))?,
             };
             if data.len() as u64 != rows {
@@ -101,7 +107,10 @@ impl InferRequest {
                 let array = data.column(inputs, input, &tensor.datatype).ok_or_else(|| wrong(found.to_owned(), input.wanted()))?;
                 columns.insert(input.name.clone(), Column::Array(array));
             } else {
-                columns.insert(tensor.name.as_str().into(), Column::Array(arrow_array::new_null_array(&arrow_schema::DataType::Null, rows as usize)));
+                columns.insert(
+                    tensor.name.as_str().into(),
+                    Column::Array(arrow_array::new_null_array(&arrow_schema::DataType::Null, rows as usize)),
+                );
             }
         }
         inputs.check_names(&columns).map_err(|problem| problem.with_status(axum::http::StatusCode::BAD_REQUEST))?;
@@ -120,7 +129,8 @@ impl InferRequest {
                 return Err(Problem::bad("the classification extension is not supported: ask for the output probability"));
             }
             let output = outputs.iter().find(|output| output.name == asked.name).cloned();
-            let output = output.ok_or_else(|| Problem::bad(format!("found the output {}, wanted one of {}", shorten(&asked.name), names.join(", "))))?;
+            let output = output
+                .ok_or_else(|| Problem::bad(format!("found the output {}, wanted one of {}", shorten(&asked.name), names.join(", "))))?;
             Ok((output, asked.parameters.binary_data.unwrap_or(binary)))
         };
         if self.outputs.len() > outputs.len() {
@@ -301,7 +311,9 @@ mod tests {
     fn decode_takes_whole_values_only() {
         assert_eq!(Data::decode("INT16", &[1, 0, 255, 255]), Some(Data::Numbers(vec![1.0, -1.0])));
         assert_eq!(Data::decode("BYTES", b"\x02\0\0\0hi\0\0\0\0"), Some(Data::Texts(vec![Some("hi".into()), Some(String::new())])));
-        for (datatype, bytes) in [("FP64", &b"1234"[..]), ("BYTES", b"\xff\xff\xff\xffhi"), ("BYTES", b"\x01\0\0\0\xff"), ("BYTES", b"\x01"), ("FP8", b"")] {
+        for (datatype, bytes) in
+            [("FP64", &b"1234"[..]), ("BYTES", b"\xff\xff\xff\xffhi"), ("BYTES", b"\x01\0\0\0\xff"), ("BYTES", b"\x01"), ("FP8", b"")]
+        {
             assert_eq!(Data::decode(datatype, bytes), None, "{datatype}");
         }
     }

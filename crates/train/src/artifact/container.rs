@@ -76,7 +76,8 @@ pub(super) fn check_head(place: &str, bytes: &[u8]) -> Result<()> {
     if magic != &MAGIC[..magic.len()] || magic.is_empty() {
         let found: Vec<String> = magic.iter().map(|byte| format!("{byte:02x}")).collect();
         let found = if found.is_empty() { "an empty file".to_owned() } else { format!("a file that begins with {}", found.join(" ")) };
-        return Err(Error::artifact(place, found, "a model file of cupola").with_hint("`cupola train` writes one into its run folder: model.cupola"));
+        return Err(Error::artifact(place, found, "a model file of cupola")
+            .with_hint("`cupola train` writes one into its run folder: model.cupola"));
     }
     if bytes.len() < HEAD {
         return Err(truncated(place, bytes.len(), format!("at least {}", HEAD + DIGEST)));
@@ -130,7 +131,11 @@ fn read_entry<'a>(place: &str, bytes: &'a [u8], at: usize) -> Result<(&'a str, u
     let cut = || truncated(place, bytes.len(), format!("at least {}", at + ENTRY + DIGEST));
     let length = bytes.get(at..at + 2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]) as usize).ok_or_else(cut)?;
     if length > NAME_MAX {
-        return Err(Error::artifact(format!("{place}: table of parts"), format!("a name of {length} bytes"), format!("at most {NAME_MAX}")));
+        return Err(Error::artifact(
+            format!("{place}: table of parts"),
+            format!("a name of {length} bytes"),
+            format!("at most {NAME_MAX}"),
+        ));
     }
     let end = at + 2 + length;
     let name = bytes.get(at + 2..end).ok_or_else(cut)?;

@@ -3,10 +3,11 @@
 use super::model::{Artifact, Contents, Pipeline};
 use super::open::Catalog;
 use super::{GoldenMode, Score};
-use arrow_array::{Float64Array, StringArray};
+use arrow_array::{ArrayRef, Float64Array, StringArray, TimestampMicrosecondArray};
+use cupola_data::prepare;
 use cupola_task::{
-    Answer, Ask, Column, Columns, Draw, Error, Field, Fitted, Kind, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Result, Role,
-    Schema, Settings, Task, Trail,
+    Answer, Ask, Column, Columns, Draw, Error, Field, Fitted, Kind, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Result,
+    Role, Run, Schema, Settings, Side, Source, Splits, Table, Task, Trail, Value,
 };
 use std::sync::Arc;
 
@@ -113,4 +114,41 @@ pub(super) fn contents() -> Contents {
 
 pub(super) fn artifact() -> Artifact {
     Artifact::new(contents(), &rows(100), GoldenMode::Real, Draw::new(1)).expect("the fixture is right")
+}
+
+/// A model of the registry with the preparation it needs, learned from a small table with gaps, a date and a text.
+pub(super) fn trained(name: &str) -> Artifact {
+    let model = crate::model(name).expect("the model is in the registry");
+    let mut contents = contents();
+    let day: TimestampMicrosecondArray = (0..60).map(|row| (row % 9 != 4).then_some(row * 86_400_000_000)).collect();
+    let note: StringArray = (0..60).map(|row| Some(["early bird", "late owl", "late bird"][row % 3])).collect();
+    let inputs = [("day", Kind::Date, Arc::new(day) as ArrayRef), ("note", Kind::Text, Arc::new(note))];
+    let mut columns = rows(60);
+    for (name, kind, array) in inputs {
+        contents.raw.fields.insert(2, Field { name: name.into(), kind, role: Role::Input });
+        columns.insert(name.into(), Column::Array(array));
+    }
+    if !model.tasks.contains(&Task::Classify) {
+        contents.raw.fields[4] = Field { name: "y".into(), kind: Kind::Number, role: Role::Target(Task::Regress) };
+        columns.insert("y".into(), Column::Array(Arc::new((0..60).map(|row| Some(f64::from(row * row % 7))).collect::<Float64Array>())));
+    } else {
+        let y: StringArray = (0..60).map(|row| Some(["no", "yes"][(row * row % 7 > 2) as usize])).collect();
+        columns.insert("y".into(), Column::Array(Arc::new(y)));
+    }
+    let few = Value::Integer(3);
+    let given = model.settings.iter().filter(|setting| setting.name == "n_estimators").map(|setting| (setting.name, &few));
+    let settings = Settings::check("model", model.settings, given).expect("three trees are in range");
+    let table = Table::new(contents.raw.clone(), columns.clone()).expect("the fixture has all columns");
+    let splits = Splits::new(Arc::new(table), &[Side::Train; 60]);
+    let clean = Settings::check("data.clean", prepare::SETTINGS, []).expect("defaults are in range");
+    let preparation = prepare::TablePreparation { needs: model.needs, table: clean, columns: [].into(), positive: [].into() };
+    let (fitted, prepared) = preparation.fit_table(splits.train(), Draw::new(3)).expect("the table can be prepared");
+    let Make::Learner(make) = model.make else { panic!("{name} is a network") };
+    let mut learner = make(&settings, fitted.schema()).expect("the schema suits the model");
+    let (none, _) = fitted.apply(&columns.take(&[])).expect("no rows can be prepared");
+    let valid = Table::new(fitted.schema().clone(), none).expect("prepared columns are all there");
+    let source = Source::Data { train: &prepared, valid: &valid };
+    let predictor = learner.fit(source, &Run::quiet(1)).expect("the table can be learned");
+    contents.pipelines = vec![Pipeline { target: "y".into(), model, settings, fitted: Box::new(fitted), predictor }];
+    Artifact::new(contents, &columns, GoldenMode::Real, Draw::new(1)).expect("the model answers its rows")
 }

@@ -111,7 +111,8 @@ fn shuffle(inputs: &Columns, limit: usize, draw: Draw) -> Columns {
     let mixed = inputs.iter().enumerate().map(|(place, (name, column))| (name.clone(), column.take(&order(place)))).collect();
     let mixed = Columns::new(mixed);
     let real: HashSet<String> = (0..inputs.rows()).map(|row| row_text(inputs, row)).collect();
-    let kept: Vec<u64> = (0..mixed.rows()).filter(|&row| !real.contains(&row_text(&mixed, row))).take(limit).map(|row| row as u64).collect();
+    let kept: Vec<u64> =
+        (0..mixed.rows()).filter(|&row| !real.contains(&row_text(&mixed, row))).take(limit).map(|row| row as u64).collect();
     mixed.take(&kept)
 }
 
@@ -146,7 +147,8 @@ impl Golden {
     pub(super) fn compare(&self, target: &str, rows: Range<usize>, found: &Answer) -> Result<f64> {
         let place = format!("golden rows {}..{} of {target}", rows.start, rows.end);
         let kept = self.answers.iter().find(|kept| &*kept.target == target);
-        let GoldenAnswer { math, answer: wanted, .. } = kept.ok_or_else(|| Error::artifact(&place, "no answers kept", "an answer for each row"))?;
+        let GoldenAnswer { math, answer: wanted, .. } =
+            kept.ok_or_else(|| Error::artifact(&place, "no answers kept", "an answer for each row"))?;
         if !alike(found, wanted) {
             return Err(Error::artifact(&place, "answers of another shape", "the answers kept in the file"));
         }
@@ -154,7 +156,8 @@ impl Golden {
         let (_, found) = flat(found)?;
         let largest = wanted.cells().iter().map(|value| value.abs()).filter(|value| value.is_finite()).fold(0.0, f64::max);
         found.compare(&wanted.rows(rows, width), largest, *math).map_err(|(found, wanted)| {
-            Error::artifact(place, found, wanted).with_hint("the model does not answer as it did when it was saved: train it again on this machine")
+            Error::artifact(place, found, wanted)
+                .with_hint("the model does not answer as it did when it was saved: train it again on this machine")
         })
     }
 }
@@ -190,12 +193,14 @@ impl Cells {
         let array = column.array().ok_or_else(|| unsupported(name, "no scalars"))?;
         let unit = DataType::Timestamp(TimeUnit::Microsecond, None);
         let (as_type, wrap): (DataType, fn(&ArrayRef) -> Cells) = match array.data_type() {
-            DataType::Float64 | DataType::Float32 => (DataType::Float64, |array| Cells::Numbers(cells(array.as_ref(), |a: &Float64Array, i| Exact(a.value(i))))),
+            DataType::Float64 | DataType::Float32 => {
+                (DataType::Float64, |array| Cells::Numbers(cells(array.as_ref(), |a: &Float64Array, i| Exact(a.value(i)))))
+            }
             kind if kind.is_integer() => (DataType::Int64, |array| Cells::Wholes(cells(array.as_ref(), |a: &Int64Array, i| a.value(i)))),
             DataType::Boolean => (DataType::Boolean, |array| Cells::Flags(cells(array.as_ref(), |a: &BooleanArray, i| a.value(i)))),
-            DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => (unit, |array| {
-                Cells::Moments(cells(array.as_ref(), |a: &PrimitiveArray<TimestampMicrosecondType>, i| a.value(i)))
-            }),
+            DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => {
+                (unit, |array| Cells::Moments(cells(array.as_ref(), |a: &PrimitiveArray<TimestampMicrosecondType>, i| a.value(i))))
+            }
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
                 (DataType::Utf8, |array| Cells::Texts(cells(array.as_ref(), |a: &StringArray, i| a.value(i).to_owned())))
             }
@@ -261,7 +266,9 @@ impl Answered {
                 Answer::Numbers { values: plain(values), range }
             }
             Answered::Texts(texts) => Answer::Texts(texts),
-            Answered::Vectors { width, values } => Answer::Vectors { width, values: values.into_iter().map(|exact| exact.0 as f32).collect() },
+            Answered::Vectors { width, values } => {
+                Answer::Vectors { width, values: values.into_iter().map(|exact| exact.0 as f32).collect() }
+            }
         }
     }
 }

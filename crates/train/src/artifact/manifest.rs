@@ -57,7 +57,11 @@ impl Manifest {
         let wanted: Vec<&str> = self.raw.targets().map(|(field, _)| &*field.name).collect();
         let found: Vec<&str> = self.pipelines.iter().map(|record| &*record.target).collect();
         if wanted.is_empty() || wanted != found {
-            return Err(Error::artifact(format!("{place}: pipelines"), format!("targets {found:?}"), format!("one for each of {wanted:?}")));
+            return Err(Error::artifact(
+                format!("{place}: pipelines"),
+                format!("targets {found:?}"),
+                format!("one for each of {wanted:?}"),
+            ));
         }
         Ok(())
     }
@@ -72,7 +76,9 @@ fn check_schema(place: &str, schema: &Schema) -> Result<()> {
     match schema.fields.iter().find(|field| field.kind.classes().is_some_and(|classes| repeats(classes))) {
         Some(field) => Err(Error::artifact(format!("{place}: column {}", field.name), "a class twice", "unique classes")),
         None => match schema.fields.iter().find(|field| matches!(field.kind, Kind::Vector { width } if width > i32::MAX as usize)) {
-            Some(field) => Err(Error::artifact(format!("{place}: column {}", field.name), "a vector too long", format!("at most {}", i32::MAX))),
+            Some(field) => {
+                Err(Error::artifact(format!("{place}: column {}", field.name), "a vector too long", format!("at most {}", i32::MAX)))
+            }
             None => Ok(()),
         },
     }

@@ -10,7 +10,6 @@ mod golden;
 mod manifest;
 mod model;
 mod open;
-mod save;
 
 #[cfg(test)]
 mod fixture;

@@ -2,12 +2,11 @@
 
 use super::golden::{self, Golden, GoldenAnswer, GoldenMode, Verified};
 use super::manifest::{Manifest, PipelineRecord, Score, to_json};
-use super::{container, save};
+use super::container;
 use crate::{Error, Result};
 use cupola_data::{DateFormats, Wanted};
 use cupola_task::{Answer, Ask, Columns, Draw, Fitted, ModelDef, Parts, Predictions, Predictor, Role, Schema, Settings};
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -160,7 +159,7 @@ impl Artifact {
     /// As [`Artifact::to_bytes`], and when the operating system refuses.
     pub fn save(&self, path: &Path) -> Result<String> {
         let (bytes, hash) = self.pack()?;
-        save::replace(path, |file| file.write_all(&bytes))?;
+        crate::runs::write_file(path, &bytes)?;
         Ok(hash)
     }
 
@@ -214,7 +213,9 @@ impl Pipeline {
     pub(crate) fn answer(&self, inputs: &Columns) -> Result<Answer> {
         let (prepared, trail) = self.fitted.apply(inputs)?;
         let answers = self.fitted.restore(self.predictor.predict(&prepared, &Ask::default())?, &trail)?;
-        let wrong = |found: String| Error::artifact(format!("answers of {}", self.target), found, format!("one for each of {} rows", inputs.rows()));
+        let wrong = |found: String| {
+            Error::artifact(format!("answers of {}", self.target), found, format!("one for each of {} rows", inputs.rows()))
+        };
         match answers.0.into_iter().find(|(target, _)| *target == self.target) {
             Some((_, answer)) if answer.len() == inputs.rows() => Ok(answer),
             Some((_, answer)) => Err(wrong(format!("{} answers", answer.len()))),

@@ -34,7 +34,7 @@ pub(super) struct Catalog {
     pub(super) prepare: fn(&Parts) -> Result<Box<dyn Fitted>>,
 }
 
-const CATALOG: Catalog = Catalog { model: crate::models::model, prepare: crate::models::open_preparation };
+pub(super) const CATALOG: Catalog = Catalog { model: crate::models::model, prepare: crate::models::open_preparation };
 
 impl Artifact {
     /// Opens a model file and replays as many of its golden rows as fit the time.
@@ -74,7 +74,8 @@ pub(super) fn decode(place: &str, bytes: &[u8], opening: Opening<'_>, catalog: &
     let profile = from_json(&at, &profile)?;
     manifest.check(place)?;
     let mut own = divide(place, parts, manifest.pipelines.len())?;
-    let pipelines = manifest.pipelines.into_iter().zip(&mut own).map(|(record, parts)| open_pipeline(place, record, parts, &manifest.raw, catalog));
+    let pipelines =
+        manifest.pipelines.into_iter().zip(&mut own).map(|(record, parts)| open_pipeline(place, record, parts, &manifest.raw, catalog));
     let contents = Contents {
         pipelines: pipelines.collect::<Result<_>>()?,
         raw: manifest.raw,
@@ -153,4 +154,22 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Unreadable> {
     bytes.reserve_exact(about.len() as usize);
     file.take(about.len()).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::artifact;
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn replay_stops_when_its_time_is_over() {
+        let now = Cell::new(0);
+        let clock = || {
+            now.set(now.get() + 90);
+            Duration::from_millis(now.get())
+        };
+        let rows = |replay: Duration| artifact().replay_within(Opening { clock: &clock, replay }).unwrap().rows;
+        assert_eq!((rows(Opening::REPLAY), rows(Duration::ZERO), rows(Duration::MAX)), (1 + 2 + 4, 1, 64));
+    }
 }

@@ -27,7 +27,7 @@ pub const KEYS: &[Setting] = &[
         alias: &[],
         default: "[]",
         range: Range::List(&Range::Text),
-        doc: "Columns whose groups must be treated alike; the model does not look at them, and the report compares the groups.",
+        doc: "Columns whose groups must be treated alike; the model does not look at them.",
     },
     Setting { name: "seed", alias: &["random_state"], default: "7", range: Range::Integer { min: 0, max: i64::MAX }, doc: "Everything random is a function of it." },
     Setting {

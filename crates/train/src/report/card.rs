@@ -302,7 +302,7 @@ mod tests {
         expect![[r##"
             # 0008-trees-forest
 
-            The model answers species better than the baseline (always oak). A leak is suspected, so the scores may be too good. balanced\_accuracy 0.64 (95 % interval 0.52 to 0.75), baseline 0.33.
+            The model answers species better than the baseline (always oak). balanced\_accuracy 0.64 (95 % interval 0.52 to 0.75), baseline 0.33.
 
             ## Model
 

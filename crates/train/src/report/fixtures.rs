@@ -229,7 +229,7 @@ pub(super) fn regression() -> Report {
     let answers: Vec<f64> = (0..2064).map(|i| 60_000.0 + f64::from(i * 7919 % 2064) * 200.0).collect();
     let truth: Vec<f64> =
         (answers.iter().enumerate()).map(|(i, answer)| answer + ((i * 104_729 % 2000) as f64 / 1000.0 - 1.0).powi(3) * 100_000.0).collect();
-    target.residuals = Some(Residuals::of(&truth, &answers));
+    target.residuals = Some(residuals(&truth, &answers));
     let mut report = run("0009-homes-gbdt", "gbdt");
     report.data.rows = SplitRows { train: 16_512, valid: 2064, test: 2064, out: 0 };
     report.data.files = vec![DataFile { path: "homes.parquet".into(), purpose: "data".into(), rows_read: 20_640, ..DataFile::default() }];
@@ -272,7 +272,7 @@ pub(super) fn hostile(columns: usize, classes: usize) -> Report {
     });
     target.roc = (0..classes).map(|i| roc_curve(&name(i), 0.9, 0.1)).collect();
     target.precision_recall = (0..classes).map(|i| recall_curve(&name(i), 0.9, 0.1)).collect();
-    target.residuals = Some(Residuals::of(&(0..5000).map(|i| f64::from(i % 71)).collect::<Vec<_>>(), &[1.0; 5000]));
+    target.residuals = Some(residuals(&(0..5000).map(|i| f64::from(i % 71)).collect::<Vec<_>>(), &[1.0; 5000]));
     target.permutation = Some(Permutation {
         measure: "roc_auc".into(),
         repeats: 3,
@@ -281,4 +281,14 @@ pub(super) fn hostile(columns: usize, classes: usize) -> Report {
     });
     report.targets = vec![target; 30];
     report
+}
+
+fn residuals(truth: &[f64], answers: &[f64]) -> Residuals {
+    let role = cupola_task::Role::Target(Task::Regress);
+    let field = cupola_task::Field { name: "y".into(), kind: cupola_task::Kind::Number, role };
+    let truth = cupola_task::Column::Array(std::sync::Arc::new(arrow_array::Float64Array::from(truth.to_vec())));
+    let none = cupola_task::Columns::default();
+    let view = cupola_task::View { truth: Some(&truth), weight: None, inputs: &none, keys: &none };
+    let answer = cupola_task::Answer::Numbers { values: answers.to_vec(), range: None };
+    cupola_metrics::residuals(&field, &answer, view).expect("the fixture has rows").into()
 }

@@ -321,8 +321,7 @@ mod tests {
         expect![[r#"
             0008-trees-forest  forest, 744 train, 93 valid, 93 test, 2 left out, 4.9 s
 
-            LOOK  The model answers species better than the baseline (always oak). A
-                  leak is suspected, so the scores may be too good.
+            LOOK  The model answers species better than the baseline (always oak).
                   balanced_accuracy 0.64 (95 % interval 0.52 to 0.75), baseline 0.33
 
             Test scores of species  with 95 % intervals
@@ -347,7 +346,7 @@ mod tests {
                     often than found. Accuracy alone says little. (1.9 % of training
                     rows are elm; its recall on test rows is 0.330 (0.310 to 0.350))
                     -> weigh classes alike, or move the threshold
-                       [data.clean.balance=weights]
+                       [data.clean.class_weight=balanced]
               look  Few test rows: take every score as a rough one. (93 test rows)
                     -> four times the test rows halve the interval
                        [data.split.ratio]

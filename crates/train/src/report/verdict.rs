@@ -198,7 +198,7 @@ fn headline(report: &Report, level: Level) -> (String, String) {
     };
     if level == Level::Bad && report.findings.iter().any(|finding| finding.severity == Severity::Stop) {
         sentence.push_str(" Do not believe the scores: a leak was found.");
-    } else if level >= Level::Warn && report.findings.iter().any(|finding| finding.severity == Severity::Warn) {
+    } else if report.findings.iter().any(|finding| finding.severity == Severity::Warn && finding.column.is_some()) {
         sentence.push_str(" A leak is suspected, so the scores may be too good.");
     }
     if report.targets.len() > 1 {
@@ -408,7 +408,7 @@ fn imbalance(target: &TargetReport) -> Option<Remark> {
             "Classes differ much in size, and the smallest is missed more often than found. Accuracy alone says little.",
         )
         .advise("weigh classes alike, or move the threshold")
-        .key("data.clean.balance=weights"),
+        .key("data.clean.class_weight=balanced"),
     })
 }
 
