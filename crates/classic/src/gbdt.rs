@@ -86,12 +86,13 @@ fn make(settings: &Settings, schema: &Schema) -> Result<Box<dyn Learner>> {
 impl Learner for Gbdt {
     fn cost(&self, schema: &Schema, rows: u64) -> Option<Cost> {
         let inputs = schema.inputs().count() as f64;
-        let outputs = the_target(schema).ok().and_then(|(field, _)| field.kind.classes().map(|classes| classes.len())).filter(|&n| n > 2);
-        let trees = self.settings.integer("n_estimators") as f64 * outputs.unwrap_or(1) as f64;
+        let classes = the_target(schema).ok()?.0.kind.classes().map_or(1, |classes| classes.len());
+        let outputs = if classes > 2 { classes as f64 } else { 1.0 };
+        let trees = self.settings.integer("n_estimators") as f64 * outputs;
         // A tree visits each row and feature about log2(leaves) / 2 + 1 times with an addition.
         let visits = 1.0 + (self.settings.integer("num_leaves") as f64).log2() / 2.0;
         let histograms = self.settings.integer("num_leaves") as f64 * inputs * 2048.0;
-        let memory = rows as f64 * (inputs * 10.0 + 60.0) + histograms.min(1e9);
+        let memory = rows as f64 * (inputs * 10.0 + 36.0 + 24.0 * outputs) + histograms.min(1e9);
         Some(Cost { flops: rows as f64 * inputs * visits * trees, memory_bytes: memory as u64 })
     }
 

@@ -293,7 +293,7 @@ impl WholeFile {
             match OpenOptions::new().write(true).create_new(true).open(&beside) {
                 Ok(file) => return Ok(WholeFile { path: path.to_owned(), beside, file: Some(file) }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(source) => return Err(Error::Write { action: format!("create {}", beside.display()), source }),
+                Err(source) => return Err(Error::Write { action: format!("write {}", path.display()), source }),
             }
         }
         Err(Error::Write { action: format!("create a file beside {}", path.display()), source: io::ErrorKind::AlreadyExists.into() })

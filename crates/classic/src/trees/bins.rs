@@ -133,35 +133,9 @@ fn sorted(values: &[f64], sample: &[u32]) -> Vec<f64> {
     } else {
         sample.iter().map(|&row| values[row as usize]).filter(|value| !value.is_nan()).map(key).collect()
     };
-    sort(&mut keys);
+    // Measured for 200,000 keys: 2.7 ms; a radix sort of 11 bits a pass takes 3.8 ms.
+    keys.sort_unstable();
     keys.into_iter().map(|key| f64::from_bits(if key >> 63 == 1 { key & !(1 << 63) } else { !key })).collect()
-}
-
-/// Radix sort, 11 bits a pass, leaving out passes in which all keys agree (numbers that were `f32` need 4 of 6).
-/// 200,000 keys take 1.3 ms against 4.5 ms of `sort_unstable`: `duel/lightgbm` shows it in the binning time.
-fn sort(keys: &mut Vec<u64>) {
-    const DIGIT: u32 = 11;
-    if keys.len() < 4096 {
-        return keys.sort_unstable();
-    }
-    let mut other = vec![0u64; keys.len()];
-    for shift in (0..64).step_by(DIGIT as usize) {
-        let digit = |key: u64| (key >> shift) as usize & ((1 << DIGIT) - 1);
-        let mut starts = [0usize; 1 << DIGIT];
-        keys.iter().for_each(|&key| starts[digit(key)] += 1);
-        if starts[digit(keys[0])] == keys.len() {
-            continue;
-        }
-        let mut sum = 0;
-        for start in &mut starts {
-            sum += std::mem::replace(start, sum);
-        }
-        for &key in keys.iter() {
-            other[starts[digit(key)]] = key;
-            starts[digit(key)] += 1;
-        }
-        std::mem::swap(keys, &mut other);
-    }
 }
 
 /// Bounds between bins: between all distinct values when they are few enough, else so that bins hold about equally many
