@@ -11,6 +11,31 @@ Keys follow the command as key=value, dots for nesting: cupola train data.csv ta
 Exit codes: 0 ok, 1 failure, 2 usage or recipe, 3 data or leak gate, 4 quality gate, 5 out of budget, 130 interrupted and saved.
 Environment: CUPOLA_HOME is the folder that holds runs/ (default: the present one); NO_COLOR turns colours off.";
 
+const AFTER_INIT: &str = "\
+Example: cupola init data.csv target=y && cupola train cupola.toml";
+const AFTER_TRAIN: &str = "\
+Examples:
+  cupola train data.csv target=y                       the best model of a leaderboard, within 60 seconds
+  cupola train data.csv target=y model=gbdt test=other.csv
+  cupola train data.csv target=y data.split.by=time data.split.key=date
+  cupola train recipe.toml time=10m                    what is typed goes before what the file says
+  cupola train runs/latest/run.toml                    the same model again";
+const AFTER_EVAL: &str = "\
+Keys: metrics=[NAMES], gates.NAME=\">= NUMBER\" (exit code 4 when it is not held), eval.ci, eval.draws, seed, and those of [data]
+Example: cupola eval runs/latest data.csv metrics=[accuracy,f1] gates.accuracy=\">= 0.9\"";
+const AFTER_PREDICT: &str = "\
+Keys: those of [data], as delimiter, encoding, missing_values, bad_rows
+Examples:
+  cupola predict runs/latest data.csv -o answers.parquet
+  generate | cupola predict model.cupola - --bare --format jsonl";
+
+/// The keys of `serve`, which no recipe holds.
+fn after_serve() -> String {
+    let key = |setting: &cupola_task::Setting| format!("  {:<18} {} [default: {}]", setting.name, setting.doc, setting.default);
+    let keys: Vec<String> = cupola_serve::SETTINGS.iter().map(key).collect();
+    format!("Keys, as key=value or --key value:\n{}\n\nExample: cupola serve runs/latest http=127.0.0.1:8000", keys.join("\n"))
+}
+
 /// Trains, measures, keeps and serves models.
 #[derive(Parser)]
 #[command(name = "cupola", version, about = "The whole life of a trained model: data in, a measured model out, a server that answers", after_help = AFTER, max_term_width = 110)]
@@ -29,26 +54,31 @@ pub struct Arguments {
 #[derive(Subcommand)]
 pub enum Command {
     /// Write a recipe from data: types, target and split guessed and commented
+    #[command(after_help = AFTER_INIT)]
     Init(InitArguments),
     /// Check a recipe, and its data when that is there, without training
     Check(RecipeArguments),
     /// Print the JSON Schema of recipes, for editors
     Schema,
     /// Train a model from a table or a recipe
+    #[command(after_help = AFTER_TRAIN)]
     Train(RecipeArguments),
     /// Measure a model on labelled data
+    #[command(after_help = AFTER_EVAL)]
     Eval(DataArguments),
     /// Answer rows: the table that comes in goes out with predictions
+    #[command(after_help = AFTER_PREDICT)]
     Predict(PredictArguments),
     /// Prove that a model file answers as it did when it was written
     Verify {
-        /// Model file or run folder
+        /// Model file, run folder, or a run's name, number or `latest`
         #[arg(value_hint = ValueHint::AnyPath)]
         model: PathBuf,
     },
     /// Answer over HTTP: predict, Open Inference Protocol, metrics, a page to try the model
+    #[command(after_help = after_serve())]
     Serve {
-        /// Model files or run folders
+        /// Model files or run folders, then key=value
         #[arg(value_name = "MODEL|KEY=VALUE", required = true)]
         arguments: Vec<String>,
     },
@@ -99,7 +129,7 @@ pub struct InitArguments {
 /// What `eval` takes.
 #[derive(Args)]
 pub struct DataArguments {
-    /// Model file or run folder
+    /// Model file, run folder, or a run's name, number or `latest`
     #[arg(value_hint = ValueHint::AnyPath)]
     pub model: PathBuf,
     /// Data file, - for standard input, then key=value
@@ -130,12 +160,12 @@ pub enum RunsCommand {
     Ls,
     /// Show a run: its name, number or `latest`
     Show {
-        /// The run
+        /// Its name, its number or `latest`
         run: String,
     },
     /// Remove runs
     Rm {
-        /// The runs
+        /// Their names or numbers
         #[arg(required = true)]
         runs: Vec<String>,
     },

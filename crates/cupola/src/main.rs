@@ -14,7 +14,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     quiet_guarded_panics();
-    let arguments = arguments::Arguments::parse_from(arguments::as_pairs(std::env::args_os()));
+    let words = arguments::as_pairs(std::env::args_os());
+    let arguments = match arguments::Arguments::try_parse_from(&words) {
+        Ok(arguments) => arguments,
+        Err(error) => return fault::usage(&error, words.iter().any(|word| word == "--json")),
+    };
     let screen = screen::Screen::new(arguments.json, arguments.quiet);
     match commands::run(arguments, &screen) {
         Ok(code) => code,

@@ -159,11 +159,17 @@ impl Screen {
     }
 }
 
-/// A closed pipe downstream (`| head`) is no fault of ours: the process ends quietly, as others do.
+/// A closed pipe downstream (`| head`) is no fault of ours: the process ends quietly, as others do. Any other refusal, as
+/// that of a full disk, means that the answer is lost.
 fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            eprint(&format!("error: failed to write to standard output: {error}"));
+            std::process::exit(i32::from(Exit::Failure as u8));
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 //!
 //! Ignored columns are carried as they are.
 
-use crate::formats::normal;
+use crate::formats::{Markers, normal};
 use crate::{Error, Result, date};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMicrosecondType};
@@ -20,10 +20,17 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-/// The format of each date column that is written as text, in the notation of `strftime`. It is kept beside the raw schema.
+/// How cells are written where the schema does not say it. It is kept beside the raw schema, so that rows to answer are read as the rows
+/// to learn from were.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct DateFormats(pub BTreeMap<String, String>);
+pub struct Notation {
+    /// The format of each date column that is written as text, in the notation of `strftime`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dates: BTreeMap<String, String>,
+    /// The cells that stand for a missing value, whatever format they come from; the empty one always does.
+    #[serde(default)]
+    pub missing_values: Vec<String>,
+}
 
 /// Which of the schema's columns must be there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,17 +57,18 @@ pub struct Conformed {
 pub fn conform(
     columns: &Columns,
     schema: &Schema,
-    formats: &DateFormats,
+    notation: &Notation,
     place: &dyn Fn(usize) -> String,
     wanted: Wanted,
 ) -> Result<Conformed> {
+    let markers = Markers::new(&notation.missing_values);
     let given: HashMap<&str, &Column> = columns.iter().map(|(name, column)| (&**name, column)).collect();
     let mut conformed = Vec::with_capacity(schema.fields.len());
     for field in &schema.fields {
         let is_wanted = wanted == Wanted::All || field.role == Role::Input;
         match given.get(&*field.name) {
             Some(_) if !is_wanted && field.role == Role::Ignored => {}
-            Some(column) => conformed.push((field.name.clone(), one(field, column, formats, place)?)),
+            Some(column) => conformed.push((field.name.clone(), one(field, column, notation, &markers, place)?)),
             None if is_wanted => return Err(missing(field, columns, schema)),
             None => {}
         }
@@ -109,9 +117,10 @@ fn missing(field: &Field, columns: &Columns, schema: &Schema) -> Error {
     }
 }
 
-fn one(field: &Field, column: &Column, formats: &DateFormats, place: &dyn Fn(usize) -> String) -> Result<Column> {
+fn one(field: &Field, column: &Column, notation: &Notation, markers: &Markers, place: &dyn Fn(usize) -> String) -> Result<Column> {
     let (Column::Array(array), true) = (column, field.role != Role::Ignored) else { return Ok(column.clone()) };
-    let format = formats.0.get(&*field.name).map(String::as_str);
+    let array = &normal::without_markers(array, markers);
+    let format = notation.dates.get(&*field.name).map(String::as_str);
     let array = match &field.kind {
         Kind::Number => numbers(&field.name, array, place)?,
         Kind::Category { .. } => categories(&field.name, array, place)?,
@@ -262,7 +271,7 @@ mod tests {
     }
 
     fn shown(columns: Columns, wanted: Wanted) -> String {
-        let formats = DateFormats([("day".to_owned(), "%d.%m.%Y".to_owned())].into());
+        let formats = Notation { dates: [("day".to_owned(), "%d.%m.%Y".to_owned())].into(), missing_values: vec!["-999".to_owned()] };
         match conform(&columns, &schema(), &formats, &|row| format!("a.csv:{}", row + 2), wanted) {
             Ok(conformed) => {
                 let cell = |array: &ArrayRef, row| arrow_cast::display::array_value_to_string(array, row).unwrap();

@@ -8,7 +8,7 @@
 
 mod facts;
 
-use crate::conform::{DateFormats, category_text, number, number_text, shown};
+use crate::conform::{Notation, category_text, number, number_text, shown};
 use crate::date::{self, Guess};
 use crate::{Error, Result};
 use arrow_array::cast::AsArray;
@@ -149,10 +149,10 @@ pub fn infer(
 }
 
 /// The raw schema of what was inferred, and the formats of its dates.
-pub fn schema(inferred: &[Inferred]) -> (Schema, DateFormats) {
+pub fn schema(inferred: &[Inferred]) -> (Schema, Notation) {
     let field = |column: &Inferred| Field { name: column.name.as_str().into(), kind: column.kind.clone(), role: column.role };
     let formats = inferred.iter().filter_map(|column| Some((column.name.clone(), column.date_format.clone()?)));
-    (Schema { fields: inferred.iter().map(field).collect() }, DateFormats(formats.collect()))
+    (Schema { fields: inferred.iter().map(field).collect() }, Notation { dates: formats.collect(), missing_values: vec![] })
 }
 
 fn unknown(table: &str, name: &str, columns: &Columns) -> Error {

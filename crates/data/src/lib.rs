@@ -17,7 +17,7 @@ mod source;
 pub mod split;
 mod write;
 
-pub use conform::{Conformed, DateFormats, Wanted, category_text, conform};
+pub use conform::{Conformed, Notation, Wanted, category_text, conform};
 pub use error::{Error, Result};
 pub use formats::{Chunk, FORMATS, FormatDef, is_guarded};
 pub use infer::{ColumnType, Inferred, infer, schema};

@@ -109,8 +109,9 @@ pub(crate) fn to_csv(predictions: &Predictions) -> Vec<u8> {
 fn write_row(csv: &mut Vec<u8>, cells: impl Iterator<Item = String>) {
     for (place, cell) in cells.enumerate() {
         let comma = if place > 0 { "," } else { "" };
-        let is_plain = !cell.contains([',', '"', '\n', '\r']) && !(place == 0 && cell.is_empty());
-        let written = if is_plain { write!(csv, "{comma}{cell}") } else { write!(csv, "{comma}\"{}\"", cell.replace('"', "\"\"")) };
+        // A line that holds nothing would be no row.
+        let is_quoted = cell.contains([',', '"', '\n', '\r']) || place == 0 && cell.is_empty();
+        let written = if is_quoted { write!(csv, "{comma}\"{}\"", cell.replace('"', "\"\"")) } else { write!(csv, "{comma}{cell}") };
         written.expect("a vector can be written to");
     }
     csv.push(b'\n');

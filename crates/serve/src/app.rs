@@ -74,10 +74,10 @@ impl App {
         }
         let open = |(name, artifact): (String, Arc<Artifact>)| {
             let wrong = |what: String| Error::Models(format!("{name}: {what}"));
-            let inputs = Inputs::new(artifact.raw()).map_err(wrong)?;
+            let inputs = Inputs::new(artifact.raw(), artifact.notation()).map_err(wrong)?;
             let example = example::row(&artifact);
             let columns =
-                inputs.from_json(Value::from(example.clone()).to_string().as_bytes(), 1).map_err(|problem| wrong(problem.to_string()))?;
+                inputs.read_json(Value::from(example.clone()).to_string().as_bytes(), 1).map_err(|problem| wrong(problem.to_string()))?;
             let sample = artifact.predict(&columns).map_err(|error| wrong(error.to_string()))?;
             Ok(Arc::new(Model { name, artifact, inputs, example, sample }))
         };

@@ -128,7 +128,9 @@ pub(crate) fn artifact(gate: &Arc<Gate>, targets: usize) -> Arc<Artifact> {
     };
     let pipelines = ["y", "z"][..targets].iter().map(|target| pipeline(target)).collect();
     let (profile, extra) = (serde_json::Value::Null, serde_json::Value::Null);
-    let contents = Contents { dates: [].into(), pipelines, scores: vec![], profile, extra, raw };
+    let missing_values = cupola_data::ReadOptions::default().missing_values;
+    let notation = cupola_data::Notation { missing_values, ..Default::default() };
+    let contents = Contents { notation, pipelines, scores: vec![], profile, extra, raw };
     let x = Column::Array(Arc::new(Float64Array::from(vec![1.0, 2.0, 4.0])));
     let text = |values: Vec<Option<&str>>| Column::Array(Arc::new(StringArray::from(values)));
     let rows = vec![("x".into(), x), ("colour".into(), text(vec![Some("green"); 3])), ("day".into(), text(vec![None; 3]))];

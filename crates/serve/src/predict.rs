@@ -50,7 +50,7 @@ async fn answer(app: Arc<App>, model: Arc<Model>, deadline: Deadline, headers: &
         let app = app.clone();
         move || {
             let columns = match asked {
-                Form::Json => model.inputs.from_json(&body, limit)?,
+                Form::Json => model.inputs.read_json(&body, limit)?,
                 Form::Csv | Form::Tsv => from_csv(&model.inputs, body, asked, limit)?,
             };
             let (predictions, unseen) = ask(&app, &model, &columns)?;
@@ -128,6 +128,7 @@ fn from_csv(inputs: &Inputs, body: Vec<u8>, form: Form, max_rows: usize) -> Resu
         format: Some(format.to_owned()),
         delimiter: Some(delimiter),
         max_bytes: body.len().max(1) as u64,
+        missing_values: inputs.missing_values(),
         ..ReadOptions::default()
     };
     let input = Input::Bytes { name: "body".to_owned(), bytes: body.into() };

@@ -14,25 +14,34 @@ const QUOTE_MAX: usize = 80;
 pub(crate) struct Problem {
     #[serde(skip)]
     status: StatusCode,
-    message: String,
+    message: Box<str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    column: Option<String>,
+    column: Option<Box<str>>,
     /// Counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     row: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    found: Option<String>,
+    found: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    wanted: Option<String>,
+    wanted: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
+    hint: Option<Box<str>>,
     #[serde(skip)]
     retry_after: bool,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, message: impl Display) -> Problem {
-        Problem { status, message: message.to_string(), column: None, row: None, found: None, wanted: None, hint: None, retry_after: false }
+        Problem {
+            status,
+            message: message.to_string().into(),
+            column: None,
+            row: None,
+            found: None,
+            wanted: None,
+            hint: None,
+            retry_after: false,
+        }
     }
 
     /// The request cannot be understood.
@@ -45,13 +54,13 @@ impl Problem {
         let (found, wanted) = (shorten(&found.to_string()), wanted.to_string());
         let place = row.map_or_else(|| format!("column {column}"), |row| format!("column {column} in row {row}"));
         let message = format!("{place}: found {found}, wanted {wanted}");
-        let (column, found, wanted) = (Some(shorten(column)), Some(found), Some(wanted));
+        let (column, found, wanted) = (Some(shorten(column).into()), Some(found.into()), Some(wanted.into()));
         Problem { column, row, found, wanted, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, message) }
     }
 
     /// What a crate below says about the client's rows.
     pub(crate) fn fault(fault: &impl Fault) -> Problem {
-        Problem { hint: fault.hint(), ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, fault) }
+        Problem { hint: fault.hint().map(Into::into), ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, fault) }
     }
 
     pub(crate) fn too_large(message: impl Display) -> Problem {
@@ -76,7 +85,7 @@ impl Problem {
 
     #[must_use]
     pub(crate) fn with_hint(self, hint: impl Display) -> Problem {
-        Problem { hint: Some(hint.to_string()), ..self }
+        Problem { hint: Some(hint.to_string().into()), ..self }
     }
 
     #[must_use]

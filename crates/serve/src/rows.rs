@@ -4,7 +4,7 @@
 use crate::problem::Problem;
 use arrow_array::builder::{Float64Builder, StringBuilder};
 use arrow_array::{Array, ArrayRef, StringArray};
-use cupola_data::ReadOptions;
+use cupola_data::Notation;
 use cupola_task::{Column, Columns, Kind, Schema, nearest};
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::{HashMap, HashSet};
@@ -40,7 +40,7 @@ pub(crate) struct Unseen {
 impl Inputs {
     /// # Errors
     /// When an input is none that can be sent as a cell.
-    pub(crate) fn new(raw: &Schema) -> Result<Inputs, String> {
+    pub(crate) fn new(raw: &Schema, notation: &Notation) -> Result<Inputs, String> {
         let fits = |kind: &Kind| matches!(kind, Kind::Number | Kind::Category { .. } | Kind::Text | Kind::Date);
         if let Some(field) = raw.inputs().find(|field| !fits(&field.kind)) {
             return Err(format!(
@@ -65,13 +65,13 @@ impl Inputs {
                 .map(|field| field.name.clone())
                 .filter(|name| !columns.iter().any(|input| input.name == *name))
                 .collect(),
-            missing: ReadOptions::default().missing_values.into_iter().collect(),
+            missing: notation.missing_values.iter().map(|word| word.trim().to_owned()).collect(),
             columns,
         })
     }
 
     /// The rows of a JSON body: `{"rows": [{...}]}`, `[{...}]` or one `{...}`.
-    pub(crate) fn from_json(&self, body: &[u8], max_rows: usize) -> Result<Columns, Problem> {
+    pub(crate) fn read_json(&self, body: &[u8], max_rows: usize) -> Result<Columns, Problem> {
         let mut table = Table::new(self, max_rows);
         let mut parser = serde_json::Deserializer::from_slice(body);
         let parsed = BodySeed(&mut table).deserialize(&mut parser).and_then(|()| parser.end());
@@ -111,6 +111,10 @@ impl Inputs {
 
     pub(crate) fn input(&self, name: &str) -> Option<&Input> {
         self.place.get(name).map(|&place| &self.columns[place])
+    }
+
+    pub(crate) fn missing_values(&self) -> Vec<String> {
+        self.missing.iter().cloned().collect()
     }
 
     pub(crate) fn is_missing(&self, text: &str) -> bool {
@@ -332,7 +336,7 @@ impl<'de> DeserializeSeed<'de> for RowsOrCell<'_, '_, '_> {
     }
 }
 
-impl<'de> RowsOrCell<'_, '_, '_> {
+impl RowsOrCell<'_, '_, '_> {
     fn cell<E: de::Error>(self, visit: impl FnOnce(CellSeed<'_, '_, '_>) -> Result<(), E>) -> Result<bool, E> {
         visit(CellSeed { table: self.table, key: self.key }).map(|()| false)
     }
@@ -385,6 +389,7 @@ struct CellSeed<'t, 'a, 'k> {
 }
 
 /// A value as JSON writes it.
+#[derive(Clone, Copy)]
 enum Value<'a> {
     Null,
     Flag(bool),
@@ -421,24 +426,31 @@ impl CellSeed<'_, '_, '_> {
             return Err(table.stop(Problem::misfit(&input.name, Some(row), "the column twice", "each column once")));
         }
         table.filled[place] = true;
-        let misfit = |value: Value<'_>| Problem::misfit(&input.name, Some(row), value, input.wanted());
-        let problem = match (&mut table.cells[place], value) {
-            (Cells::Numbers(cells), Value::Null) => return Ok(cells.append_null()),
-            (Cells::Numbers(cells), Value::Number(number)) => return Ok(cells.append_value(number)),
-            (Cells::Numbers(cells), Value::Whole(number)) => return Ok(cells.append_value(number as f64)),
-            (Cells::Numbers(cells), Value::Text(text)) if table.inputs.is_missing(text) => return Ok(cells.append_null()),
-            (Cells::Numbers(_), Value::Text(text)) if text.trim().parse::<f64>().is_ok() => {
-                misfit(Value::Text(text)).with_hint("write numbers without quotes")
+        if let Err(value) = table.cells[place].push(value, input, table.inputs) {
+            let problem = Problem::misfit(&input.name, Some(row), value, input.wanted());
+            let is_quoted = input.kind == Kind::Number && matches!(value, Value::Text(text) if text.trim().parse::<f64>().is_ok());
+            return Err(table.stop(if is_quoted { problem.with_hint("write numbers without quotes") } else { problem }));
+        }
+        Ok(())
+    }
+}
+
+impl Cells {
+    /// Takes a value that fits its column, and hands back one that does not.
+    fn push<'v>(&mut self, value: Value<'v>, input: &Input, inputs: &Inputs) -> Result<(), Value<'v>> {
+        let is_missing = matches!(value, Value::Null) || matches!(value, Value::Text(text) if inputs.is_missing(text));
+        match (self, value) {
+            (Cells::Numbers(cells), _) if is_missing => cells.append_null(),
+            (Cells::Texts(cells), _) if is_missing => cells.append_null(),
+            (Cells::Numbers(cells), Value::Number(number)) => cells.append_value(number),
+            (Cells::Numbers(cells), Value::Whole(number)) => cells.append_value(number as f64),
+            (Cells::Texts(cells), Value::Text(text)) => cells.append_value(text),
+            (Cells::Texts(cells), Value::Flag(_) | Value::Whole(_) | Value::Number(_)) if input.kind != Kind::Date => {
+                cells.append_value(value.to_string());
             }
-            (Cells::Texts(cells), Value::Null) => return Ok(cells.append_null()),
-            (Cells::Texts(cells), Value::Text(text)) => return Ok(cells.append_option((!table.inputs.is_missing(text)).then_some(text))),
-            (Cells::Texts(cells), Value::Flag(flag)) if input.kind != Kind::Date => return Ok(cells.append_value(flag.to_string())),
-            (Cells::Texts(cells), number @ (Value::Whole(_) | Value::Number(_))) if input.kind != Kind::Date => {
-                return Ok(cells.append_value(number.to_string()));
-            }
-            (_, value) => misfit(value),
-        };
-        Err(table.stop(problem))
+            _ => return Err(value),
+        }
+        Ok(())
     }
 }
 

@@ -98,8 +98,15 @@ pub(crate) fn leaderboard(train: &TrainSplit, target: &Field, task: Task, plan: 
         }
         let quiet = |_: &Event| run.tell(Event::Progress { done: place as u64, total: Some(total), unit: "candidates".into(), score: None });
         let mut inner = heard_by(run, &quiet);
-        inner.until = if is_first { run.until } else { Some(deadline) };
-        match standing(&entrant, train, &sides, target, &metric, plan, &inner) {
+        inner.until = Some(deadline);
+        let stood = standing(&entrant, is_first, train, &sides, target, &metric, plan, &inner);
+        let is_stopped = run.tell(Event::Progress { done: place as u64 + 1, total: Some(total), unit: "candidates".into(), score: None }) == Flow::Stop;
+        match stood {
+            // A model cut short by a signal says nothing about the model; the first one is all there is.
+            Ok(standing) if is_stopped && !is_first => {
+                let note = Some("not finished: the run was stopped".to_owned());
+                board.standings.push(Standing { scores: vec![], note, ..standing });
+            }
             Ok(standing) => {
                 tell(run, &board, &standing, place as u64 + 1, total);
                 board.standings.push(standing);
@@ -109,7 +116,7 @@ pub(crate) fn leaderboard(train: &TrainSplit, target: &Field, task: Task, plan: 
                 failure = Some(error);
             }
         }
-        if run.tell(Event::Progress { done: place as u64 + 1, total: Some(total), unit: "candidates".into(), score: None }) == Flow::Stop {
+        if is_stopped {
             break;
         }
     }
@@ -149,6 +156,7 @@ fn mean(scores: &[f64]) -> f64 {
 
 fn standing(
     entrant: &Entrant,
+    is_first: bool,
     train: &TrainSplit,
     sides: &[Vec<Side>],
     target: &Field,
@@ -161,9 +169,9 @@ fn standing(
     for sides in sides {
         let splits = train.split(sides);
         let Fit { pipeline, .. } = fit(entrant.def, &entrant.settings, target, splits.train(), &**splits.valid(), plan, run)?;
-        if run.is_late() {
-            // A model cut short by the clock says nothing about the model.
-            standing.note = Some(format!("{} of {} folds in the time given", standing.scores.len(), plan.folds.unwrap_or(3)));
+        // A model cut short by the clock says nothing about the model; the very first one is better than none.
+        if run.is_late() && !(is_first && standing.scores.is_empty()) {
+            standing.note = Some(format!("{} of {} folds in the time given", standing.scores.len(), sides.len()));
             break;
         }
         standing.scores.push(score(&pipeline, &splits, target, metric)?);
@@ -188,6 +196,12 @@ impl Board {
     /// The one to keep.
     pub fn best(&self) -> &Entrant {
         &self.standings.first().expect("a board has a standing").entrant
+    }
+
+    /// How long the final fit of a stopped run may take: twice as long as a fold of the best, and at least a second.
+    pub fn patience(&self) -> Duration {
+        let best = self.standings.first().expect("a board has a standing");
+        Duration::from_secs_f64((2.0 * best.seconds / best.scores.len().max(1) as f64).max(1.0))
     }
 
     /// As the report shows it.

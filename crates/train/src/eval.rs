@@ -7,7 +7,7 @@ use crate::report::{DataFile, TargetReport};
 use crate::training::answer_of;
 use crate::{Artifact, Error, Result, load, summary};
 use arrow_array::Array;
-use cupola_data::{DateFormats, Input, ReadOptions, Wanted, conform, read};
+use cupola_data::{Input, ReadOptions, Wanted, conform, read};
 use cupola_metrics::Sampling;
 use cupola_task::{Batch, Draw, MetricDef, Value, View};
 
@@ -60,8 +60,9 @@ impl EvalPlan {
 pub fn evaluate_file(artifact: &Artifact, input: &Input, options: &ReadOptions, asked: &EvalPlan) -> Result<Evaluation> {
     let raw = read(input, options)?;
     let schema = artifact.raw();
-    let dates = DateFormats(artifact.dates().iter().map(|(name, format)| (name.to_string(), format.clone())).collect());
-    let columns = conform(&raw.columns, schema, &dates, &|row| raw.place(row), Wanted::Inputs)?.columns;
+    let columns = conform(&raw.columns, schema, artifact.notation(), &|row| raw.place(row), Wanted::Inputs)?.columns;
+    crate::training::check_measures(schema, asked.metrics.as_deref(), &asked.gates)?;
+    load::check_weights(schema, &columns, &|row| raw.place(row))?;
     for (field, _) in schema.targets() {
         let truth = columns.array(&field.name).map_err(|error| error.with_hint("eval needs the truth; `cupola predict` does without"))?;
         if let Some(row) = (0..truth.len()).find(|&row| truth.is_null(row)) {

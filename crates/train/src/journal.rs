@@ -73,9 +73,11 @@ impl<'a> Journal<'a> {
         Ok(())
     }
 
-    /// The warnings heard so far.
+    /// The warnings heard so far, and that the run was stopped when it was.
     pub fn warnings(&self) -> Vec<String> {
-        self.kept().warnings.clone()
+        let kept = self.kept();
+        let stopped = kept.is_stopped.then(|| "the run was stopped before its end: this is the best model so far".to_owned());
+        kept.warnings.iter().cloned().chain(stopped).collect()
     }
 
     /// Whether the listener has asked to stop.

@@ -2,15 +2,15 @@
 
 use crate::fit::read_all;
 use crate::report::{ColumnSummary, DataFile};
+use crate::recipe;
 use crate::{Error, Plan, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef};
 use cupola_data::split::{self, SplitSettings, TestRows};
-use cupola_data::{ColumnType, DateFormats, Inferred, Input, Places, Raw, Wanted, conform, infer, read};
-use cupola_task::{Batch, Columns, Dataset, Field, Key, Kind, Role, Schema, Splits, Table, Task, TrainSplit, nearest};
+use cupola_data::{ColumnType, Inferred, Input, Notation, Places, Raw, Wanted, conform, infer, read};
+use cupola_task::{Batch, Columns, Dataset, Field, Key, Kind, Role, Schema, Splits, Table, Task, TrainSplit, Value, nearest};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// The tables of a run.
 pub(crate) struct Loaded {
@@ -24,8 +24,8 @@ pub(crate) struct Loaded {
     pub files: Vec<DataFile>,
     /// Sentences about what looked odd or was left out.
     pub warnings: Vec<String>,
-    /// The formats of date columns.
-    pub dates: DateFormats,
+    /// How dates and missing values are written.
+    pub notation: Notation,
     origin: Origin,
     test_origin: Option<Origin>,
 }
@@ -74,11 +74,11 @@ pub(crate) fn load(plan: &Plan) -> Result<Loaded> {
     let (test, test_origin) = test.unzip();
     for file in &files {
         if file.rows_skipped > 0 {
-            warnings.push(format!("{} rows of {} were left out because they could not be read (bad_rows=skip)", file.rows_skipped, file.path));
+            warnings.push(format!("{} of {} left out: not readable (bad_rows=skip)", counted(file.rows_skipped), file.path));
         }
     }
     let origin = Origin { places: raw.places, kept };
-    Ok(Loaded { table, test, columns: typed.columns, files, warnings, dates: typed.dates, origin, test_origin })
+    Ok(Loaded { table, test, columns: typed.columns, files, warnings, notation: typed.notation, origin, test_origin })
 }
 
 fn data_file(raw: &Raw, purpose: &str) -> DataFile {
@@ -89,7 +89,7 @@ fn data_file(raw: &Raw, purpose: &str) -> DataFile {
 /// The schema of a file and how it came about.
 pub(crate) struct Typed {
     pub schema: Schema,
-    pub dates: DateFormats,
+    pub notation: Notation,
     pub columns: Vec<ColumnSummary>,
 }
 
@@ -102,11 +102,12 @@ pub(crate) fn typed(plan: &Plan, columns: &Columns, place: &(dyn Fn(usize) -> St
     let targets: Vec<&str> = plan.targets.iter().map(String::as_str).collect();
     let inferred = infer(columns, &overrides(plan), &targets, place)?;
     let split = SplitSettings::open(&plan.split, if plan.test.is_some() { TestRows::Given } else { TestRows::Cut })?;
-    let mut typed = Typed { schema: Schema::default(), dates: DateFormats::default(), columns: Vec::new() };
+    let notation = Notation { missing_values: plan.read.missing_values.clone(), ..Notation::default() };
+    let mut typed = Typed { schema: Schema::default(), notation, columns: Vec::new() };
     for column in inferred {
         let role = role(plan, &split, &column)?;
         if let Some(format) = &column.date_format {
-            typed.dates.0.insert(column.name.to_string(), format.clone());
+            typed.notation.dates.insert(column.name.to_string(), format.clone());
         }
         typed.columns.push(summary(&column, role));
         typed.schema.fields.push(Field { name: column.name.as_str().into(), kind: column.kind, role });
@@ -149,6 +150,9 @@ fn check_names(plan: &Plan, columns: &Columns) -> Result<()> {
     named.extend(plan.inputs.keys().map(|name| ("inputs", name.clone())));
     named.extend(plan.outputs.keys().map(|name| ("outputs", name.clone())));
     for (key, name) in named {
+        if plan.targets.contains(&name) && matches!(key, "weight" | "ignore" | "sensitive") {
+            return Err(Error::recipe("recipe", format!("{key} names column {name}, which is a target")));
+        }
         if columns.get(&name).is_none() {
             let error = Error::recipe(plan.train.name(), format!("{key} names column {name}, which is not there"));
             let near = nearest(&name, columns.names()).map(|near| format!("did you mean {near}?"));
@@ -180,7 +184,7 @@ fn task(plan: &Plan, column: &Inferred) -> Result<Task> {
         (Kind::Number, None | Some(Task::Regress)) => Ok(Task::Regress),
         (Kind::Category { .. }, None | Some(Task::Classify)) => Ok(Task::Classify),
         (kind, task) => {
-            let wanted = task.map_or("a number or a category".into(), |task| format!("what can be learned by task={}", crate::recipe::task_word(task)));
+            let wanted = task.map_or("a number or a category".into(), |task| format!("what can be learned by task={}", recipe::task_word(task)));
             let error = Error::Data(format!("target {}: found {} ({}), wanted {wanted}", column.name, kind.word(), column.reason), None);
             Err(error.with_hint(format!("set outputs.{}.type=category or number", column.name)))
         }
@@ -205,23 +209,24 @@ fn summary(column: &Inferred, role: Role) -> ColumnSummary {
 
 fn table(plan: &Plan, raw: &Raw, typed: &Typed, warnings: &mut Vec<String>) -> Result<(Table, Option<Vec<u64>>)> {
     let place = |row: usize| raw.place(row);
-    let conformed = conform(&raw.columns, &typed.schema, &typed.dates, &place, Wanted::All)?;
+    let conformed = conform(&raw.columns, &typed.schema, &typed.notation, &place, Wanted::All)?;
     let mut table = Table::new(typed.schema.clone(), conformed.columns)?;
     let mut kept: Option<Vec<u64>> = None;
     let mut keep = |table: &mut Table, rows: Vec<u64>, why: &str| -> Result<()> {
         let lost = Dataset::len(table) - rows.len() as u64;
         if lost > 0 {
-            warnings.push(format!("{lost} rows of {} were left out: {why}", raw.name));
+            warnings.push(format!("{} of {} left out: {why}", counted(lost), raw.name));
             *table = Table::new(table.schema().clone(), table.columns().take(&rows))?;
             kept = Some(rows.iter().map(|&row| kept.as_ref().map_or(row, |kept| kept[row as usize])).collect());
         }
         Ok(())
     };
+    check_weights(&typed.schema, table.columns(), &place)?;
     let rows = with_target(plan, &table, &place)?;
-    keep(&mut table, rows, "their target is missing (missing_target=drop)")?;
+    keep(&mut table, rows, "no target (missing_target=drop)")?;
     if plan.drops_duplicates {
         let rows = split::distinct_rows(&table)?;
-        keep(&mut table, rows, "they repeat an earlier row (duplicates=drop)")?;
+        keep(&mut table, rows, "repeats of earlier rows (duplicates=drop)")?;
     }
     Ok((table, kept))
 }
@@ -232,6 +237,10 @@ fn test_table(plan: &Plan, input: &Input, typed: &Typed, files: &mut Vec<DataFil
     files.push(data_file(&raw, "test"));
     let (table, kept) = table(&Plan { drops_duplicates: false, ..plan.clone() }, &raw, typed, warnings)?;
     Ok((table, Origin { places: raw.places, kept }))
+}
+
+fn counted(rows: u64) -> String {
+    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
 }
 
 /// The rows whose targets are all there.
@@ -247,7 +256,12 @@ fn with_target(plan: &Plan, table: &Table, place: &dyn Fn(usize) -> String) -> R
         }
         if !plan.drops_missing_target {
             let first = (0..array.len()).find(|&row| array.is_null(row)).unwrap_or(0);
-            let text = format!("{}: target {} is missing here and in {} rows in all", place(first), field.name, array.null_count());
+            let others = match array.null_count() - 1 {
+                0 => String::new(),
+                1 => " and in one more row".to_owned(),
+                others => format!(" and in {others} more rows"),
+            };
+            let text = format!("{}: target {} is missing here{others}", place(first), field.name);
             return Err(Error::Data(text, Some("data.clean.missing_target=drop leaves those rows out and counts them".into())));
         }
         rows.retain(|&row| array.is_valid(row as usize));
@@ -282,22 +296,34 @@ fn only_value(array: &ArrayRef) -> Option<String> {
     numbers.iter().flatten().all(|number| number == first).then(|| first.to_string())
 }
 
-/// The weights of a batch's rows, when the schema has a column for them.
+/// Every weight must be a finite number that is not negative; a table without the column passes.
 ///
 /// # Errors
-/// When a weight is missing, negative or not finite.
+/// The first weight that is not, with its place.
+pub(crate) fn check_weights(schema: &Schema, columns: &Columns, place: &dyn Fn(usize) -> String) -> Result<()> {
+    for field in schema.keys(Key::Weight) {
+        let Some(array) = columns.get(&field.name).and_then(cupola_task::Column::array) else { continue };
+        let numbers = array.as_primitive_opt::<Float64Type>();
+        for row in 0..array.len() {
+            let value = numbers.filter(|numbers| numbers.is_valid(row)).map(|numbers| numbers.value(row)).filter(|value| !value.is_nan());
+            if !value.is_some_and(|value| value.is_finite() && value >= 0.0) {
+                let found = value.map_or("no value".to_owned(), |value| value.to_string());
+                let text = format!("{}: weight {}: found {found}, wanted a number of at least 0", place(row), field.name);
+                return Err(Error::Data(text, Some("a row that is not to count has weight 0".into())));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The weights of a batch's rows, when the schema has a column for them. They were checked when the table was read.
+///
+/// # Errors
+/// When a batch lacks the column.
 pub(crate) fn weights(schema: &Schema, batch: &Batch) -> Result<Option<Vec<f64>>> {
     let Some(field) = schema.keys(Key::Weight).next() else { return Ok(None) };
-    let array = batch.keys.array(&field.name)?;
-    let numbers = array.as_primitive_opt::<Float64Type>();
-    let weight = |row: usize| {
-        let value = numbers.filter(|numbers| numbers.is_valid(row)).map(|numbers| numbers.value(row));
-        value.filter(|value| value.is_finite() && *value >= 0.0).ok_or_else(|| {
-            let found = value.map_or("no value".to_owned(), |value| value.to_string());
-            Error::Data(format!("weight {} in row {}: found {found}, wanted a finite number >= 0", field.name, batch.rows[row]), None)
-        })
-    };
-    (0..array.len()).map(weight).collect::<Result<Vec<f64>>>().map(Some)
+    let numbers = batch.keys.array(&field.name)?.as_primitive_opt::<Float64Type>().expect("weights were read as numbers");
+    Ok(Some(numbers.values().to_vec()))
 }
 
 /// Training rows of each class of a target, in the order of its classes; empty for numbers.
@@ -339,11 +365,11 @@ pub fn preview(plan: &Plan) -> Result<Preview> {
     let mut stream = cupola_data::stream(&plan.train, &plan.read, ROWS_PREVIEWED)?;
     let chunk = stream.next().transpose()?.ok_or_else(|| Error::Data(format!("{} has no rows", plan.train.name()), None))?;
     let typed = typed(plan, &chunk.columns, &|row| chunk.places.place(row))?;
-    let conformed = conform(&chunk.columns, &typed.schema, &typed.dates, &|row| chunk.places.place(row), Wanted::All)?;
+    let conformed = conform(&chunk.columns, &typed.schema, &typed.notation, &|row| chunk.places.place(row), Wanted::All)?;
     if let Some(test) = &plan.test {
         let mut stream = cupola_data::stream(test, &plan.read, ROWS_PREVIEWED)?;
         if let Some(chunk) = stream.next().transpose()? {
-            conform(&chunk.columns, &typed.schema, &typed.dates, &|row| chunk.places.place(row), Wanted::All)?;
+            conform(&chunk.columns, &typed.schema, &typed.notation, &|row| chunk.places.place(row), Wanted::All)?;
         }
     }
     Ok(Preview { rows: conformed.columns.rows(), targets: plan.targets.clone(), columns: typed.columns, warnings: stream.warnings().to_vec() })
@@ -354,39 +380,27 @@ pub fn preview(plan: &Plan) -> Result<Preview> {
 /// # Errors
 /// As [`preview`].
 pub fn draft(plan: &Plan) -> Result<String> {
-    let preview = preview(plan)?;
-    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    let list = |names: &[String]| format!("[{}]", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "));
-    let mut lines = vec![
-        "# A recipe for `cupola train`. Every key may be left out; `cupola schema` lists them all.".to_owned(),
-        format!("target = {}", list(&plan.targets)),
-        "# time = \"60s\"            # the limit for model = auto".to_owned(),
-        format!("seed = {}", plan.seed),
-        String::new(),
-        "[data]".to_owned(),
-        format!("train = {}", quoted(&plan.train.name())),
-    ];
-    match &plan.test {
-        Some(test) => lines.push(format!("test = {}", quoted(&test.name()))),
-        None => lines.push("# test = \"...\"            # a file of its own instead of rows of this one".to_owned()),
+    let mut recipe = plan.recipe.clone();
+    let mut notes = BTreeMap::new();
+    for (table, name) in SHOWN {
+        let path: Vec<&str> = table.iter().copied().chain([*name]).collect();
+        let setting = recipe::lists(table).into_iter().flatten().find(|setting| setting.name == *name).expect("the keys shown are known");
+        if recipe.entry(&path).is_none() {
+            recipe.set(path.iter().map(|&segment| segment.to_owned()).collect(), setting.default_value(), recipe::Origin::Default, "default");
+            notes.insert(path.join("."), setting.doc.to_owned());
+        }
     }
-    lines.extend(["", "[data.split]", "by = \"auto\"              # random, stratified, group, time, hash, column", "ratio = [0.8, 0.1, 0.1]", "", "[data.clean]"].map(str::to_owned));
-    lines.push("leaks = \"deny\"           # or warn, off".to_owned());
-    lines.extend([String::new(), "[model]".to_owned(), "name = \"auto\"            # `cupola models` lists them".to_owned()]);
-    for column in &preview.columns {
+    for column in preview(plan)?.columns {
         let table = if column.role == "target" { "outputs" } else { "inputs" };
-        let path = recipe_key(&column.name);
-        lines.push(format!("\n[{table}.{path}]\ntype = {}  # {}", quoted(&column.kind), column.reason.replace('\n', " ")));
+        let path = [table, &column.name, "type"];
+        if recipe.entry(&path).is_none() {
+            recipe.set(path.map(str::to_owned).to_vec(), Value::Text(column.kind.clone()), recipe::Origin::Inferred, "inferred");
+            notes.insert(path.join("."), column.reason);
+        }
     }
-    Ok(lines.join("\n") + "\n")
+    Ok(recipe::write(&recipe, "A recipe for `cupola train`. Every key but target and train may be left out; `cupola schema` lists them all.", &notes))
 }
 
-fn recipe_key(name: &str) -> String {
-    let is_bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if is_bare { name.to_owned() } else { toml::Value::String(name.to_owned()).to_string() }
-}
-
-/// The formats of date columns as a model file keeps them.
-pub(crate) fn date_formats(dates: &DateFormats) -> BTreeMap<Arc<str>, String> {
-    dates.0.iter().map(|(name, format)| (name.as_str().into(), format.clone())).collect()
-}
+/// The keys that a drafted recipe shows when nothing is said about them.
+const SHOWN: &[(&[&str], &str)] =
+    &[(&[], "seed"), (&[], "time"), (&["data", "split"], "by"), (&["data", "split"], "ratio"), (&["data", "clean"], "leaks"), (&["model"], "name")];

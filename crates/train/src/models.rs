@@ -17,12 +17,12 @@ pub fn model(name: &str) -> Result<&'static ModelDef> {
 }
 
 fn unknown(name: &str) -> Error {
-    let error = cupola_task::Error::setting("model", format!("an unknown model {name}"), "a model of the registry");
+    let error = Error::recipe("models", format!("unknown model {name}"));
     let hint = match nearest(name, models().map(|model| model.name)) {
         Some(near) => format!("did you mean {near}?"),
         None => "`cupola models` lists them; a model file may need the cupola that wrote it, or a newer one".to_owned(),
     };
-    error.with_hint(hint).into()
+    error.with_hint(hint)
 }
 
 /// Opens the fitted preparation in a model file's parts.

@@ -143,12 +143,13 @@ impl Plan {
         let data = settings(&recipe, &["data"])?;
         let clean = settings(&recipe, &["data", "clean"])?;
         let eval = settings(&recipe, &["eval"])?;
+        let gates = gates(&recipe)?;
         let train = data.text("train");
         if train.is_empty() {
             return Err(Error::recipe("command line", "no data").with_hint("cupola train DATA target=COLUMN, or [data] train = \"...\" in a recipe"));
         }
         Ok(Plan {
-            targets: texts(&top, "target"),
+            targets: texts(&top, "target").into_iter().filter(|name| !name.is_empty()).collect(),
             task: match top.text("task") {
                 "classify" => Some(Task::Classify),
                 "regress" => Some(Task::Regress),
@@ -181,12 +182,12 @@ impl Plan {
             inputs: inputs(&recipe)?,
             outputs: outputs(&recipe)?,
             model: choice(&recipe, &["model"])?,
-            metrics: metrics(&recipe, &eval)?,
+            metrics: metrics(&recipe, &eval, &gates)?,
             level: eval.real("ci"),
             draws: eval.integer("draws") as usize,
             importance: eval.flag("importance"),
             folds: eval.try_integer("cv").map(|folds| folds as usize),
-            gates: gates(&recipe)?,
+            gates,
             recipe,
         })
     }
@@ -233,6 +234,11 @@ fn unknown(path: &[String], entry: &Entry) -> Error {
     let near = nearest(last, in_table.into_iter().flatten().map(|setting| setting.name)).map(|name| {
         path[..path.len() - 1].iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".")
     });
+    if let ["inputs" | "outputs", column @ .., setting] = path.iter().map(String::as_str).collect::<Vec<_>>().as_slice()
+        && column.len() > 1
+    {
+        return error.with_hint(format!("a column's name that holds dots stands in quotes: {}.\"{}\".{setting}", path[0], column.join(".")));
+    }
     let near = near.or_else(|| nearest(&dotted, names.iter().map(String::as_str)).map(str::to_owned));
     let of_model = || crate::models::models().find(|model| model.settings.iter().any(|setting| setting.name == last || setting.alias.contains(&last)));
     match near {
@@ -260,7 +266,11 @@ fn located(recipe: &Recipe, table: &[&str], error: cupola_task::Error) -> Error 
     let last = name.rsplit('.').next().unwrap_or(&name);
     let place = recipe.table(table).find(|(known, _)| *known == last).map_or("recipe".to_owned(), |(_, entry)| entry.place.clone());
     let dotted = table.iter().copied().chain([last]).collect::<Vec<_>>().join(".");
-    Error::Recipe { place, message: format!("{dotted}: found {found}, wanted {wanted}"), hint }
+    let message = match found == "an unknown key" {
+        true => format!("unknown key {dotted}"),
+        false => format!("{dotted}: found {found}, wanted {wanted}"),
+    };
+    Error::Recipe { place, message, hint }
 }
 
 fn place_of(recipe: &Recipe, path: &[&str]) -> String {
@@ -338,9 +348,7 @@ fn choice(recipe: &Recipe, table: &[&str]) -> Result<Choice> {
         };
     }
     let def = model(&name).map_err(|error| match (error, named) {
-        (Error::Task(cupola_task::Error::Setting { found, wanted, hint, .. }), Some(entry)) => {
-            Error::Recipe { place: entry.place.clone(), message: format!("model: found {found}, wanted {wanted}"), hint }
-        }
+        (Error::Recipe { message, hint, .. }, Some(entry)) => Error::Recipe { place: entry.place.clone(), message, hint },
         (error, _) => error,
     })?;
     Ok(Choice::Named(def, checked(recipe, table, def.settings, |key| key != "name")?))
@@ -360,13 +368,20 @@ pub fn metric(place: &str, name: &str) -> Result<&'static MetricDef> {
     })
 }
 
-fn metrics(recipe: &Recipe, eval: &Settings) -> Result<Option<Vec<&'static MetricDef>>> {
+/// What is asked for; a measure that only a gate names is measured too.
+fn metrics(recipe: &Recipe, eval: &Settings, gates: &[QualityGate]) -> Result<Option<Vec<&'static MetricDef>>> {
     let names: Vec<String> = texts(eval, "metrics");
     if names == ["auto"] || names.is_empty() {
         return Ok(None);
     }
     let place = place_of(recipe, &["eval", "metrics"]);
-    names.iter().map(|name| metric(&place, name)).collect::<Result<Vec<_>>>().map(Some)
+    let mut metrics = names.iter().map(|name| metric(&place, name)).collect::<Result<Vec<_>>>()?;
+    for gate in gates {
+        if metrics.iter().all(|metric| metric.name != gate.metric) {
+            metrics.push(metric(&place, gate.metric)?);
+        }
+    }
+    Ok(Some(metrics))
 }
 
 fn gates(recipe: &Recipe) -> Result<Vec<QualityGate>> {
@@ -416,14 +431,15 @@ mod tests {
     fn wrong_recipes_are_refused_with_place_and_hint() {
         refuses("", &["target=y"], expect!["command line: no data | cupola train DATA target=COLUMN, or [data] train = \"...\" in a recipe | exit 2"]);
         refuses("data.train = 'x'\ntarge = 'y'", &[], expect!["r.toml:2: unknown key targe | did you mean target? | exit 2"]);
-        refuses("data.train = 'x'\n[model]\nname = 'gbdt'\nnum_leafs = 3", &[], expect!["r.toml:4: model.num_leafs: found an unknown key, wanted a key of the list | did you mean num_leaves? | exit 2"]);
-        refuses("data.train = 'x'", &["model=gdbt"], expect!["command line: model: found an unknown model gdbt, wanted a model of the registry | did you mean gbdt? | exit 2"]);
+        refuses("data.train = 'x'\n[model]\nname = 'gbdt'\nnum_leafs = 3", &[], expect!["r.toml:4: unknown key model.num_leafs | did you mean num_leaves? | exit 2"]);
+        refuses("data.train = 'x'", &["model=gdbt"], expect!["command line: unknown model gdbt | did you mean gbdt? | exit 2"]);
         refuses("data.train = 'x'\nseed = 'many'", &[], expect!["r.toml:2: seed: found \"many\", wanted a whole number >= 0 | the default is 7 | exit 2"]);
         refuses("data.train = 'x'", &["time=soon"], expect!["command line: time: found \"soon\", wanted seconds, or a number with s, m or h |  | exit 2"]);
         refuses("data.train = 'x'", &["name=../up"], expect!["command line: name: found \"../up\", wanted letters, digits, - _ . and at most 100 of them |  | exit 2"]);
         refuses("data.train = 'x'", &["metrics=[roc_auk]"], expect!["command line: unknown metric roc_auk | did you mean roc_auc? | exit 2"]);
         refuses("data.train = 'x'\ngates.f1 = '0.7'", &[], expect!["r.toml:2: gates.f1: found \"0.7\", wanted \">= NUMBER\" or \"<= NUMBER\" |  | exit 2"]);
         refuses("data.train = 'x'", &["num_leaves=3"], expect!["command line: unknown key num_leaves | num_leaves is a setting of model gbdt: write model.num_leaves | exit 2"]);
+        refuses("data.train = 'x'", &["inputs.a.b.type=id"], expect![[r#"command line: unknown key inputs.a.b.type | a column's name that holds dots stands in quotes: inputs."a.b".type | exit 2"#]]);
         refuses("data.train = 'x'", &["model.num_leaves=3"], expect!["command line: model.num_leaves says how, but not which model | name one: model=gbdt | exit 2"]);
     }
 }

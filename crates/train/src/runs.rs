@@ -54,7 +54,7 @@ pub fn create(root: &Path, label: &str) -> Result<PathBuf> {
 }
 
 fn unwritable(path: &Path, source: std::io::Error) -> Error {
-    Error::io(format!("make run folder {}", path.display()), source)
+    Error::Runs(format!("make run folder {}: {source}", path.display()), Some("CUPOLA_HOME names the folder that holds runs/".into()))
 }
 
 fn number_of(name: &str) -> Option<u32> {
@@ -120,8 +120,9 @@ fn size(folder: &Path) -> u64 {
 /// When there is none, with the nearest.
 pub fn find(root: &Path, wanted: &str) -> Result<Summary> {
     let names = names(root)?;
+    let latest = fs::read_link(root.join("latest")).ok().and_then(|target| target.into_os_string().into_string().ok());
     let found = match wanted {
-        "latest" => names.last(),
+        "latest" => names.iter().find(|name| latest.as_ref() == Some(*name)).or(names.last()),
         wanted => names.iter().find(|name| *name == wanted || number_of(name).is_some_and(|number| wanted.parse() == Ok(number))),
     };
     match found {
@@ -162,12 +163,19 @@ pub fn model_file(root: &Path, named: &Path) -> Result<PathBuf> {
         let file = named.join(MODEL_FILE);
         return match file.is_file() {
             true => Ok(file),
-            false => Err(Error::Runs(format!("{} holds no {MODEL_FILE}", named.display()), Some("the run may have stopped before a model was saved".into()))),
+            false => Err(hollow(named)),
         };
     }
     let missing = || Error::Runs(format!("no model file or run {}", named.display()), Some("`cupola runs ls` lists runs; a model file ends in .cupola".into()));
     let run = named.to_str().and_then(|name| find(root, name.trim_start_matches("runs/")).ok()).ok_or_else(missing)?;
-    run.has_model.then(|| run.path.join(MODEL_FILE)).ok_or_else(missing)
+    match run.has_model {
+        true => Ok(run.path.join(MODEL_FILE)),
+        false => Err(hollow(&run.path)),
+    }
+}
+
+fn hollow(folder: &Path) -> Error {
+    Error::Runs(format!("{} holds no {MODEL_FILE}", folder.display()), Some("the run may have stopped before a model was saved".into()))
 }
 
 /// Writes a file so that a crash or a full disk leaves either the old one or the new one: beside, fsync, rename, fsync of the folder.

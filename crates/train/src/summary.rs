@@ -218,16 +218,23 @@ fn resolved_recipe(facts: &Facts<'_>) -> (Recipe, BTreeMap<String, String>) {
     let is_one = facts.targets.len() == 1;
     for (target, pipeline) in facts.targets.iter().zip(facts.artifact.pipelines()) {
         resolve_model(&mut recipe, &mut notes, target, pipeline, is_one);
-        for (key, value) in &target.prepared {
-            let path = recipe::split_path(key);
-            let path_words: Vec<&str> = path.iter().map(String::as_str).collect();
-            let is_open = recipe.entry(&path_words).is_none_or(|entry| entry.value == Value::Text("auto".into()));
-            if is_open {
-                recipe.set(path, Value::parse(value), Origin::Auto, "auto");
-            }
+    }
+    for (key, value) in agreed(&facts.targets) {
+        let path = recipe::split_path(key);
+        let path_words: Vec<&str> = path.iter().map(String::as_str).collect();
+        let is_open = recipe.entry(&path_words).is_none_or(|entry| entry.value == Value::Text("auto".into()));
+        if is_open {
+            recipe.set(path, Value::parse(value), Origin::Auto, "auto");
         }
     }
     (recipe, notes)
+}
+
+/// What `auto` became in the preparation, where the pipelines of all targets agree. Where they do not, as when a linear model
+/// scales a column and trees leave it as it is, `auto` stays in the recipe: what it becomes follows from each model.
+fn agreed(targets: &[Target]) -> impl Iterator<Item = &(String, String)> {
+    let (first, rest) = targets.split_first().expect("a run has a target");
+    first.prepared.iter().filter(|pair| rest.iter().all(|target| target.prepared.contains(pair)))
 }
 
 fn resolve_model(recipe: &mut Recipe, notes: &mut BTreeMap<String, String>, target: &Target, pipeline: &Pipeline, is_one: bool) {
@@ -277,7 +284,7 @@ fn report(facts: &Facts<'_>, (recipe, notes): &(Recipe, BTreeMap<String, String>
     let name = facts.folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let models: Vec<&str> = facts.artifact.pipelines().iter().map(|pipeline| pipeline.model.name).collect();
     let counts = divided.cut.counts;
-    let test_rows = divided.loaded.test.as_ref().map_or(counts[2], |test| cupola_task::Dataset::len(test));
+    let test_rows = divided.loaded.test.as_ref().map_or(counts[2], cupola_task::Dataset::len);
     let folder = facts.folder.display().to_string();
     Report {
         name,

@@ -5,11 +5,11 @@ use crate::fit::{Fit, columns, fit, read_all};
 use crate::journal::{Journal, heard_by};
 use crate::load::{self, Loaded};
 use crate::report::{Report, TargetReport};
-use crate::{Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, Result, Score, auto, runs, summary};
+use crate::{Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, QualityGate, Result, Score, auto, runs, summary};
 use cupola_data::leaks::{self, Finding, Severity};
 use cupola_data::split::{self, Cut, SplitSettings, TestRows};
 use cupola_metrics::Sampling;
-use cupola_task::{Answer, Batch, Columns, Dataset, Event, Field, Flow, Key, ModelDef, Predictions, Role, Run, Schema, Settings, Side, Splits, Task, View};
+use cupola_task::{Answer, Batch, Columns, Dataset, Event, Exit, Fault, Field, Flow, MetricDef, ModelDef, Predictions, Run, Schema, Settings, Side, Splits, Task, View};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,30 +70,41 @@ pub fn train(plan: &Plan, run: &Run<'_>, root: &Path, binary: &str) -> Result<Ou
     let listener = |event: &Event| journal.hear(event);
     let run = heard_by(run, &listener);
     let divided = divide(plan, &run)?;
+    check_models(plan, divided.loaded.schema())?;
+    check_measures(divided.loaded.schema(), plan.metrics.as_deref(), &plan.gates)?;
     let folder = runs::create(root, &summary::label(plan))?;
     journal.open(&folder)?;
+    let outcome = in_folder(plan, &run, &journal, &divided, &folder, binary);
+    // Data or a recipe that the preparation or the model refuse leave nothing behind, as if they had been refused at the door.
+    if outcome.as_ref().is_err_and(|error| matches!(error.exit(), Exit::Usage | Exit::Data)) && !folder.join(runs::MODEL_FILE).exists() {
+        let _ = std::fs::remove_dir_all(&folder).and_then(|()| std::fs::remove_dir(root));
+    }
+    outcome
+}
+
+fn in_folder(plan: &Plan, run: &Run<'_>, journal: &Journal<'_>, divided: &Divided, folder: &Path, binary: &str) -> Result<Outcome> {
     let mut targets = Vec::new();
     let count = divided.loaded.schema().targets().count() as u32;
     for (field, task) in divided.loaded.schema().targets() {
-        targets.push(train_target(plan, &run, &divided, (field, task), count)?);
+        targets.push(train_target(plan, run, divided, (field, task), count)?);
     }
     let sides = Sides::read(&divided.splits)?;
     run.tell(Event::Stage { name: "evaluate".into() });
     for target in &mut targets {
-        target.measured = measure(plan, &run, &divided, &sides, target)?;
+        target.measured = measure(plan, run, divided, &sides, target)?;
     }
-    let (artifact, targets) = assemble(plan, &run, &divided, &sides, targets)?;
+    let (artifact, targets) = assemble(plan, run, divided, &sides, targets)?;
     run.tell(Event::Stage { name: "save".into() });
     let hash = artifact.save(&folder.join(runs::MODEL_FILE))?;
     let targets = match plan.importance && !journal.is_stopped() {
-        true => with_importance(plan, &run, &sides, &artifact, targets)?,
+        true => with_importance(plan, run, &sides, &artifact, targets)?,
         false => targets,
     };
     run.tell(Event::Stage { name: "report".into() });
-    let report = summary::write(&summary::Facts { plan, journal: &journal, folder: &folder, divided: &divided, artifact: &artifact, targets, hash: &hash, binary })?;
-    runs::link_latest(&folder);
+    let report = summary::write(&summary::Facts { plan, journal, folder, divided, artifact: &artifact, targets, hash: &hash, binary })?;
+    runs::link_latest(folder);
     let failed_gates = summary::failed_gates(&plan.gates, &report.targets);
-    Ok(Outcome { folder, report, hash, interrupted: journal.is_stopped(), failed_gates })
+    Ok(Outcome { folder: folder.to_owned(), report, hash, interrupted: journal.is_stopped(), failed_gates })
 }
 
 /// Reads, splits and looks for leaks.
@@ -141,8 +152,7 @@ fn train_target(plan: &Plan, run: &Run<'_>, divided: &Divided, (field, task): (&
         other => run.tell(other.clone()),
     };
     let baseline = fit(base, &Settings::check("model", base.settings, [])?, field, train, valid, plan, &heard_by(run, &quiet))?;
-    let choice = plan.outputs.get(&*field.name).and_then(|output| output.model.as_ref()).unwrap_or(&plan.model);
-    let (def, settings, board) = match choice {
+    let (def, settings, board) = match choice_of(plan, field) {
         Choice::Named(def, settings) => (*def, settings.clone(), None),
         Choice::Auto => {
             run.tell(Event::Stage { name: "leaderboard".into() });
@@ -152,13 +162,47 @@ fn train_target(plan: &Plan, run: &Run<'_>, divided: &Divided, (field, task): (&
             (best.def, best.settings, Some(board))
         }
     };
-    suits(def, task, field)?;
-    run.tell(Event::Stage { name: format!("fit {}", def.name) });
-    let mut timed = heard_by(run, run.events);
-    timed.until = plan.time.filter(|_| board.is_none()).map(|time| (run.clock)() + time / count);
+    let is_stopped = run.tell(Event::Stage { name: format!("fit {}", def.name) }) == Flow::Stop;
+    // Who stops a leaderboard wants the model that leads it, not that model's first tree: its fit is finished, within limits.
+    let deaf = |event: &Event| {
+        run.tell(event.clone());
+        Flow::Go
+    };
+    let events: &(dyn Fn(&Event) -> Flow + Sync) = if is_stopped && board.is_some() { &deaf } else { run.events };
+    let mut timed = heard_by(run, events);
+    timed.until = match &board {
+        None => plan.time.map(|time| (run.clock)() + time / count),
+        Some(board) => is_stopped.then(|| (run.clock)() + board.patience()),
+    };
     let fit = fit(def, &settings, field, train, valid, plan, &timed)?;
     let measured = TargetReport::new(&*field.name, task);
     Ok(TargetFit { field: field.clone(), task, fit, baseline, board, measured })
+}
+
+fn choice_of<'a>(plan: &'a Plan, field: &Field) -> &'a Choice {
+    plan.outputs.get(&*field.name).and_then(|output| output.model.as_ref()).unwrap_or(&plan.model)
+}
+
+/// Every named model must be able to do its target's task.
+fn check_models(plan: &Plan, schema: &Schema) -> Result<()> {
+    schema.targets().try_for_each(|(field, task)| match choice_of(plan, field) {
+        Choice::Named(def, _) => suits(def, task, field),
+        Choice::Auto => Ok(()),
+    })
+}
+
+/// Every measure that is asked for, or that a gate names, must suit a target.
+///
+/// # Errors
+/// The first that suits none.
+pub(crate) fn check_measures(schema: &Schema, metrics: Option<&[&'static MetricDef]>, gates: &[QualityGate]) -> Result<()> {
+    let suits = |metric: &MetricDef| schema.targets().any(|(_, task)| metric.tasks.contains(&task));
+    let gated = gates.iter().filter_map(|gate| cupola_metrics::METRICS.iter().find(|metric| metric.name == gate.metric));
+    let Some(metric) = metrics.unwrap_or_default().iter().copied().chain(gated).find(|metric| !suits(metric)) else { return Ok(()) };
+    let targets: Vec<String> = schema.targets().map(|(field, task)| format!("target {} ({})", field.name, crate::recipe::task_word(task))).collect();
+    let able: Vec<&str> = cupola_metrics::METRICS.iter().filter(|metric| suits(metric)).map(|metric| metric.name).collect();
+    let error = Error::recipe("recipe", format!("metric {} does not suit {}", metric.name, targets.join(", ")));
+    Err(error.with_hint(format!("metrics that suit: {}", able.join(", "))))
 }
 
 fn suits(def: &ModelDef, task: Task, field: &Field) -> Result<()> {
@@ -228,9 +272,7 @@ fn measure(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target:
 }
 
 fn assemble(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, targets: Vec<TargetFit>) -> Result<(Artifact, Vec<summary::Target>)> {
-    let mut raw = targets.first().map(|target| target.fit.pipeline.fitted.raw().clone()).unwrap_or_default();
-    raw.fields.retain(|field| matches!(field.role, Role::Input | Role::Key(Key::Weight)));
-    raw.fields.extend(targets.iter().map(learned));
+    let raw = raw_schema(divided.loaded.schema(), &targets);
     let scores = targets.iter().flat_map(|target| {
         target.measured.scores.iter().map(|score| Score {
             target: target.field.name.clone(),
@@ -245,7 +287,7 @@ fn assemble(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target
     let profile = cupola_data::profile::profile(divided.splits.train().data())?;
     let contents = Contents {
         raw,
-        dates: load::date_formats(&divided.loaded.dates),
+        notation: divided.loaded.notation.clone(),
         pipelines,
         scores: contents_scores,
         profile: serde_json::to_value(profile).expect("a profile is plain data"),
@@ -258,6 +300,16 @@ fn assemble(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target
     };
     let rows = if sides.test.rows.is_empty() { &sides.train } else { &sides.test };
     Ok((Artifact::new(contents, &rows.inputs, mode, run.draw("golden"))?, kept))
+}
+
+/// All columns of the file, in its order, with the classes that training saw.
+fn raw_schema(schema: &Schema, targets: &[TargetFit]) -> Schema {
+    let with_classes = |field: &Field| {
+        let target = targets.iter().find(|target| target.field.name == field.name);
+        let input = targets.iter().find_map(|target| target.fit.pipeline.fitted.raw().field(&field.name));
+        target.map(learned).or_else(|| input.cloned()).unwrap_or_else(|| field.clone())
+    };
+    Schema { fields: schema.fields.iter().map(with_classes).collect() }
 }
 
 fn with_importance(plan: &Plan, run: &Run<'_>, sides: &Sides, artifact: &Artifact, mut targets: Vec<summary::Target>) -> Result<Vec<summary::Target>> {

@@ -52,8 +52,7 @@ fn recipe(arguments: &[String], tiny: bool) -> Result<Recipe> {
     if let Some((first, rest)) = arguments.split_first().filter(|(first, _)| is_path(first)) {
         pairs = rest;
         if is_recipe(first) {
-            let text = std::fs::read_to_string(first).with_context(|| format!("failed to read recipe {first}"))?;
-            recipe = Recipe::parse(first, &text).context("failed to read the recipe")?;
+            recipe = Recipe::open(Path::new(first)).context("failed to read the recipe")?;
         } else {
             recipe.set(vec!["data".into(), "train".into()], cupola_task::Value::Text(first.clone()), cupola_train::recipe::Origin::Flag, "command line");
         }
@@ -80,7 +79,7 @@ fn open(named: &Path) -> Result<(PathBuf, Artifact)> {
     let path = cupola_train::runs::model_file(&runs_folder(), named).context("failed to find the model")?;
     let began = Instant::now();
     let opening = Opening { clock: &|| began.elapsed(), replay: Opening::REPLAY };
-    let artifact = Artifact::open(&path, opening).with_context(|| format!("failed to open {}", path.display()))?;
+    let artifact = Artifact::open(&path, opening).context("failed to open the model")?;
     Ok((path, artifact))
 }
 

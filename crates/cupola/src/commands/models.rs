@@ -2,7 +2,7 @@
 
 use super::aligned;
 use crate::screen::Screen;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use cupola_task::{ModelDef, Setting};
 use cupola_train::recipe::task_word;
 use serde_json::json;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 pub fn run(name: Option<&str>, screen: &Screen) -> Result<ExitCode> {
     match name {
-        Some(name) => one(cupola_train::model(name).context("failed to find the model")?, screen),
+        Some(name) => one(cupola_train::model(name)?, screen),
         None => all(screen),
     }
     Ok(ExitCode::SUCCESS)

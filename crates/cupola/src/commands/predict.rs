@@ -64,7 +64,11 @@ pub fn data(arguments: &[String]) -> Result<(Input, ReadOptions)> {
         given.push((key.trim_start_matches("data.").to_owned(), Value::parse(value)));
     }
     let settings = Settings::check("data", ReadOptions::SETTINGS, given.iter().map(|(key, value)| (key.as_str(), value))).context("failed to read the command line")?;
-    let options = ReadOptions::from_settings(&settings).context("failed to read the command line")?;
+    let mut options = ReadOptions::from_settings(&settings).context("failed to read the command line")?;
+    if given.iter().all(|(key, _)| key != "missing_values") {
+        // The model knows what stands for a missing value; the cells themselves go out as they came in.
+        options.missing_values.clear();
+    }
     Ok((Input::parse(first), options))
 }
 

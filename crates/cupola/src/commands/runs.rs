@@ -78,6 +78,10 @@ fn show(name: &str, screen: &Screen) -> Result<()> {
 }
 
 fn remove(names: &[String], screen: &Screen) -> Result<()> {
+    // Nothing is removed when one of the names is wrong.
+    for name in names {
+        runs::find(&runs_folder(), name).context("failed to remove the run")?;
+    }
     for name in names {
         let run = runs::remove(&runs_folder(), name).context("failed to remove the run")?;
         screen.object(&json!({ "removed": run.name }));

@@ -10,6 +10,7 @@ use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub fn run(arguments: &[String], screen: &Screen) -> Result<ExitCode> {
@@ -21,7 +22,7 @@ pub fn run(arguments: &[String], screen: &Screen) -> Result<ExitCode> {
         return Err(cupola_train::Error::recipe("command line", "no model to serve").with_hint("cupola serve runs/latest").into());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().context("failed to start the server")?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
         let stop = async move {
             tokio::select! {
@@ -35,7 +36,10 @@ pub fn run(arguments: &[String], screen: &Screen) -> Result<ExitCode> {
             screen.text(&format!("serving {} on http://{address}\n  try it   http://{address}/\n  docs     http://{address}/docs\n  metrics  http://{address}/metrics", names.join(", ")));
         };
         cupola_serve::serve(models, options, stop, ready).await.context("failed to serve")
-    })?;
+    });
+    // A prediction that outlasts the drain must not hold the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    served?;
     screen.note("stopped; every request under way was answered");
     Ok(ExitCode::SUCCESS)
 }

@@ -103,7 +103,7 @@ pub(crate) fn array_as_read(column: &str, place: &str, array: &ArrayRef) -> Resu
 }
 
 /// Null where a cell is a marker. Not-a-number is always missing.
-fn without_markers(array: &ArrayRef, markers: &Markers) -> ArrayRef {
+pub(crate) fn without_markers(array: &ArrayRef, markers: &Markers) -> ArrayRef {
     match array.data_type() {
         DataType::Utf8 => {
             let texts = array.as_string::<i32>();

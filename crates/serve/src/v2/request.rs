@@ -3,7 +3,9 @@
 use super::outputs::Output;
 use crate::problem::{Problem, shorten};
 use crate::rows::{Input, Inputs};
-use arrow_array::{ArrayRef, Float64Array, StringArray};
+use arrow_array::{ArrayRef, Float64Array, StringArray, new_null_array};
+use arrow_schema::DataType;
+use axum::http::StatusCode;
 use cupola_task::{Column, Columns, Kind};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::fmt;
@@ -69,51 +71,27 @@ impl InferRequest {
 
     /// One column for each tensor. What follows the JSON holds the raw tensors, one after another.
     pub(super) fn columns(&mut self, inputs: &Inputs, mut binary: &[u8], max_rows: usize) -> Result<Columns, Problem> {
-        let rows = self.inputs.first().map_or(0, |tensor| tensor.shape.first().copied().unwrap_or(0));
+        let rows = self.inputs.first().and_then(|tensor| tensor.shape.first().copied()).unwrap_or(0);
+        if rows > max_rows as u64 {
+            return Err(Problem::too_large(format!("found {rows} rows, wanted at most {max_rows}")));
+        }
         let mut columns = Columns::default();
         for mut tensor in std::mem::take(&mut self.inputs) {
-            let place = format!("input {}", shorten(&tensor.name));
-            let wrong = |found: String, wanted: &str| Problem::bad(format!("{place}: found {found}, wanted {wanted}"));
-            if !matches!(tensor.shape[..], [n] | [n, 1] if n == rows && n > 0) {
-                return Err(wrong(
-                    format!("shape {:?}", &tensor.shape[..tensor.shape.len().min(8)]),
-                    &format!("[n] or [n, 1] with the same n > 0 as the first, {rows}"),
-                ));
-            }
-            if rows > max_rows as u64 {
-                return Err(Problem::too_large(format!("found {rows} rows, wanted at most {max_rows}")));
-            }
-            let data = match tensor.parameters.binary_data_size {
-                Some(size) if size <= binary.len() => {
-                    let (own, rest) = binary.split_at(size);
-                    binary = rest;
-                    Data::decode(&tensor.datatype, own)
-                        .ok_or_else(|| wrong(format!("{size} bytes of {}", shorten(&tensor.datatype)), DATATYPES))?
-                }
-                Some(size) => {
-                    return Err(wrong(format!("binary_data_size {size}"), &format!("at most the {} bytes that are left", binary.len())));
-                }
-                None => tensor.data.take().ok_or_else(|| wrong("no data".to_owned(), "data or binary_data_size"))?,
-            };
-            if data.len() as u64 != rows {
-                return Err(wrong(format!("{} values", data.len()), &format!("{rows}, as the shape says")));
-            }
-            let input = inputs.input(&tensor.name);
+            let data = tensor.read(rows, &mut binary)?;
             if columns.get(&tensor.name).is_some() {
-                return Err(wrong("the input twice".to_owned(), "each input once"));
+                return Err(tensor.wrong("the input twice", "each input once"));
             }
-            if let Some(input) = input {
-                let found = data.word();
-                let array = data.column(inputs, input, &tensor.datatype).ok_or_else(|| wrong(found.to_owned(), input.wanted()))?;
-                columns.insert(input.name.clone(), Column::Array(array));
-            } else {
-                columns.insert(
-                    tensor.name.as_str().into(),
-                    Column::Array(arrow_array::new_null_array(&arrow_schema::DataType::Null, rows as usize)),
-                );
-            }
+            let array = match inputs.input(&tensor.name) {
+                Some(input) => {
+                    let found = data.word();
+                    data.column(inputs, input, &tensor.datatype).ok_or_else(|| tensor.wrong(found, input.wanted()))?
+                }
+                // It may be a target or a key, whose values do not matter.
+                None => new_null_array(&DataType::Null, rows as usize),
+            };
+            columns.insert(tensor.name.as_str().into(), Column::Array(array));
         }
-        inputs.check_names(&columns).map_err(|problem| problem.with_status(axum::http::StatusCode::BAD_REQUEST))?;
+        inputs.check_names(&columns).map_err(|problem| problem.with_status(StatusCode::BAD_REQUEST))?;
         Ok(columns.select(|name| inputs.input(name).is_some()))
     }
 
@@ -137,6 +115,35 @@ impl InferRequest {
             return Err(Problem::bad(format!("found {} outputs, wanted at most {}", self.outputs.len(), outputs.len())));
         }
         self.outputs.iter().map(find).collect()
+    }
+}
+
+impl Tensor {
+    /// The values, from the JSON or from the front of what is left of the raw tensors.
+    fn read(&mut self, rows: u64, binary: &mut &[u8]) -> Result<Data, Problem> {
+        if !matches!(self.shape[..], [n] | [n, 1] if n == rows && n > 0) {
+            let found = format!("shape {:?}", &self.shape[..self.shape.len().min(8)]);
+            return Err(self.wrong(&found, &format!("[n] or [n, 1] with n > 0 as in the first input: {rows}")));
+        }
+        let data = match self.parameters.binary_data_size {
+            Some(size) => {
+                let left = format!("at most the {} bytes that are left", binary.len());
+                let found = format!("binary_data_size {size}");
+                let (own, rest) = binary.split_at_checked(size).ok_or_else(|| self.wrong(&found, &left))?;
+                *binary = rest;
+                Data::decode(&self.datatype, own)
+                    .ok_or_else(|| self.wrong(&format!("{size} bytes of {}", shorten(&self.datatype)), DATATYPES))?
+            }
+            None => self.data.take().ok_or_else(|| self.wrong("no data", "data or binary_data_size"))?,
+        };
+        match data.len() as u64 {
+            found if found == rows => Ok(data),
+            found => Err(self.wrong(&format!("{found} values"), &format!("{rows}, as the shape says"))),
+        }
+    }
+
+    fn wrong(&self, found: &str, wanted: &str) -> Problem {
+        Problem::bad(format!("input {}: found {found}, wanted {wanted}", shorten(&self.name)))
     }
 }
 

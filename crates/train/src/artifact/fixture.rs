@@ -104,7 +104,7 @@ pub(super) fn contents() -> Contents {
     let score = Score { target: "y".into(), name: "accuracy".into(), value: 0.9, low: 0.8, high: f64::NAN };
     Contents {
         raw,
-        dates: [].into(),
+        notation: cupola_data::Notation::default(),
         pipelines: vec![pipeline],
         scores: vec![score],
         profile: serde_json::json!({"rows": 100}),

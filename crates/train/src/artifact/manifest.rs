@@ -2,10 +2,11 @@
 
 use super::exact;
 use crate::{Error, Result};
+use cupola_data::Notation;
 use cupola_task::{Kind, Schema, Settings};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Above this no JSON part is written or read: its values take some thirty times their text in memory.
@@ -44,7 +45,7 @@ pub struct PipelineRecord {
 pub(super) struct Manifest {
     pub(super) cupola: String,
     pub(super) raw: Schema,
-    pub(super) dates: BTreeMap<Arc<str>, String>,
+    pub(super) notation: Notation,
     pub(super) pipelines: Vec<PipelineRecord>,
     pub(super) scores: Vec<Score>,
     pub(super) extra: serde_json::Value,

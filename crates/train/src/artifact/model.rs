@@ -1,12 +1,11 @@
 //! A model as it is used: raw columns in, one answer per target out.
 
+use super::container;
 use super::golden::{self, Golden, GoldenAnswer, GoldenMode, Verified};
 use super::manifest::{Manifest, PipelineRecord, Score, to_json};
-use super::container;
 use crate::{Error, Result};
-use cupola_data::{DateFormats, Wanted};
+use cupola_data::{Notation, Wanted};
 use cupola_task::{Answer, Ask, Columns, Draw, Fitted, ModelDef, Parts, Predictions, Predictor, Role, Schema, Settings};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,8 +27,8 @@ pub struct Pipeline {
 pub struct Contents {
     /// All raw columns with their roles and the classes seen in training.
     pub raw: Schema,
-    /// How dates are written in the columns that hold some.
-    pub dates: BTreeMap<Arc<str>, String>,
+    /// How dates and missing values are written.
+    pub notation: Notation,
     /// One for each target of the schema, in its order.
     pub pipelines: Vec<Pipeline>,
     /// Measures on the test rows.
@@ -80,9 +79,9 @@ impl Artifact {
         &self.contents.scores
     }
 
-    /// How dates are written in the columns that hold some.
-    pub fn dates(&self) -> &BTreeMap<Arc<str>, String> {
-        &self.contents.dates
+    /// How dates and missing values are written in rows to answer, as they were in the rows it learned from.
+    pub fn notation(&self) -> &Notation {
+        &self.contents.notation
     }
 
     /// What the training data looked like.
@@ -120,8 +119,7 @@ impl Artifact {
     /// As [`Artifact::predict`].
     pub fn conform(&self, raw: &Columns, place: &dyn Fn(usize) -> String) -> Result<Columns> {
         let inputs = raw.select(|name| self.contents.raw.field(name).is_none_or(|field| field.role == Role::Input));
-        let dates = self.contents.dates.iter().map(|(name, format)| (name.to_string(), format.clone())).collect();
-        let conformed = cupola_data::conform(&inputs, &self.contents.raw, &DateFormats(dates), place, Wanted::Inputs)?;
+        let conformed = cupola_data::conform(&inputs, &self.contents.raw, &self.contents.notation, place, Wanted::Inputs)?;
         Ok(conformed.columns)
     }
 
@@ -183,7 +181,7 @@ impl Artifact {
         Manifest {
             cupola: env!("CARGO_PKG_VERSION").to_owned(),
             raw: contents.raw.clone(),
-            dates: contents.dates.clone(),
+            notation: contents.notation.clone(),
             pipelines: contents.pipelines.iter().map(|pipeline| pipeline.record()).collect(),
             scores: contents.scores.clone(),
             extra: contents.extra.clone(),

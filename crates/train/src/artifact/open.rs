@@ -79,7 +79,7 @@ pub(super) fn decode(place: &str, bytes: &[u8], opening: Opening<'_>, catalog: &
     let contents = Contents {
         pipelines: pipelines.collect::<Result<_>>()?,
         raw: manifest.raw,
-        dates: manifest.dates,
+        notation: manifest.notation,
         scores: manifest.scores,
         profile,
         extra: manifest.extra,

@@ -2,9 +2,10 @@
 
 use super::canonical;
 use crate::{Error, Result};
-use cupola_task::Value;
+use cupola_task::{Value, nearest};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -57,6 +58,30 @@ impl fmt::Display for Origin {
 }
 
 impl Recipe {
+    /// Reads a recipe file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or as [`Recipe::parse`].
+    pub fn open(path: &Path) -> Result<Recipe> {
+        let text = std::fs::read_to_string(path).map_err(|source| {
+            let found = match source.kind() {
+                std::io::ErrorKind::NotFound => "found no such file, wanted a recipe".to_owned(),
+                std::io::ErrorKind::InvalidData => "found bytes that are not UTF-8, wanted a recipe in TOML".to_owned(),
+                _ => source.to_string(),
+            };
+            let error = Error::recipe(path.display(), found);
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(std::result::Result::ok);
+            let recipes: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| name.ends_with(".toml")).collect();
+            let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+            match nearest(&name, recipes.iter().map(String::as_str)) {
+                Some(near) if near != name => error.with_hint(format!("did you mean {}?", path.with_file_name(near).display())),
+                _ => error,
+            }
+        })?;
+        Recipe::parse(&path.display().to_string(), &text)
+    }
+
     /// Reads the text of a recipe file; `name` is used in messages.
     ///
     /// # Errors
@@ -85,7 +110,7 @@ impl Recipe {
     /// # Errors
     /// When there is no `=`, or no key before it.
     pub fn argue(&mut self, argument: &str) -> Result<()> {
-        let (key, value) = argument.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or_else(|| {
+        let (key, value) = split_pair(argument).filter(|(key, _)| !key.trim().is_empty()).ok_or_else(|| {
             Error::recipe("command line", format!("found {argument:?}, wanted key=value")).with_hint("paths of data come first, then key=value pairs")
         })?;
         self.set(split_path(key.trim().trim_start_matches("--")), Value::parse(value), Origin::Flag, "command line");
@@ -131,12 +156,28 @@ fn insert(entries: &mut BTreeMap<Vec<String>, Entry>, path: Vec<String>, entry: 
     }
 }
 
-/// Cuts a dotted key into segments; `"a.b"` in quotes is one segment.
+/// Cuts at the first `=` that does not stand in quotes, since a column's name may hold one.
+fn split_pair(argument: &str) -> Option<(&str, &str)> {
+    let mut quote = None;
+    let equals = argument.char_indices().find(|(_, character)| {
+        match (*character, quote) {
+            ('"' | '\'', None) => quote = Some(*character),
+            (character, Some(open)) if character == open => quote = None,
+            _ => {}
+        }
+        *character == '=' && quote.is_none()
+    });
+    equals.map(|(at, _)| (&argument[..at], &argument[at + 1..]))
+}
+
+/// Cuts a dotted key into segments; `"a.b"` in quotes is one segment, in which a backslash lets a quote or a backslash stand.
 pub fn split_path(key: &str) -> Vec<String> {
     let mut segments = vec![String::new()];
     let mut quote = None;
-    for character in key.chars() {
+    let mut characters = key.chars();
+    while let Some(character) = characters.next() {
         match (character, quote) {
+            ('\\', Some('"')) => segments.last_mut().expect("there is always a segment").extend(characters.next()),
             ('"' | '\'', None) => quote = Some(character),
             (character, Some(open)) if character == open => quote = None,
             ('.', None) => segments.push(String::new()),
@@ -207,12 +248,14 @@ mod tests {
     #[test]
     fn arguments_override_files() {
         let mut recipe = Recipe::parse("r.toml", "seed = 1\n[data.clean]\nleaks = 'warn'\n").unwrap();
-        for argument in ["train.seed=2", "--leaks=off", "inputs.\"a.b\".type=text"] {
+        for argument in ["train.seed=2", "--leaks=off", "inputs.\"a.b\".type=text", "inputs.'b = c'.type=id", r#"inputs."d\"e\\".type=id"#] {
             recipe.argue(argument).unwrap();
         }
         assert_eq!(recipe.entry(&["seed"]).unwrap().value, Value::Integer(2));
         assert_eq!(recipe.entry(&["data", "clean", "leaks"]).unwrap().origin, Origin::Flag);
         assert!(recipe.entry(&["inputs", "a.b", "type"]).is_some());
+        assert!(recipe.entry(&["inputs", "b = c", "type"]).is_some());
+        assert!(recipe.entry(&["inputs", "d\"e\\", "type"]).is_some());
         assert_eq!(recipe.argue("oops").unwrap_err().to_string(), "command line: found \"oops\", wanted key=value");
     }
 

@@ -1,6 +1,6 @@
 //! Writes a resolved recipe as `run.toml`: every key, its value and where the value comes from.
 
-use super::{Origin, Recipe};
+use super::Recipe;
 use cupola_task::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,11 +8,12 @@ use std::fmt::Write;
 /// A resolved recipe as TOML text that [`Recipe::parse`] reads back to the same keys and values. Each line names the
 /// origin of its value in a comment; `notes` adds a reason by dotted key.
 pub fn write(recipe: &Recipe, head: &str, notes: &BTreeMap<String, String>) -> String {
-    let mut tables: BTreeMap<Vec<&str>, Vec<(&str, String, Origin, Option<&String>)>> = BTreeMap::new();
+    let mut tables: BTreeMap<Vec<&str>, Vec<String>> = BTreeMap::new();
     for (path, entry) in recipe.iter() {
         let (last, prefix) = path.split_last().expect("a path has a segment");
-        let note = notes.get(&path.join("."));
-        tables.entry(prefix.iter().map(String::as_str).collect()).or_default().push((last, toml_text(&entry.value), entry.origin, note));
+        let note = notes.get(&path.join(".")).map_or(String::new(), |note| format!(": {}", note.replace(['\n', '\r'], " ")));
+        let line = format!("{} = {} # {}{note}\n", quoted(last), toml_text(&entry.value), entry.origin);
+        tables.entry(prefix.iter().map(String::as_str).collect()).or_default().push(line);
     }
     let mut text: String = head.lines().map(|line| format!("# {line}\n")).collect();
     for (table, lines) in tables {
@@ -20,10 +21,7 @@ pub fn write(recipe: &Recipe, head: &str, notes: &BTreeMap<String, String>) -> S
             let name: Vec<String> = table.iter().map(|segment| quoted(segment)).collect();
             writeln!(text, "\n[{}]", name.join(".")).expect("writing to a string cannot fail");
         }
-        for (key, value, origin, note) in lines {
-            let note = note.map_or(String::new(), |note| format!(": {}", note.replace(['\n', '\r'], " ")));
-            writeln!(text, "{} = {value} # {origin}{note}", quoted(key)).expect("writing to a string cannot fail");
-        }
+        text.extend(lines);
     }
     text
 }
@@ -44,6 +42,7 @@ fn quoted(segment: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::Origin;
 
     #[test]
     fn write_and_parse_are_inverse() {
