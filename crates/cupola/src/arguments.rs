@@ -15,7 +15,7 @@ const AFTER_INIT: &str = "\
 Example: cupola init data.csv target=y && cupola train cupola.toml";
 const AFTER_TRAIN: &str = "\
 Examples:
-  cupola train data.csv target=y                       the best model of a leaderboard, within 60 seconds
+  cupola train data.csv target=y                       the best of a leaderboard, in 60 seconds
   cupola train data.csv target=y model=gbdt test=other.csv
   cupola train data.csv target=y data.split.by=time data.split.key=date
   cupola train recipe.toml time=10m                    what is typed goes before what the file says
@@ -31,9 +31,12 @@ Examples:
 
 /// The keys of `serve`, which no recipe holds.
 fn after_serve() -> String {
-    let key = |setting: &cupola_task::Setting| format!("  {:<18} {} [default: {}]", setting.name, setting.doc, setting.default);
+    let key = |setting: &cupola_task::Setting| format!("  {:<18} {:<15} {}", setting.name, setting.default, setting.doc);
     let keys: Vec<String> = cupola_serve::SETTINGS.iter().map(key).collect();
-    format!("Keys, as key=value or --key value:\n{}\n\nExample: cupola serve runs/latest http=127.0.0.1:8000", keys.join("\n"))
+    format!(
+        "Keys, as key=value or --key value, their defaults, and what they say:\n{}\n\nExample: cupola serve runs/latest http=127.0.0.1:8000",
+        keys.join("\n")
+    )
 }
 
 /// Trains, measures, keeps and serves models.

@@ -32,7 +32,12 @@ impl Screen {
     pub fn new(json: bool, quiet: bool) -> Screen {
         let moves = !json && !quiet && std::io::stderr().is_terminal();
         let state = State { stage: String::new(), began: Instant::now(), shown: None, has_total: false };
-        Screen { json, quiet, bar: moves.then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(12))), state: Mutex::new(state) }
+        Screen {
+            json,
+            quiet,
+            bar: moves.then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(12))),
+            state: Mutex::new(state),
+        }
     }
 
     /// Whether colours may be used on standard output.
@@ -104,7 +109,9 @@ impl Screen {
             if let (Some(total), false) = (total, state.has_total) {
                 bar.set_length(total);
                 bar.set_style(
-                    ProgressStyle::with_template("{msg:14} {bar:28} {pos}/{len} {prefix}  eta {eta}").expect("the template is constant").progress_chars("━╸ "),
+                    ProgressStyle::with_template("{msg:14} {bar:28} {pos}/{len} {prefix}  eta {eta}")
+                        .expect("the template is constant")
+                        .progress_chars("━╸ "),
                 );
                 state.has_total = true;
             }

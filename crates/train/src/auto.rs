@@ -6,7 +6,7 @@ use crate::folds::folds;
 use crate::journal::heard_by;
 use crate::report::{Better, Candidate, Leaderboard};
 use crate::{Error, Plan, Result};
-use cupola_task::{Event, Field, Flow, MetricDef, ModelDef, Run, Settings, Side, Splits, Task, TrainSplit, Value, View};
+use cupola_task::{Dataset, Event, Field, Flow, MetricDef, ModelDef, Run, Settings, Side, Splits, Task, TrainSplit, Value, View};
 use std::time::Duration;
 
 /// Above this many training rows three folds are enough.
@@ -52,7 +52,8 @@ pub(crate) fn entrants(task: Task) -> Result<Vec<Entrant>> {
     let mut entrants = Vec::new();
     for def in crate::models().filter(|def| def.tasks.contains(&task)) {
         for said in def.auto.iter().copied() {
-            let pairs: Vec<(&str, Value)> = said.split_whitespace().filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name, Value::parse(value))).collect();
+            let pairs: Vec<(&str, Value)> =
+                said.split_whitespace().filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name, Value::parse(value))).collect();
             let settings = Settings::check(def.name, def.settings, pairs.iter().map(|(name, value)| (*name, value)))?;
             entrants.push(Entrant { def, settings, said });
         }
@@ -80,9 +81,10 @@ fn decider(field: &Field, task: Task, classes: usize) -> MetricDef {
 pub(crate) fn leaderboard(train: &TrainSplit, target: &Field, task: Task, plan: &Plan, run: &Run<'_>, time: Duration) -> Result<Board> {
     let began = (run.clock)();
     let deadline = began + time.mul_f64(SHARE_OF_TIME);
-    let rows = read_all(&for_target(train.data(), &target.name)?)?;
+    let table = for_target(train.data(), &target.name)?;
+    let rows = read_all(&table)?;
     let k = plan.folds.unwrap_or(if train.data().len() > ROWS_FIVE_FOLDS_MAX { 3 } else { 5 }).min(rows.rows.len().max(2));
-    let sides = folds(train.data().schema(), &rows, k, run.draw("auto"))?;
+    let sides = folds(table.schema(), &rows, k, run.draw("auto"))?;
     let classes = distinct_texts(&rows, &target.name);
     let metric = decider(target, task, classes);
     let entrants = entrants(task)?;
@@ -96,11 +98,13 @@ pub(crate) fn leaderboard(train: &TrainSplit, target: &Field, task: Task, plan: 
             board.standings.push(Standing { entrant, scores: vec![], seconds: 0.0, note });
             continue;
         }
-        let quiet = |_: &Event| run.tell(Event::Progress { done: place as u64, total: Some(total), unit: "candidates".into(), score: None });
+        let quiet =
+            |_: &Event| run.tell(Event::Progress { done: place as u64, total: Some(total), unit: "candidates".into(), score: None });
         let mut inner = heard_by(run, &quiet);
         inner.until = Some(deadline);
         let stood = standing(&entrant, is_first, train, &sides, target, &metric, plan, &inner);
-        let is_stopped = run.tell(Event::Progress { done: place as u64 + 1, total: Some(total), unit: "candidates".into(), score: None }) == Flow::Stop;
+        let is_stopped =
+            run.tell(Event::Progress { done: place as u64 + 1, total: Some(total), unit: "candidates".into(), score: None }) == Flow::Stop;
         match stood {
             // A model cut short by a signal says nothing about the model; the first one is all there is.
             Ok(standing) if is_stopped && !is_first => {
@@ -183,7 +187,11 @@ fn standing(
 fn score(pipeline: &crate::Pipeline, splits: &Splits, target: &Field, metric: &MetricDef) -> Result<f64> {
     let rows = read_all(&**splits.test())?;
     let schema = splits.test().schema();
-    let learned = pipeline.fitted.raw().field(&target.name).ok_or_else(|| Error::Data(format!("the preparation lost target {}", target.name), None))?;
+    let learned = pipeline
+        .fitted
+        .raw()
+        .field(&target.name)
+        .ok_or_else(|| Error::Data(format!("the preparation lost target {}", target.name), None))?;
     let answer = pipeline.answer(&columns(&rows))?;
     let weights = crate::load::weights(schema, &rows)?;
     let view = View { truth: rows.targets.get(&target.name), weight: weights.as_deref(), inputs: &rows.inputs, keys: &rows.keys };

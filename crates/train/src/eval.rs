@@ -6,10 +6,11 @@ use crate::recipe::Recipe;
 use crate::report::{DataFile, TargetReport};
 use crate::training::answer_of;
 use crate::{Artifact, Error, Result, load, summary};
-use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef};
 use cupola_data::{Input, ReadOptions, Wanted, conform, read};
 use cupola_metrics::Sampling;
-use cupola_task::{Batch, Draw, MetricDef, Value, View};
+use cupola_task::{Batch, Draw, Field, MetricDef, Value, View};
 
 /// What to measure.
 pub struct EvalPlan {
@@ -74,16 +75,33 @@ pub fn evaluate_file(artifact: &Artifact, input: &Input, options: &ReadOptions, 
     let has_weights = schema.keys(cupola_task::Key::Weight).all(|field| batch.keys.get(&field.name).is_some());
     let weights = if has_weights { load::weights(schema, &batch)? } else { None };
     let sampling = Sampling { level: asked.level, draws: asked.draws, draw: Draw::new(asked.seed).stream("intervals") };
-    let measure = |(field, task): (&cupola_task::Field, cupola_task::Task)| {
+    let measure = |(field, task): (&Field, cupola_task::Task)| {
         let view = View { truth: batch.targets.get(&field.name), weight: weights.as_deref(), inputs: &batch.inputs, keys: &batch.keys };
         let judged = Judged { view, answer: answer_of(&answers, &field.name)? };
         target_report(field, task, &rulers(field, task, asked.metrics.as_deref()), [None, None, Some(judged)], None, sampling)
     };
     let targets = schema.targets().map(measure).collect::<Result<Vec<_>>>()?;
-    let file = DataFile { path: raw.name.clone(), purpose: "test".into(), rows_read: columns.rows() as u64, rows_skipped: raw.skipped.count, hash: Some(raw.hash.clone()) };
+    let file = DataFile {
+        path: raw.name.clone(),
+        purpose: "test".into(),
+        rows_read: columns.rows() as u64,
+        rows_skipped: raw.skipped.count,
+        hash: Some(raw.hash.clone()),
+    };
     let mut warnings = raw.warnings;
+    warnings.extend(schema.targets().filter_map(|(field, _)| unseen(field, batch.targets.array(&field.name).ok()?)));
     if !has_weights {
         warnings.push("the model was trained with weights, and the file has none: every row counts alike".into());
     }
     Ok(Evaluation { failed_gates: summary::failed_gates(&asked.gates, &targets), file, targets, warnings })
+}
+
+/// Classes that training did not see have no probability, so their rows count as wrong.
+fn unseen(field: &Field, truth: &ArrayRef) -> Option<String> {
+    let classes = field.kind.classes()?;
+    let new = |class: &&str| classes.iter().all(|known| &**known != *class);
+    let found: Vec<&str> = truth.as_string_opt::<i32>()?.iter().flatten().filter(new).collect();
+    let first = found.first()?;
+    let rows = if found.len() == 1 { "1 row holds".to_owned() } else { format!("{} rows hold", found.len()) };
+    Some(format!("{rows} a {} that training did not see, as {first}: no answer can be right there", field.name))
 }

@@ -1,11 +1,9 @@
 //! Answers against truth: every measure with its interval, against the baseline, and what plots need.
 
-use crate::report::{
-    self, Better, Bin, Calibration, ClassScore, Confusion, Curve, Measure, Point, TargetReport, Threshold,
-};
 use crate::Result;
-use arrow_array::cast::AsArray;
+use crate::report::{self, Better, Bin, Calibration, ClassScore, Confusion, Curve, Measure, Point, TargetReport, Threshold};
 use arrow_array::StringArray;
+use arrow_array::cast::AsArray;
 use cupola_metrics::{METRICS, Sampling};
 use cupola_task::{Answer, Column, Columns, Field, Kind, MetricDef, Settings, Task, View, argmax};
 use std::sync::Arc;
@@ -94,7 +92,12 @@ fn scores(
 ) -> Result<Vec<report::Score>> {
     let test_rows = test.expect("the caller has test rows");
     let base = baseline.map(|answer| Judged { answer, ..test_rows });
-    let columns = [measures(field, rulers, test, sampling)?, measures(field, rulers, train, sampling)?, measures(field, rulers, valid, sampling)?, measures(field, rulers, base, sampling)?];
+    let columns = [
+        measures(field, rulers, test, sampling)?,
+        measures(field, rulers, train, sampling)?,
+        measures(field, rulers, valid, sampling)?,
+        measures(field, rulers, base, sampling)?,
+    ];
     let differences = match baseline {
         Some(baseline) => {
             let pairs = cupola_metrics::paired(field, [test_rows.answer, baseline], test_rows.view, rulers, sampling)?;
@@ -180,7 +183,11 @@ fn shown_classes(classes: &[Arc<str>], view: View<'_>) -> Vec<Arc<str>> {
 fn one_against_rest(class: &Arc<str>, judged: Judged<'_>) -> (Field, Column, Answer) {
     let rest: Arc<str> = if &**class == "rest" { "all others".into() } else { "rest".into() };
     let classes: Arc<[Arc<str>]> = [rest.clone(), class.clone()].into();
-    let truth: StringArray = truths(&judged.view).into_iter().flatten().map(|truth| truth.map(|truth| if truth == &**class { &**class } else { &*rest })).collect();
+    let truth: StringArray = truths(&judged.view)
+        .into_iter()
+        .flatten()
+        .map(|truth| truth.map(|truth| if truth == &**class { &**class } else { &*rest }))
+        .collect();
     let values = match judged.answer {
         Answer::Scores { classes, values } => {
             let place = classes.iter().position(|known| known == class);
@@ -223,7 +230,9 @@ fn confusion(field: &Field, test: Judged<'_>) -> Result<Confusion> {
 fn thresholds(field: &Field, positive: &Arc<str>, test: Judged<'_>, valid: Option<Judged<'_>>) -> Result<Vec<Threshold>> {
     let mut thresholds = vec![at_threshold("default", 0.5, positive, test, true)];
     let Some(valid) = valid.filter(|valid| !valid.answer.is_empty()) else { return Ok(thresholds) };
-    let f1 = |point: &cupola_metrics::RecallPoint| 2.0 * point.precision * point.recall / (point.precision + point.recall).max(f64::MIN_POSITIVE);
+    let f1 = |point: &cupola_metrics::RecallPoint| {
+        2.0 * point.precision * point.recall / (point.precision + point.recall).max(f64::MIN_POSITIVE)
+    };
     let curve = cupola_metrics::precision_recall_curve(field, valid.answer, valid.view, positive)?;
     if let Some(best) = curve.iter().max_by(|a, b| f1(a).total_cmp(&f1(b))) {
         thresholds.push(at_threshold("best f1 on validation rows", best.threshold, positive, test, false));

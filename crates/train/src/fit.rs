@@ -3,7 +3,9 @@
 use crate::journal::heard_by;
 use crate::{Error, Pipeline, Plan, Result};
 use cupola_data::prepare::TablePreparation;
-use cupola_task::{Batch, Columns, Dataset, Draw, Event, Field, Fitted, Make, ModelDef, Role, Run, Schema, Settings, Source, Table, TrainSplit, Value};
+use cupola_task::{
+    Batch, Columns, Dataset, Draw, Event, Field, Fitted, Make, ModelDef, Role, Run, Schema, Settings, Source, Table, TrainSplit, Value,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A fitted pipeline and what fitting settled.

@@ -100,7 +100,13 @@ fn forward(times: &ArrayRef, k: usize) -> Vec<Vec<Side>> {
             let held_back = start - start / HELD_BACK as usize;
             let mut sides = vec![Side::Out; order.len()];
             for (place, &row) in order.iter().enumerate().take(end) {
-                sides[row] = if place >= start { Side::Test } else if place >= held_back { Side::Valid } else { Side::Train };
+                sides[row] = if place >= start {
+                    Side::Test
+                } else if place >= held_back {
+                    Side::Valid
+                } else {
+                    Side::Train
+                };
             }
             sides
         })

@@ -1,15 +1,15 @@
 //! A recipe becomes a plan, a plan becomes a run, a run leaves a measured model in one file.
 
-pub mod recipe;
 mod plan;
+pub mod recipe;
 
-mod load;
-mod folds;
-mod fit;
 mod auto;
-mod evaluate;
-mod training;
 mod eval;
+mod evaluate;
+mod fit;
+mod folds;
+mod load;
+mod training;
 
 mod answers;
 mod artifact;

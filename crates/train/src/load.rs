@@ -1,8 +1,8 @@
 //! Files into typed tables: reading, types, roles, and what the target must be like.
 
 use crate::fit::read_all;
-use crate::report::{ColumnSummary, DataFile};
 use crate::recipe;
+use crate::report::{ColumnSummary, DataFile};
 use crate::{Error, Plan, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
@@ -26,18 +26,18 @@ pub(crate) struct Loaded {
     pub warnings: Vec<String>,
     /// How dates and missing values are written.
     pub notation: Notation,
-    origin: Origin,
-    test_origin: Option<Origin>,
+    origin: Provenance,
+    test_origin: Option<Provenance>,
 }
 
 /// Where the rows of a table come from.
-struct Origin {
+struct Provenance {
     places: Places,
     /// The rows of the file that were kept, when not all were.
     kept: Option<Vec<u64>>,
 }
 
-impl Origin {
+impl Provenance {
     fn place(&self, row: usize) -> String {
         self.places.place(self.kept.as_ref().map_or(row, |kept| kept[row] as usize))
     }
@@ -77,7 +77,7 @@ pub(crate) fn load(plan: &Plan) -> Result<Loaded> {
             warnings.push(format!("{} of {} left out: not readable (bad_rows=skip)", counted(file.rows_skipped), file.path));
         }
     }
-    let origin = Origin { places: raw.places, kept };
+    let origin = Provenance { places: raw.places, kept };
     Ok(Loaded { table, test, columns: typed.columns, files, warnings, notation: typed.notation, origin, test_origin })
 }
 
@@ -140,7 +140,8 @@ fn check_names(plan: &Plan, columns: &Columns) -> Result<()> {
         let names: Vec<&str> = columns.names().collect();
         let shown = if names.len() > 12 { format!("{}, and {} more", names[..12].join(", "), names.len() - 12) } else { names.join(", ") };
         let example = names.last().copied().unwrap_or("COLUMN");
-        return Err(Error::recipe("command line", format!("no target; the columns are {shown}")).with_hint(format!("say what to predict: target={example}")));
+        return Err(Error::recipe("command line", format!("no target; the columns are {shown}"))
+            .with_hint(format!("say what to predict: target={example}")));
     }
     let said = |key: &'static str, names: &[String]| names.iter().map(move |name| (key, name.clone())).collect::<Vec<_>>();
     let mut named = said("target", &plan.targets);
@@ -184,7 +185,8 @@ fn task(plan: &Plan, column: &Inferred) -> Result<Task> {
         (Kind::Number, None | Some(Task::Regress)) => Ok(Task::Regress),
         (Kind::Category { .. }, None | Some(Task::Classify)) => Ok(Task::Classify),
         (kind, task) => {
-            let wanted = task.map_or("a number or a category".into(), |task| format!("what can be learned by task={}", recipe::task_word(task)));
+            let wanted =
+                task.map_or("a number or a category".into(), |task| format!("what can be learned by task={}", recipe::task_word(task)));
             let error = Error::Data(format!("target {}: found {} ({}), wanted {wanted}", column.name, kind.word(), column.reason), None);
             Err(error.with_hint(format!("set outputs.{}.type=category or number", column.name)))
         }
@@ -231,12 +233,18 @@ fn table(plan: &Plan, raw: &Raw, typed: &Typed, warnings: &mut Vec<String>) -> R
     Ok((table, kept))
 }
 
-fn test_table(plan: &Plan, input: &Input, typed: &Typed, files: &mut Vec<DataFile>, warnings: &mut Vec<String>) -> Result<(Table, Origin)> {
+fn test_table(
+    plan: &Plan,
+    input: &Input,
+    typed: &Typed,
+    files: &mut Vec<DataFile>,
+    warnings: &mut Vec<String>,
+) -> Result<(Table, Provenance)> {
     let raw = read(input, &plan.read)?;
     warnings.extend(raw.warnings.iter().cloned());
     files.push(data_file(&raw, "test"));
     let (table, kept) = table(&Plan { drops_duplicates: false, ..plan.clone() }, &raw, typed, warnings)?;
-    Ok((table, Origin { places: raw.places, kept }))
+    Ok((table, Provenance { places: raw.places, kept }))
 }
 
 fn counted(rows: u64) -> String {
@@ -276,12 +284,16 @@ pub(crate) fn check_targets(splits: &Splits) -> Result<()> {
         let array = batch.targets.array(&field.name)?;
         if let Some(value) = only_value(array) {
             let what = if task == Task::Classify { "class" } else { "value" };
-            let text = format!("target {}: found one {what} ({value}) in all {} training rows, wanted at least two", field.name, array.len());
+            let text =
+                format!("target {}: found one {what} ({value}) in all {} training rows, wanted at least two", field.name, array.len());
             return Err(Error::Data(text, Some("is this the right column? `target=` names it".into())));
         }
     }
     if splits.test().is_empty() {
-        return Err(Error::Data("no test rows are left, so nothing could be measured".into(), Some("give more rows, a test file, or another data.split.ratio".into())));
+        return Err(Error::Data(
+            "no test rows are left, so nothing could be measured".into(),
+            Some("give more rows, a test file, or another data.split.ratio".into()),
+        ));
     }
     Ok(())
 }
@@ -372,7 +384,12 @@ pub fn preview(plan: &Plan) -> Result<Preview> {
             conform(&chunk.columns, &typed.schema, &typed.notation, &|row| chunk.places.place(row), Wanted::All)?;
         }
     }
-    Ok(Preview { rows: conformed.columns.rows(), targets: plan.targets.clone(), columns: typed.columns, warnings: stream.warnings().to_vec() })
+    Ok(Preview {
+        rows: conformed.columns.rows(),
+        targets: plan.targets.clone(),
+        columns: typed.columns,
+        warnings: stream.warnings().to_vec(),
+    })
 }
 
 /// A recipe for the plan's data, with what was guessed and why.
@@ -386,7 +403,12 @@ pub fn draft(plan: &Plan) -> Result<String> {
         let path: Vec<&str> = table.iter().copied().chain([*name]).collect();
         let setting = recipe::lists(table).into_iter().flatten().find(|setting| setting.name == *name).expect("the keys shown are known");
         if recipe.entry(&path).is_none() {
-            recipe.set(path.iter().map(|&segment| segment.to_owned()).collect(), setting.default_value(), recipe::Origin::Default, "default");
+            recipe.set(
+                path.iter().map(|&segment| segment.to_owned()).collect(),
+                setting.default_value(),
+                recipe::Origin::Default,
+                "default",
+            );
             notes.insert(path.join("."), setting.doc.to_owned());
         }
     }
@@ -398,9 +420,19 @@ pub fn draft(plan: &Plan) -> Result<String> {
             notes.insert(path.join("."), column.reason);
         }
     }
-    Ok(recipe::write(&recipe, "A recipe for `cupola train`. Every key but target and train may be left out; `cupola schema` lists them all.", &notes))
+    Ok(recipe::write(
+        &recipe,
+        "A recipe for `cupola train`. Every key but target and train may be left out; `cupola schema` lists them all.",
+        &notes,
+    ))
 }
 
 /// The keys that a drafted recipe shows when nothing is said about them.
-const SHOWN: &[(&[&str], &str)] =
-    &[(&[], "seed"), (&[], "time"), (&["data", "split"], "by"), (&["data", "split"], "ratio"), (&["data", "clean"], "leaks"), (&["model"], "name")];
+const SHOWN: &[(&[&str], &str)] = &[
+    (&[], "seed"),
+    (&[], "time"),
+    (&["data", "split"], "by"),
+    (&["data", "split"], "ratio"),
+    (&["data", "clean"], "leaks"),
+    (&["model"], "name"),
+];

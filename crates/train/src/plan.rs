@@ -146,7 +146,8 @@ impl Plan {
         let gates = gates(&recipe)?;
         let train = data.text("train");
         if train.is_empty() {
-            return Err(Error::recipe("command line", "no data").with_hint("cupola train DATA target=COLUMN, or [data] train = \"...\" in a recipe"));
+            return Err(Error::recipe("command line", "no data")
+                .with_hint("cupola train DATA target=COLUMN, or [data] train = \"...\" in a recipe"));
         }
         Ok(Plan {
             targets: texts(&top, "target").into_iter().filter(|name| !name.is_empty()).collect(),
@@ -231,16 +232,22 @@ fn unknown(path: &[String], entry: &Entry) -> Error {
     let names = recipe::names();
     let last = path.last().map_or("", String::as_str);
     let in_table = recipe::lists(&path[..path.len() - 1].iter().map(String::as_str).collect::<Vec<_>>());
-    let near = nearest(last, in_table.into_iter().flatten().map(|setting| setting.name)).map(|name| {
-        path[..path.len() - 1].iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".")
-    });
+    let near = nearest(last, in_table.into_iter().flatten().map(|setting| setting.name))
+        .map(|name| path[..path.len() - 1].iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join("."));
     if let ["inputs" | "outputs", column @ .., setting] = path.iter().map(String::as_str).collect::<Vec<_>>().as_slice()
         && column.len() > 1
     {
-        return error.with_hint(format!("a column's name that holds dots stands in quotes: {}.\"{}\".{setting}", path[0], column.join(".")));
+        return error.with_hint(format!(
+            "a column's name that holds dots stands in quotes: {}.\"{}\".{setting}",
+            path[0],
+            column.join(".")
+        ));
     }
-    let near = near.or_else(|| nearest(&dotted, names.iter().map(String::as_str)).map(str::to_owned));
-    let of_model = || crate::models::models().find(|model| model.settings.iter().any(|setting| setting.name == last || setting.alias.contains(&last)));
+    // The right name without its table comes before a name that is only spelled alike.
+    let elsewhere = || names.iter().find(|name| name.rsplit('.').next() == Some(dotted.as_str())).cloned();
+    let near = elsewhere().or(near).or_else(|| nearest(&dotted, names.iter().map(String::as_str)).map(str::to_owned));
+    let of_model =
+        || crate::models::models().find(|model| model.settings.iter().any(|setting| setting.name == last || setting.alias.contains(&last)));
     match near {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
         None => match of_model() {
@@ -278,7 +285,9 @@ fn place_of(recipe: &Recipe, path: &[&str]) -> String {
 }
 
 fn duration(recipe: &Recipe, top: &Settings) -> Result<Option<Duration>> {
-    let wrong = |text: &str| Error::recipe(place_of(recipe, &["time"]), format!("time: found {text:?}, wanted seconds, or a number with s, m or h"));
+    let wrong = |text: &str| {
+        Error::recipe(place_of(recipe, &["time"]), format!("time: found {text:?}, wanted seconds, or a number with s, m or h"))
+    };
     match top.value("time") {
         Value::Text(text) if text == "auto" => Ok(None),
         Value::Text(text) => {
@@ -289,7 +298,12 @@ fn duration(recipe: &Recipe, top: &Settings) -> Result<Option<Duration>> {
                 "h" => 3600.0,
                 _ => return Err(wrong(text)),
             };
-            let seconds = number.trim().parse::<f64>().ok().filter(|seconds| *seconds > 0.0 && *seconds * factor <= 1e9).ok_or_else(|| wrong(text))?;
+            let seconds = number
+                .trim()
+                .parse::<f64>()
+                .ok()
+                .filter(|seconds| *seconds > 0.0 && *seconds * factor <= 1e9)
+                .ok_or_else(|| wrong(text))?;
             Ok(Some(Duration::from_secs_f64(seconds * factor)))
         }
         _ => Ok(top.try_real("time").map(Duration::from_secs_f64)),
@@ -300,12 +314,16 @@ fn checked_name(recipe: &Recipe, name: &str) -> Result<String> {
     let is_plain = name.len() <= 100 && !name.starts_with('.') && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
     match is_plain {
         true => Ok(name.to_owned()),
-        false => Err(Error::recipe(place_of(recipe, &["name"]), format!("name: found {name:?}, wanted letters, digits, - _ . and at most 100 of them"))),
+        false => Err(Error::recipe(
+            place_of(recipe, &["name"]),
+            format!("name: found {name:?}, wanted letters, digits, - _ . and at most 100 of them"),
+        )),
     }
 }
 
 fn columns<'a>(recipe: &'a Recipe, table: &'a str) -> impl Iterator<Item = &'a str> {
-    let mut names: Vec<&str> = recipe.iter().filter(|(path, _)| path.len() >= 3 && path[0] == table).map(|(path, _)| path[1].as_str()).collect();
+    let mut names: Vec<&str> =
+        recipe.iter().filter(|(path, _)| path.len() >= 3 && path[0] == table).map(|(path, _)| path[1].as_str()).collect();
     names.dedup();
     names.into_iter()
 }
@@ -429,17 +447,64 @@ mod tests {
 
     #[test]
     fn wrong_recipes_are_refused_with_place_and_hint() {
-        refuses("", &["target=y"], expect!["command line: no data | cupola train DATA target=COLUMN, or [data] train = \"...\" in a recipe | exit 2"]);
+        refuses(
+            "",
+            &["target=y"],
+            expect!["command line: no data | cupola train DATA target=COLUMN, or [data] train = \"...\" in a recipe | exit 2"],
+        );
         refuses("data.train = 'x'\ntarge = 'y'", &[], expect!["r.toml:2: unknown key targe | did you mean target? | exit 2"]);
-        refuses("data.train = 'x'\n[model]\nname = 'gbdt'\nnum_leafs = 3", &[], expect!["r.toml:4: unknown key model.num_leafs | did you mean num_leaves? | exit 2"]);
+        refuses(
+            "data.train = 'x'\n[model]\nname = 'gbdt'\nnum_leafs = 3",
+            &[],
+            expect!["r.toml:4: unknown key model.num_leafs | did you mean num_leaves? | exit 2"],
+        );
         refuses("data.train = 'x'", &["model=gdbt"], expect!["command line: unknown model gdbt | did you mean gbdt? | exit 2"]);
-        refuses("data.train = 'x'\nseed = 'many'", &[], expect!["r.toml:2: seed: found \"many\", wanted a whole number >= 0 | the default is 7 | exit 2"]);
-        refuses("data.train = 'x'", &["time=soon"], expect!["command line: time: found \"soon\", wanted seconds, or a number with s, m or h |  | exit 2"]);
-        refuses("data.train = 'x'", &["name=../up"], expect!["command line: name: found \"../up\", wanted letters, digits, - _ . and at most 100 of them |  | exit 2"]);
-        refuses("data.train = 'x'", &["metrics=[roc_auk]"], expect!["command line: unknown metric roc_auk | did you mean roc_auc? | exit 2"]);
-        refuses("data.train = 'x'\ngates.f1 = '0.7'", &[], expect!["r.toml:2: gates.f1: found \"0.7\", wanted \">= NUMBER\" or \"<= NUMBER\" |  | exit 2"]);
-        refuses("data.train = 'x'", &["num_leaves=3"], expect!["command line: unknown key num_leaves | num_leaves is a setting of model gbdt: write model.num_leaves | exit 2"]);
-        refuses("data.train = 'x'", &["inputs.a.b.type=id"], expect![[r#"command line: unknown key inputs.a.b.type | a column's name that holds dots stands in quotes: inputs."a.b".type | exit 2"#]]);
-        refuses("data.train = 'x'", &["model.num_leaves=3"], expect!["command line: model.num_leaves says how, but not which model | name one: model=gbdt | exit 2"]);
+        refuses(
+            "data.train = 'x'\nseed = 'many'",
+            &[],
+            expect!["r.toml:2: seed: found \"many\", wanted a whole number >= 0 | the default is 7 | exit 2"],
+        );
+        refuses(
+            "data.train = 'x'",
+            &["time=soon"],
+            expect!["command line: time: found \"soon\", wanted seconds, or a number with s, m or h |  | exit 2"],
+        );
+        refuses(
+            "data.train = 'x'",
+            &["name=../up"],
+            expect!["command line: name: found \"../up\", wanted letters, digits, - _ . and at most 100 of them |  | exit 2"],
+        );
+        refuses(
+            "data.train = 'x'",
+            &["metrics=[roc_auk]"],
+            expect!["command line: unknown metric roc_auk | did you mean roc_auc? | exit 2"],
+        );
+        refuses(
+            "data.train = 'x'\ngates.f1 = '0.7'",
+            &[],
+            expect!["r.toml:2: gates.f1: found \"0.7\", wanted \">= NUMBER\" or \"<= NUMBER\" |  | exit 2"],
+        );
+        refuses(
+            "data.train = 'x'",
+            &["num_leaves=3"],
+            expect!["command line: unknown key num_leaves | num_leaves is a setting of model gbdt: write model.num_leaves | exit 2"],
+        );
+        refuses(
+            "data.train = 'x'",
+            &["inputs.a.b.type=id"],
+            expect![[
+                r#"command line: unknown key inputs.a.b.type | a column's name that holds dots stands in quotes: inputs."a.b".type | exit 2"#
+            ]],
+        );
+        refuses(
+            "data.train = 'x'",
+            &["missing_target=drop"],
+            expect!["command line: unknown key missing_target | did you mean data.clean.missing_target? | exit 2"],
+        );
+        refuses(
+            "data.train = 'x'",
+            &["model.num_leaves=3"],
+            expect!["command line: model.num_leaves says how, but not which model | name one: model=gbdt | exit 2"],
+        );
     }
 }

@@ -166,7 +166,12 @@ pub fn model_file(root: &Path, named: &Path) -> Result<PathBuf> {
             false => Err(hollow(named)),
         };
     }
-    let missing = || Error::Runs(format!("no model file or run {}", named.display()), Some("`cupola runs ls` lists runs; a model file ends in .cupola".into()));
+    let missing = || {
+        Error::Runs(
+            format!("no model file or run {}", named.display()),
+            Some("`cupola runs ls` lists runs; a model file ends in .cupola".into()),
+        )
+    };
     let run = named.to_str().and_then(|name| find(root, name.trim_start_matches("runs/")).ok()).ok_or_else(missing)?;
     match run.has_model {
         true => Ok(run.path.join(MODEL_FILE)),

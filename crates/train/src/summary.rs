@@ -58,7 +58,8 @@ pub(crate) fn label(plan: &Plan) -> String {
     };
     let name = plan.train.name();
     let stem = Path::new(&name).file_name().map_or_else(|| "data".into(), |stem| stem.to_string_lossy());
-    let stem: String = stem.split('.').next().unwrap_or("data").chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).take(60).collect();
+    let stem: String =
+        stem.split('.').next().unwrap_or("data").chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).take(60).collect();
     format!("{}-{model}", if stem.is_empty() { "data" } else { &stem })
 }
 
@@ -171,11 +172,16 @@ fn write_records(facts: &Facts<'_>, resolved: &(Recipe, BTreeMap<String, String>
         target.described.iter().map(|(column, what)| json!({ "target": &*target.field.name, "column": &**column, "preparation": what }))
     });
     write_file(&folder.join("data/preparation.json"), &pretty(&prepared.collect()))?;
-    let boards: Vec<_> = facts.targets.iter().filter_map(|target| Some(json!({ "target": &*target.field.name, "board": target.board.as_ref()?.leaderboard() }))).collect();
+    let boards: Vec<_> = facts
+        .targets
+        .iter()
+        .filter_map(|target| Some(json!({ "target": &*target.field.name, "board": target.board.as_ref()?.leaderboard() })))
+        .collect();
     if !boards.is_empty() {
         write_file(&folder.join("leaderboard.json"), &pretty(&json!(boards)))?;
     }
-    let test: Vec<_> = facts.targets.iter().map(|target| json!({ "target": &*target.field.name, "scores": target.measured.scores })).collect();
+    let test: Vec<_> =
+        facts.targets.iter().map(|target| json!({ "target": &*target.field.name, "scores": target.measured.scores })).collect();
     write_file(&folder.join("eval/test.json"), &pretty(&json!(test)))
 }
 
@@ -241,7 +247,9 @@ fn resolve_model(recipe: &mut Recipe, notes: &mut BTreeMap<String, String>, targ
     let name = target.field.name.to_string();
     let table: Vec<&str> = if is_one { vec!["model"] } else { vec!["outputs", &name, "model"] };
     let path = |last: &str| -> Vec<String> { table.iter().copied().chain([last]).map(str::to_owned).collect() };
-    let is_said = recipe.entry(&table.iter().copied().chain(["name"]).collect::<Vec<_>>()).is_some_and(|entry| entry.value != Value::Text("auto".into()));
+    let is_said = recipe
+        .entry(&table.iter().copied().chain(["name"]).collect::<Vec<_>>())
+        .is_some_and(|entry| entry.value != Value::Text("auto".into()));
     if !is_said {
         recipe.set(path("name"), Value::Text(pipeline.model.name.to_owned()), Origin::Auto, "auto");
         notes.insert(path("name").join("."), "the best of the leaderboard".into());
@@ -295,7 +303,12 @@ fn report(facts: &Facts<'_>, (recipe, notes): &(Recipe, BTreeMap<String, String>
         data: report::DataSummary {
             files: divided.loaded.files.clone(),
             split: split_phrase(facts.plan, divided),
-            rows: SplitRows { train: counts[0], valid: counts[1], test: test_rows, out: crate::training::count(&divided.cut.sides, Side::Out) },
+            rows: SplitRows {
+                train: counts[0],
+                valid: counts[1],
+                test: test_rows,
+                out: crate::training::count(&divided.cut.sides, Side::Out),
+            },
             columns: divided.loaded.columns.clone(),
         },
         findings: divided.findings.iter().map(finding).collect(),
@@ -311,7 +324,10 @@ fn report(facts: &Facts<'_>, (recipe, notes): &(Recipe, BTreeMap<String, String>
         ],
         reproduce: vec![
             Step { command: format!("cupola train {folder}/run.toml"), purpose: "train the same model again".into() },
-            Step { command: format!("cupola verify {folder}"), purpose: "prove that the file answers as it did when it was written".into() },
+            Step {
+                command: format!("cupola verify {folder}"),
+                purpose: "prove that the file answers as it did when it was written".into(),
+            },
         ],
         example: example(facts.artifact),
     }

@@ -9,7 +9,10 @@ use crate::{Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Pla
 use cupola_data::leaks::{self, Finding, Severity};
 use cupola_data::split::{self, Cut, SplitSettings, TestRows};
 use cupola_metrics::Sampling;
-use cupola_task::{Answer, Batch, Columns, Dataset, Event, Exit, Fault, Field, Flow, MetricDef, ModelDef, Predictions, Run, Schema, Settings, Side, Splits, Task, View};
+use cupola_task::{
+    Answer, Batch, Columns, Dataset, Event, Exit, Fault, Field, Flow, MetricDef, ModelDef, Predictions, Run, Schema, Settings, Side,
+    Splits, Task, View,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -199,7 +202,8 @@ pub(crate) fn check_measures(schema: &Schema, metrics: Option<&[&'static MetricD
     let suits = |metric: &MetricDef| schema.targets().any(|(_, task)| metric.tasks.contains(&task));
     let gated = gates.iter().filter_map(|gate| cupola_metrics::METRICS.iter().find(|metric| metric.name == gate.metric));
     let Some(metric) = metrics.unwrap_or_default().iter().copied().chain(gated).find(|metric| !suits(metric)) else { return Ok(()) };
-    let targets: Vec<String> = schema.targets().map(|(field, task)| format!("target {} ({})", field.name, crate::recipe::task_word(task))).collect();
+    let targets: Vec<String> =
+        schema.targets().map(|(field, task)| format!("target {} ({})", field.name, crate::recipe::task_word(task))).collect();
     let able: Vec<&str> = cupola_metrics::METRICS.iter().filter(|metric| suits(metric)).map(|metric| metric.name).collect();
     let error = Error::recipe("recipe", format!("metric {} does not suit {}", metric.name, targets.join(", ")));
     Err(error.with_hint(format!("metrics that suit: {}", able.join(", "))))
@@ -260,7 +264,8 @@ fn measure(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target:
     let weights: Vec<Option<Vec<f64>>> = batches.iter().map(|batch| load::weights(&sides.schema, batch)).collect::<Result<_>>()?;
     let judged = |side: usize| {
         let batch = batches[side];
-        let view = View { truth: batch.targets.get(&field.name), weight: weights[side].as_deref(), inputs: &batch.inputs, keys: &batch.keys };
+        let view =
+            View { truth: batch.targets.get(&field.name), weight: weights[side].as_deref(), inputs: &batch.inputs, keys: &batch.keys };
         answers[side].as_ref().map(|answer| Judged { view, answer })
     };
     let baseline = (!sides.test.rows.is_empty()).then(|| target.baseline.pipeline.answer(&columns(&sides.test))).transpose()?;
@@ -271,7 +276,13 @@ fn measure(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target:
     Ok(report)
 }
 
-fn assemble(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, targets: Vec<TargetFit>) -> Result<(Artifact, Vec<summary::Target>)> {
+fn assemble(
+    plan: &Plan,
+    run: &Run<'_>,
+    divided: &Divided,
+    sides: &Sides,
+    targets: Vec<TargetFit>,
+) -> Result<(Artifact, Vec<summary::Target>)> {
     let raw = raw_schema(divided.loaded.schema(), &targets);
     let scores = targets.iter().flat_map(|target| {
         target.measured.scores.iter().map(|score| Score {
@@ -312,7 +323,13 @@ fn raw_schema(schema: &Schema, targets: &[TargetFit]) -> Schema {
     Schema { fields: schema.fields.iter().map(with_classes).collect() }
 }
 
-fn with_importance(plan: &Plan, run: &Run<'_>, sides: &Sides, artifact: &Artifact, mut targets: Vec<summary::Target>) -> Result<Vec<summary::Target>> {
+fn with_importance(
+    plan: &Plan,
+    run: &Run<'_>,
+    sides: &Sides,
+    artifact: &Artifact,
+    mut targets: Vec<summary::Target>,
+) -> Result<Vec<summary::Target>> {
     let inputs = &sides.test.inputs;
     if inputs.rows() == 0 || inputs.is_empty() {
         return Ok(targets);
@@ -320,7 +337,12 @@ fn with_importance(plan: &Plan, run: &Run<'_>, sides: &Sides, artifact: &Artifac
     run.tell(Event::Stage { name: "importance".into() });
     let wanted = (CELLS_SHUFFLED / inputs.len() / SHUFFLES as usize).max(ROWS_SHUFFLED_MIN);
     let rows: Vec<u64> = (0..inputs.rows() as u64).step_by(inputs.rows().div_ceil(wanted)).collect();
-    let taken = Batch { rows: rows.clone().into(), inputs: inputs.take(&rows), targets: sides.test.targets.take(&rows), keys: sides.test.keys.take(&rows) };
+    let taken = Batch {
+        rows: rows.clone().into(),
+        inputs: inputs.take(&rows),
+        targets: sides.test.targets.take(&rows),
+        keys: sides.test.keys.take(&rows),
+    };
     let weights = load::weights(&sides.schema, &taken)?;
     for (target, pipeline) in targets.iter_mut().zip(artifact.pipelines()) {
         let field = artifact.raw().field(&pipeline.target).expect("the raw schema has every target").clone();

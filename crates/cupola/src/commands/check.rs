@@ -15,7 +15,11 @@ pub fn run(arguments: &RecipeArguments, screen: &Screen) -> Result<ExitCode> {
         Choice::Auto => "auto",
         Choice::Named(model, _) => model.name,
     };
-    let columns: Vec<_> = preview.columns.iter().map(|column| json!({ "name": column.name, "type": column.kind, "role": column.role, "reason": column.reason })).collect();
+    let columns: Vec<_> = preview
+        .columns
+        .iter()
+        .map(|column| json!({ "name": column.name, "type": column.kind, "role": column.role, "reason": column.reason }))
+        .collect();
     screen.object(&json!({ "ok": true, "model": model, "targets": preview.targets, "rows_looked_at": preview.rows, "columns": columns, "warnings": preview.warnings }));
     let rows: Vec<Vec<String>> = preview
         .columns

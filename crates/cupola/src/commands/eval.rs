@@ -12,13 +12,15 @@ use std::process::ExitCode;
 pub fn run(arguments: &DataArguments, screen: &Screen) -> Result<ExitCode> {
     use_threads(None);
     let (path, artifact) = open(&arguments.model)?;
-    let (eval_pairs, data_pairs): (Vec<String>, Vec<String>) = arguments.arguments.iter().cloned().partition(|word| {
-        ["metrics=", "eval.", "gates.", "seed="].iter().any(|prefix| word.starts_with(prefix))
-    });
+    let (eval_pairs, data_pairs): (Vec<String>, Vec<String>) = arguments
+        .arguments
+        .iter()
+        .cloned()
+        .partition(|word| ["metrics=", "eval.", "gates.", "seed="].iter().any(|prefix| word.starts_with(prefix)));
     let (input, options) = data(&data_pairs)?;
     let asked = cupola_train::EvalPlan::parse(&eval_pairs).context("failed to read the command line")?;
     let evaluation = cupola_train::evaluate_file(&artifact, &input, &options, &asked).context("failed to evaluate")?;
-    screen.object(&json!({ "model": path, "hash": artifact.hash(), "data": evaluation.file, "targets": evaluation.targets }));
+    screen.object(&json!({ "model": path, "hash": artifact.hash(), "data": evaluation.file, "targets": evaluation.targets, "warnings": evaluation.warnings }));
     for target in &evaluation.targets {
         screen.text(&table(target, evaluation.file.rows_read));
     }
@@ -39,5 +41,5 @@ fn table(target: &TargetReport, rows: u64) -> String {
     };
     let lines: Vec<Vec<String>> =
         target.scores.iter().map(|score| vec![score.name.clone(), number(score.test.value), interval(&score.test)]).collect();
-    format!("{} on {rows} rows\n{}", target.name, aligned(&["measure", "value", "interval"], &lines))
+    format!("{} on {}\n{}", target.name, super::rows(rows), aligned(&["measure", "value", "interval"], &lines))
 }

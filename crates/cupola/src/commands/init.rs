@@ -19,7 +19,9 @@ pub fn run(arguments: &InitArguments, screen: &Screen) -> Result<ExitCode> {
     }
     if arguments.output.exists() && !arguments.force {
         let error = cupola_train::Error::recipe(arguments.output.display(), "is there already");
-        return Err(anyhow::Error::from(error.with_hint("pass --force to replace it, or -o another name")).context("failed to write the recipe"));
+        return Err(
+            anyhow::Error::from(error.with_hint("pass --force to replace it, or -o another name")).context("failed to write the recipe")
+        );
     }
     cupola_train::runs::write_file(&arguments.output, text.as_bytes()).context("failed to write the recipe")?;
     screen.object(&json!({ "written": arguments.output }));

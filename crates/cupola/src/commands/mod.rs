@@ -54,7 +54,12 @@ fn recipe(arguments: &[String], tiny: bool) -> Result<Recipe> {
         if is_recipe(first) {
             recipe = Recipe::open(Path::new(first)).context("failed to read the recipe")?;
         } else {
-            recipe.set(vec!["data".into(), "train".into()], cupola_task::Value::Text(first.clone()), cupola_train::recipe::Origin::Flag, "command line");
+            recipe.set(
+                vec!["data".into(), "train".into()],
+                cupola_task::Value::Text(first.clone()),
+                cupola_train::recipe::Origin::Flag,
+                "command line",
+            );
         }
     }
     if tiny {
@@ -92,12 +97,19 @@ fn use_threads(threads: Option<usize>) -> usize {
     threads
 }
 
+/// `1 row`, `2 rows`.
+fn rows(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+}
+
 /// Rows of cells as a table with aligned columns; numbers to the right.
 fn aligned(head: &[&str], rows: &[Vec<String>]) -> String {
     let is_number = |text: &String| text.trim_end_matches(['%', ' ']).parse::<f64>().is_ok();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).chain([head[column].chars().count()]).max().unwrap_or(0);
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let right: Vec<bool> = (0..head.len()).map(|column| !rows.is_empty() && rows.iter().all(|row| row[column].is_empty() || is_number(&row[column]))).collect();
+    let right: Vec<bool> = (0..head.len())
+        .map(|column| !rows.is_empty() && rows.iter().all(|row| row[column].is_empty() || is_number(&row[column])))
+        .collect();
     let line = |cells: &mut dyn Iterator<Item = &str>| {
         let cells: Vec<String> = cells
             .enumerate()

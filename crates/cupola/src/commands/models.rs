@@ -34,7 +34,8 @@ fn one(model: &ModelDef, screen: &Screen) {
         screen.object(&setting(each));
     }
     screen.text(&format!("{}: {} ({})\n", model.name, model.doc, tasks(model)));
-    let rows: Vec<Vec<String>> = model.settings.iter().map(|each| vec![each.name.into(), each.default.into(), each.range.to_string(), said(each)]).collect();
+    let rows: Vec<Vec<String>> =
+        model.settings.iter().map(|each| vec![each.name.into(), each.default.into(), each.range.to_string(), said(each)]).collect();
     screen.text(&aligned(&["setting", "default", "takes", "what it does"], &rows));
 }
 

@@ -30,9 +30,9 @@ pub fn run(arguments: &PredictArguments, screen: &Screen) -> Result<ExitCode> {
     };
     let skipped = stream.skipped();
     if skipped.count > 0 {
-        screen.note(&format!("{} rows were left out (bad_rows=skip): {}", skipped.count, skipped.places.join(", ")));
+        screen.note(&format!("{} left out (bad_rows=skip): {}", super::rows(skipped.count), skipped.places.join(", ")));
     }
-    screen.note(&format!("{rows} rows answered by {} ({})", path.display(), &artifact.hash()[..16]));
+    screen.note(&format!("{} answered by {} ({})", super::rows(rows as u64), path.display(), &artifact.hash()[..16]));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -58,12 +58,13 @@ pub fn data(arguments: &[String]) -> Result<(Input, ReadOptions)> {
     let (first, pairs) = arguments.split_first().expect("clap requires one");
     let mut given: Vec<(String, Value)> = Vec::new();
     for pair in pairs {
-        let (key, value) = pair.split_once('=').ok_or_else(|| {
-            anyhow::Error::from(cupola_train::Error::recipe("command line", format!("found {pair:?}, wanted key=value")))
-        })?;
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| anyhow::Error::from(cupola_train::Error::recipe("command line", format!("found {pair:?}, wanted key=value"))))?;
         given.push((key.trim_start_matches("data.").to_owned(), Value::parse(value)));
     }
-    let settings = Settings::check("data", ReadOptions::SETTINGS, given.iter().map(|(key, value)| (key.as_str(), value))).context("failed to read the command line")?;
+    let settings = Settings::check("data", ReadOptions::SETTINGS, given.iter().map(|(key, value)| (key.as_str(), value)))
+        .context("failed to read the command line")?;
     let mut options = ReadOptions::from_settings(&settings).context("failed to read the command line")?;
     if given.iter().all(|(key, _)| key != "missing_values") {
         // The model knows what stands for a missing value; the cells themselves go out as they came in.
@@ -86,8 +87,10 @@ fn joined(rows: &Columns, answers: &Columns, bare: bool) -> Result<Columns> {
     let mut table = if bare { Columns::default() } else { rows.clone() };
     for (name, column) in answers.iter() {
         if table.get(name).is_some() {
-            let error = cupola_task::Error::input("data", format!("a column {name}"), "no column of that name, since predictions are called so");
-            return Err(anyhow::Error::from(error.with_hint("rename it, or pass --bare to write predictions only")).context("failed to write predictions"));
+            let error =
+                cupola_task::Error::input("data", format!("a column {name}"), "no column of that name, since predictions are called so");
+            return Err(anyhow::Error::from(error.with_hint("rename it, or pass --bare to write predictions only"))
+                .context("failed to write predictions"));
         }
         table.insert(name.clone(), column.clone());
     }

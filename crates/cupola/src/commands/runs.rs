@@ -53,7 +53,11 @@ fn row(run: &Summary) -> Vec<String> {
 }
 
 fn object(run: &Summary) -> Value {
-    let score = run.report.as_ref().and_then(main_score).map(|(name, value, low, high)| json!({ "name": name, "value": value, "low": low, "high": high }));
+    let score = run
+        .report
+        .as_ref()
+        .and_then(main_score)
+        .map(|(name, value, low, high)| json!({ "name": name, "value": value, "low": low, "high": high }));
     json!({
         "run": run.name,
         "path": run.path,
@@ -72,7 +76,8 @@ fn show(name: &str, screen: &Screen) -> Result<()> {
         return Ok(());
     };
     screen.object(report);
-    let report = serde_json::from_value(report.clone()).with_context(|| format!("failed to read {}", run.path.join("report.json").display()))?;
+    let report =
+        serde_json::from_value(report.clone()).with_context(|| format!("failed to read {}", run.path.join("report.json").display()))?;
     screen.text(&cupola_train::report::terminal(&report, screen.width(), screen.paint()));
     Ok(())
 }

@@ -21,7 +21,8 @@ pub fn run(arguments: &[String], screen: &Screen) -> Result<ExitCode> {
     if models.is_empty() {
         return Err(cupola_train::Error::recipe("command line", "no model to serve").with_hint("cupola serve runs/latest").into());
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().context("failed to start the server")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().context("failed to start the server")?;
     let served = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
         let stop = async move {
@@ -50,7 +51,8 @@ fn options(pairs: &[&String]) -> Result<ServeOptions> {
         .filter_map(|pair| pair.split_once('='))
         .map(|(key, value)| (key.trim_start_matches("serve.").to_owned(), Value::parse(value)))
         .collect();
-    let settings = Settings::check("serve", cupola_serve::SETTINGS, given.iter().map(|(key, value)| (key.as_str(), value))).context("failed to read the command line")?;
+    let settings = Settings::check("serve", cupola_serve::SETTINGS, given.iter().map(|(key, value)| (key.as_str(), value)))
+        .context("failed to read the command line")?;
     ServeOptions::from_settings(&settings).context("failed to read the command line")
 }
 

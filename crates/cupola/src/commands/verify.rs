@@ -13,7 +13,13 @@ pub fn run(model: &Path, screen: &Screen) -> Result<ExitCode> {
     screen.object(&json!({ "model": path, "hash": artifact.hash(), "rows": verified.rows, "difference_max": verified.difference_max }));
     screen.text(&match verified.of {
         0 => format!("{}: whole ({}), but it holds no golden rows: trained with golden=off", path.display(), &artifact.hash()[..16]),
-        _ => format!("{}: whole ({}), {} golden rows answer as saved, largest difference {:e}", path.display(), &artifact.hash()[..16], verified.rows, verified.difference_max),
+        _ => format!(
+            "{}: whole ({}), {} golden rows answer as saved, largest difference {:e}",
+            path.display(),
+            &artifact.hash()[..16],
+            verified.rows,
+            verified.difference_max
+        ),
     });
     Ok(ExitCode::SUCCESS)
 }

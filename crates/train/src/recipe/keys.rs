@@ -20,8 +20,20 @@ pub const KEYS: &[Setting] = &[
         range: Range::List(&Range::Text),
         doc: "The column or columns to predict.",
     },
-    Setting { name: "weight", alias: &["weights", "sample_weight"], default: "\"\"", range: Range::Text, doc: "The column that says how much a row counts." },
-    Setting { name: "ignore", alias: &["drop"], default: "[]", range: Range::List(&Range::Text), doc: "Columns the model may not look at." },
+    Setting {
+        name: "weight",
+        alias: &["weights", "sample_weight"],
+        default: "\"\"",
+        range: Range::Text,
+        doc: "The column that says how much a row counts.",
+    },
+    Setting {
+        name: "ignore",
+        alias: &["drop"],
+        default: "[]",
+        range: Range::List(&Range::Text),
+        doc: "Columns the model may not look at.",
+    },
     Setting {
         name: "sensitive",
         alias: &[],
@@ -29,7 +41,13 @@ pub const KEYS: &[Setting] = &[
         range: Range::List(&Range::Text),
         doc: "Columns whose groups must be treated alike; the model does not look at them.",
     },
-    Setting { name: "seed", alias: &["random_state"], default: "7", range: Range::Integer { min: 0, max: i64::MAX }, doc: "Everything random is a function of it." },
+    Setting {
+        name: "seed",
+        alias: &["random_state"],
+        default: "7",
+        range: Range::Integer { min: 0, max: i64::MAX },
+        doc: "Everything random is a function of it.",
+    },
     Setting {
         name: "time",
         alias: &["time_limit", "max_time"],
@@ -57,8 +75,20 @@ pub const KEYS: &[Setting] = &[
 
 /// The keys of `[data]` beside those of the readers.
 pub const DATA: &[Setting] = &[
-    Setting { name: "train", alias: &["path", "dataset"], default: "\"\"", range: Range::Text, doc: "The file to learn from; - is standard input." },
-    Setting { name: "test", alias: &[], default: "\"\"", range: Range::Text, doc: "A file to measure on, instead of rows of the training file." },
+    Setting {
+        name: "train",
+        alias: &["path", "dataset"],
+        default: "\"\"",
+        range: Range::Text,
+        doc: "The file to learn from; - is standard input.",
+    },
+    Setting {
+        name: "test",
+        alias: &[],
+        default: "\"\"",
+        range: Range::Text,
+        doc: "A file to measure on, instead of rows of the training file.",
+    },
 ];
 
 /// The keys of `[data.clean]` beside those of the preparation.
@@ -108,23 +138,63 @@ pub const OUTPUT: &[Setting] = &[
         name: "positive",
         alias: &["pos_label"],
         default: "\"\"",
-        range: Range::Any(&[Range::Text, Range::Integer { min: i64::MIN, max: i64::MAX }, Range::Flag, Range::Real { min: f64::MIN, max: f64::MAX }]),
+        range: Range::Any(&[
+            Range::Text,
+            Range::Integer { min: i64::MIN, max: i64::MAX },
+            Range::Flag,
+            Range::Real { min: f64::MIN, max: f64::MAX },
+        ]),
         doc: "The class that counts as positive; empty: the last in order.",
     },
 ];
 
 /// The keys of `[eval]`.
 pub const EVAL: &[Setting] = &[
-    Setting { name: "metrics", alias: &[], default: "auto", range: Range::List(&Range::Text), doc: "Measures to report, the first one decides; auto: all that suit the task." },
-    Setting { name: "ci", alias: &["confidence"], default: "0.95", range: Range::Real { min: 0.5, max: 0.999 }, doc: "The level of every interval." },
-    Setting { name: "draws", alias: &["n_bootstrap"], default: "1000", range: Range::Integer { min: 50, max: 100_000 }, doc: "Bootstrap draws for an interval." },
-    Setting { name: "importance", alias: &[], default: "true", range: Range::Flag, doc: "Whether to measure how much the score falls when a column is shuffled." },
-    Setting { name: "cv", alias: &["folds"], default: "auto", range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 2, max: 50 }]), doc: "Folds of the cross-validation behind model=auto; auto: 5, for large tables 3." },
+    Setting {
+        name: "metrics",
+        alias: &[],
+        default: "auto",
+        range: Range::List(&Range::Text),
+        doc: "Measures to report, the first one decides; auto: all that suit the task.",
+    },
+    Setting {
+        name: "ci",
+        alias: &["confidence"],
+        default: "0.95",
+        range: Range::Real { min: 0.5, max: 0.999 },
+        doc: "The level of every interval.",
+    },
+    Setting {
+        name: "draws",
+        alias: &["n_bootstrap"],
+        default: "1000",
+        range: Range::Integer { min: 50, max: 100_000 },
+        doc: "Bootstrap draws for an interval.",
+    },
+    Setting {
+        name: "importance",
+        alias: &[],
+        default: "true",
+        range: Range::Flag,
+        doc: "Whether to measure how much the score falls when a column is shuffled.",
+    },
+    Setting {
+        name: "cv",
+        alias: &["folds"],
+        default: "auto",
+        range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 2, max: 50 }]),
+        doc: "Folds of the cross-validation behind model=auto; auto: 5, for large tables 3.",
+    },
 ];
 
 /// The key of `[model]` beside those of the model.
-pub const MODEL: &[Setting] =
-    &[Setting { name: "name", alias: &[], default: "auto", range: Range::Text, doc: "A model of `cupola models`, or auto: the best of a cross-validated leaderboard." }];
+pub const MODEL: &[Setting] = &[Setting {
+    name: "name",
+    alias: &[],
+    default: "auto",
+    range: Range::Text,
+    doc: "A model of `cupola models`, or auto: the best of a cross-validated leaderboard.",
+}];
 
 /// Short forms, and names from other systems, with the path they stand for.
 const SHORT: &[(&[&str], &[&str])] = &[
@@ -188,7 +258,9 @@ pub fn names() -> Vec<String> {
     let tables: [&[&str]; 6] = [&[], &["data"], &["data", "split"], &["data", "clean"], &["model"], &["eval"]];
     let mut names: Vec<String> = tables
         .iter()
-        .flat_map(|table| lists(table).into_iter().flatten().map(|setting| table.iter().copied().chain([setting.name]).collect::<Vec<_>>().join(".")))
+        .flat_map(|table| {
+            lists(table).into_iter().flatten().map(|setting| table.iter().copied().chain([setting.name]).collect::<Vec<_>>().join("."))
+        })
         .collect();
     names.extend(SHORT.iter().map(|(short, _)| short.join(".")));
     names
@@ -212,7 +284,10 @@ pub fn json_schema() -> Json {
     output["properties"]["model"] = model_schema();
     top.insert("outputs".into(), json!({ "type": "object", "additionalProperties": output }));
     top.insert("eval".into(), table(&["eval"]));
-    top.insert("gates".into(), json!({ "type": "object", "description": "Measures that must hold, as \">= 0.7\".", "additionalProperties": { "type": "string" } }));
+    top.insert(
+        "gates".into(),
+        json!({ "type": "object", "description": "Measures that must hold, as \">= 0.7\".", "additionalProperties": { "type": "string" } }),
+    );
     top.insert("model".into(), model_schema());
     top.insert("tiny".into(), json!({ "type": "object", "description": "Keys that --tiny puts over the rest." }));
     json!({
@@ -242,7 +317,10 @@ fn object(lists: &[&'static [Setting]]) -> Json {
 
 fn properties(lists: &[&'static [Setting]]) -> Map<String, Json> {
     let each = lists.iter().copied().flatten();
-    each.flat_map(|setting| std::iter::once(setting.name).chain(setting.alias.iter().copied()).map(move |name| (name.to_owned(), property(setting)))).collect()
+    each.flat_map(|setting| {
+        std::iter::once(setting.name).chain(setting.alias.iter().copied()).map(move |name| (name.to_owned(), property(setting)))
+    })
+    .collect()
 }
 
 fn property(setting: &Setting) -> Json {

@@ -72,7 +72,8 @@ impl Recipe {
             let error = Error::recipe(path.display(), found);
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(std::result::Result::ok);
-            let recipes: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| name.ends_with(".toml")).collect();
+            let recipes: Vec<String> =
+                entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| name.ends_with(".toml")).collect();
             let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
             match nearest(&name, recipes.iter().map(String::as_str)) {
                 Some(near) if near != name => error.with_hint(format!("did you mean {}?", path.with_file_name(near).display())),
@@ -111,7 +112,8 @@ impl Recipe {
     /// When there is no `=`, or no key before it.
     pub fn argue(&mut self, argument: &str) -> Result<()> {
         let (key, value) = split_pair(argument).filter(|(key, _)| !key.trim().is_empty()).ok_or_else(|| {
-            Error::recipe("command line", format!("found {argument:?}, wanted key=value")).with_hint("paths of data come first, then key=value pairs")
+            Error::recipe("command line", format!("found {argument:?}, wanted key=value"))
+                .with_hint("paths of data come first, then key=value pairs")
         })?;
         self.set(split_path(key.trim().trim_start_matches("--")), Value::parse(value), Origin::Flag, "command line");
         Ok(())
@@ -159,15 +161,17 @@ fn insert(entries: &mut BTreeMap<Vec<String>, Entry>, path: Vec<String>, entry: 
 /// Cuts at the first `=` that does not stand in quotes, since a column's name may hold one.
 fn split_pair(argument: &str) -> Option<(&str, &str)> {
     let mut quote = None;
-    let equals = argument.char_indices().find(|(_, character)| {
-        match (*character, quote) {
-            ('"' | '\'', None) => quote = Some(*character),
+    let mut characters = argument.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match (character, quote) {
+            ('=', None) => return Some((&argument[..at], &argument[at + 1..])),
+            ('\\', Some('"')) => drop(characters.next()),
+            ('"' | '\'', None) => quote = Some(character),
             (character, Some(open)) if character == open => quote = None,
             _ => {}
         }
-        *character == '=' && quote.is_none()
-    });
-    equals.map(|(at, _)| (&argument[..at], &argument[at + 1..]))
+    }
+    None
 }
 
 /// Cuts a dotted key into segments; `"a.b"` in quotes is one segment, in which a backslash lets a quote or a backslash stand.
@@ -215,9 +219,9 @@ fn scalar(value: &DeValue<'_>) -> std::result::Result<Value, String> {
     Ok(match value {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Boolean(flag) => Value::Flag(*flag),
-        DeValue::Integer(number) => {
-            Value::Integer(i64::from_str_radix(number.as_str(), number.radix()).map_err(|_| format!("{} is too large a whole number", number.as_str()))?)
-        }
+        DeValue::Integer(number) => Value::Integer(
+            i64::from_str_radix(number.as_str(), number.radix()).map_err(|_| format!("{} is too large a whole number", number.as_str()))?,
+        ),
         DeValue::Float(number) => Value::Real(number.as_str().parse().map_err(|_| format!("{} is not a number", number.as_str()))?),
         DeValue::Datetime(date) => Value::Text(date.to_string()),
         DeValue::Array(items) => Value::List(items.iter().map(Spanned::get_ref).map(scalar).collect::<std::result::Result<_, _>>()?),
@@ -235,7 +239,9 @@ mod tests {
 
     #[test]
     fn parse_flattens_tables_and_remembers_lines() {
-        let recipe = Recipe::parse("r.toml", "target = 'y'\nmodel = \"gbdt\"\n[inputs.\"a.b\"]\ntype = \"number\"\n[tiny]\ndata.train = 't.csv'\n").unwrap();
+        let recipe =
+            Recipe::parse("r.toml", "target = 'y'\nmodel = \"gbdt\"\n[inputs.\"a.b\"]\ntype = \"number\"\n[tiny]\ndata.train = 't.csv'\n")
+                .unwrap();
         let entry = recipe.entry(&["inputs", "a.b", "type"]).unwrap();
         assert_eq!((entry.value.clone(), entry.place.as_str()), (Value::Text("number".into()), "r.toml:4"));
         assert_eq!(recipe.entry(&["model", "name"]).unwrap().value, Value::Text("gbdt".into()));
@@ -248,7 +254,8 @@ mod tests {
     #[test]
     fn arguments_override_files() {
         let mut recipe = Recipe::parse("r.toml", "seed = 1\n[data.clean]\nleaks = 'warn'\n").unwrap();
-        for argument in ["train.seed=2", "--leaks=off", "inputs.\"a.b\".type=text", "inputs.'b = c'.type=id", r#"inputs."d\"e\\".type=id"#] {
+        for argument in ["train.seed=2", "--leaks=off", "inputs.\"a.b\".type=text", "inputs.'b = c'.type=id", r#"inputs."d\"e\\".type=id"#]
+        {
             recipe.argue(argument).unwrap();
         }
         assert_eq!(recipe.entry(&["seed"]).unwrap().value, Value::Integer(2));

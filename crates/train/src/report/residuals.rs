@@ -8,7 +8,11 @@ impl From<cupola_metrics::Residuals> for Residuals {
         Residuals {
             mean: found.mean,
             deviation: found.deviation,
-            quantiles: cupola_metrics::Residuals::SHARES.into_iter().zip(found.quantiles).map(|(share, value)| Quantile { share, value }).collect(),
+            quantiles: cupola_metrics::Residuals::SHARES
+                .into_iter()
+                .zip(found.quantiles)
+                .map(|(share, value)| Quantile { share, value })
+                .collect(),
             points: found.points.into_iter().map(|[x, y]| Point { x, y }).collect(),
             histogram: found.bars.into_iter().map(|[low, rows]| Bucket { low, high: low + width, rows: rows.round() as u64 }).collect(),
         }

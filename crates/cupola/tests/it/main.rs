@@ -1,0 +1,10 @@
+//! The program as a user runs it: every test starts the built binary in a folder of its own.
+
+#![expect(clippy::unwrap_used, reason = "this whole crate is a test")]
+
+mod bad;
+mod desk;
+mod help;
+mod releases;
+mod stop;
+mod whole;
