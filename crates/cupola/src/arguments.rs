@@ -189,7 +189,9 @@ pub fn as_pairs(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
             Some(key) if !FLAGS.contains(&key.split('=').next().unwrap_or(key)) => match key.contains('=') {
                 true => pairs.push(key.into()),
                 false => {
-                    let value = words.next_if(|next| !next.to_string_lossy().starts_with("--")).unwrap_or_else(|| "true".into());
+                    let value = words
+                        .next_if(|next| !next.to_string_lossy().starts_with("--") && !next.to_string_lossy().contains('='))
+                        .unwrap_or_else(|| "true".into());
                     let mut pair = OsString::from(key);
                     pair.push("=");
                     pair.push(value);
@@ -213,6 +215,7 @@ mod tests {
             ("cupola train x.csv --target=y -q", "cupola train x.csv target=y -q"),
             ("cupola predict m d -o out.csv --format csv", "cupola predict m d -o out.csv --format csv"),
             ("cupola serve m --insecure", "cupola serve m insecure=true"),
+            ("cupola serve m --insecure http=0.0.0.0:80", "cupola serve m insecure=true http=0.0.0.0:80"),
         ] {
             let words = typed.split(' ').map(OsString::from);
             assert_eq!(as_pairs(words).join(&OsString::from(" ")), wanted);

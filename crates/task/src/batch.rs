@@ -2,6 +2,7 @@
 
 use crate::{Error, Result, Role, Schema};
 use arrow_array::{Array, ArrayRef};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A mask as run lengths, column by column, starting with zeros (COCO's layout).
@@ -60,7 +61,14 @@ pub enum Column {
 
 /// Named columns of equal length.
 #[derive(Clone, Debug, Default)]
-pub struct Columns(Vec<(Arc<str>, Column)>);
+pub struct Columns {
+    list: Vec<(Arc<str>, Column)>,
+    /// Where each name stands, once there are so many that looking for one takes long.
+    places: Option<Arc<HashMap<Arc<str>, usize>>>,
+}
+
+/// Up to so many columns are found quicker by looking at each.
+const COLUMNS_SCANNED: usize = 32;
 
 /// Rows on their way to a model. A CSV, an image folder (image + label), SQuAD (two texts + a span) and COCO
 /// (image + objects) are all this.
@@ -165,27 +173,40 @@ impl Columns {
         }
         let unique: std::collections::HashSet<&Arc<str>> = columns.iter().map(|(name, _)| name).collect();
         assert_eq!(unique.len(), columns.len(), "column names are unique");
-        Columns(columns)
+        Columns::indexed(columns)
+    }
+
+    fn indexed(list: Vec<(Arc<str>, Column)>) -> Self {
+        let place = |(place, (name, _)): (usize, &(Arc<str>, Column))| (name.clone(), place);
+        let places = (list.len() > COLUMNS_SCANNED).then(|| Arc::new(list.iter().enumerate().map(place).collect()));
+        Columns { list, places }
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        match &self.places {
+            Some(places) => places.get(name).copied(),
+            None => self.list.iter().position(|(known, _)| &**known == name),
+        }
     }
 
     /// How many rows; 0 when there is no column.
     pub fn rows(&self) -> usize {
-        self.0.first().map_or(0, |(_, column)| column.len())
+        self.list.first().map_or(0, |(_, column)| column.len())
     }
 
     /// How many columns.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.list.len()
     }
 
     /// Whether there is no column.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 
     /// The column of that name.
     pub fn get(&self, name: &str) -> Option<&Column> {
-        self.0.iter().find(|(known, _)| &**known == name).map(|(_, column)| column)
+        self.place(name).map(|place| &self.list[place].1)
     }
 
     /// The Arrow array of that name.
@@ -207,31 +228,40 @@ impl Columns {
 
     /// Names and columns, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Column)> {
-        self.0.iter().map(|(name, column)| (name, column))
+        self.list.iter().map(|(name, column)| (name, column))
     }
 
     /// Names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| &**name)
+        self.list.iter().map(|(name, _)| &**name)
     }
 
     /// Adds a column, replacing one of the same name. Asserts equal length.
     pub fn insert(&mut self, name: Arc<str>, column: Column) {
-        assert!(self.0.is_empty() || self.rows() == column.len(), "columns are equally long");
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some(place) => place.1 = column,
-            None => self.0.push((name, column)),
+        assert!(self.list.is_empty() || self.rows() == column.len(), "columns are equally long");
+        match self.place(&name) {
+            Some(place) => self.list[place].1 = column,
+            None => {
+                if let Some(places) = &mut self.places {
+                    Arc::make_mut(places).insert(name.clone(), self.list.len());
+                }
+                self.list.push((name, column));
+                if self.places.is_none() && self.list.len() > COLUMNS_SCANNED {
+                    *self = Columns::indexed(std::mem::take(&mut self.list));
+                }
+            }
         }
     }
 
     /// The given rows of every column.
     pub fn take(&self, rows: &[u64]) -> Columns {
-        Columns(self.0.iter().map(|(name, column)| (name.clone(), column.take(rows))).collect())
+        let list = self.list.iter().map(|(name, column)| (name.clone(), column.take(rows))).collect();
+        Columns { list, places: self.places.clone() }
     }
 
     /// The columns whose names the filter accepts, in order.
     pub fn select(&self, mut keep: impl FnMut(&str) -> bool) -> Columns {
-        Columns(self.0.iter().filter(|(name, _)| keep(name)).cloned().collect())
+        Columns::indexed(self.list.iter().filter(|(name, _)| keep(name)).cloned().collect())
     }
 }
 
@@ -239,14 +269,15 @@ impl IntoIterator for Columns {
     type Item = (Arc<str>, Column);
     type IntoIter = std::vec::IntoIter<Self::Item>;
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.list.into_iter()
     }
 }
 
 impl Batch {
     /// Sorts columns into inputs, targets and keys by the schema's roles; columns that the schema ignores or does not know are left out.
     pub fn new(rows: Arc<[u64]>, columns: &Columns, schema: &Schema) -> Batch {
-        let of = |wanted: fn(&Role) -> bool| columns.select(|name| schema.field(name).is_some_and(|field| wanted(&field.role)));
+        let roles: HashMap<&str, Role> = schema.fields.iter().map(|field| (&*field.name, field.role)).collect();
+        let of = |wanted: fn(&Role) -> bool| columns.select(|name| roles.get(name).is_some_and(wanted));
         Batch {
             rows,
             inputs: of(|role| matches!(role, Role::Input)),

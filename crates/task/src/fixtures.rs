@@ -319,6 +319,19 @@ fn columns_of_every_layout_can_be_taken() {
 }
 
 #[test]
+fn many_columns_are_found_by_name() {
+    let column = |value: f64| Column::Array(Arc::new(arrow_array::Float64Array::from(vec![value])));
+    let mut columns = Columns::default();
+    for place in 0..100 {
+        columns.insert(format!("c{place}").into(), column(f64::from(place)));
+        columns.insert(format!("c{}", place / 2).into(), column(-1.0));
+        assert_eq!((columns.len(), columns.get("c0").is_some(), columns.get("d").is_none()), (place as usize + 1, true, true));
+    }
+    let some = columns.select(|name| name.ends_with('7')).take(&[0, 0]);
+    assert_eq!((some.len(), some.rows(), some.get("c97").is_some(), some.get("c98").is_none()), (10, 2, true, true));
+}
+
+#[test]
 fn seams_are_object_safe_and_cross_threads() {
     fn crosses<T: Send + Sync + ?Sized>() {}
     crosses::<dyn Predictor>();

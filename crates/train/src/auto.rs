@@ -90,7 +90,7 @@ pub(crate) fn leaderboard(train: &TrainSplit, target: &Field, task: Task, plan: 
     let entrants = entrants(task)?;
     let total = entrants.len() as u64;
     let mut board = Board { metric, folds: k, standings: Vec::new() };
-    let mut failure = None;
+    let (mut failed, mut failure) = (Vec::new(), None);
     for (place, entrant) in entrants.into_iter().enumerate() {
         let is_first = board.standings.iter().all(|standing| standing.scores.is_empty());
         if !is_first && (run.clock)() >= deadline {
@@ -116,7 +116,7 @@ pub(crate) fn leaderboard(train: &TrainSplit, target: &Field, task: Task, plan: 
                 board.standings.push(standing);
             }
             Err(error) => {
-                run.tell(Event::Warning { text: format!("{} {} could not be tried: {error}", entrant.def.name, entrant.said) });
+                failed.push(format!("{} {}", entrant.def.name, entrant.said).trim_end().to_owned());
                 failure = Some(error);
             }
         }
@@ -125,9 +125,24 @@ pub(crate) fn leaderboard(train: &TrainSplit, target: &Field, task: Task, plan: 
         }
     }
     board.standings.sort_by(|a, b| worth(b, &metric).total_cmp(&worth(a, &metric)));
-    match board.standings.first().is_some_and(|best| !best.scores.is_empty()) {
-        true => Ok(board),
-        false => Err(failure.unwrap_or_else(|| cupola_task::Error::Interrupted.into())),
+    let has_best = board.standings.first().is_some_and(|best| !best.scores.is_empty());
+    match failure {
+        None if has_best => Ok(board),
+        None => Err(cupola_task::Error::Interrupted.into()),
+        Some(error) if has_best => {
+            run.tell(Event::Warning {
+                text: format!("not tried, since they could not learn from these rows: {} ({error})", failed.join(", ")),
+            });
+            Ok(board)
+        }
+        Some(error) => {
+            let rows = train.data().len();
+            let text = format!("none of {total} candidates could learn from folds of {rows} training rows; the last one said: {error}");
+            Err(Error::Data(
+                text,
+                Some("name a model to learn from all training rows at once, such as model=tree; or give more rows".into()),
+            ))
+        }
     }
 }
 

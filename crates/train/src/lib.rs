@@ -15,6 +15,7 @@ mod answers;
 mod artifact;
 mod journal;
 mod models;
+mod records;
 pub mod report;
 pub mod runs;
 mod summary;

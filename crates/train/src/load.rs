@@ -68,6 +68,7 @@ pub(crate) fn load(plan: &Plan) -> Result<Loaded> {
     let raw = read(&plan.train, &plan.read)?;
     let typed = typed(plan, &raw.columns, &|row| raw.place(row))?;
     let mut warnings = raw.warnings.clone();
+    warnings.extend(left_out(plan, &typed.columns));
     let mut files = vec![data_file(&raw, "data")];
     let (table, kept) = table(plan, &raw, &typed, &mut warnings)?;
     let test = plan.test.as_ref().map(|test| test_table(plan, test, &typed, &mut files, &mut warnings)).transpose()?;
@@ -79,6 +80,14 @@ pub(crate) fn load(plan: &Plan) -> Result<Loaded> {
     }
     let origin = Provenance { places: raw.places, kept };
     Ok(Loaded { table, test, columns: typed.columns, files, warnings, notation: typed.notation, origin, test_origin })
+}
+
+/// A sentence about the columns that nobody asked to leave out.
+fn left_out(plan: &Plan, columns: &[ColumnSummary]) -> Option<String> {
+    let unasked = |column: &&ColumnSummary| column.role == "ignored" && !plan.ignore.contains(&column.name);
+    let named: Vec<String> = columns.iter().filter(unasked).map(|column| format!("{} ({})", column.name, column.reason)).collect();
+    let more = if named.len() > 5 { format!("; and {} more", named.len() - 5) } else { String::new() };
+    (!named.is_empty()).then(|| format!("not learned from: {}{more}", named[..named.len().min(5)].join("; ")))
 }
 
 fn data_file(raw: &Raw, purpose: &str) -> DataFile {
@@ -113,9 +122,24 @@ pub(crate) fn typed(plan: &Plan, columns: &Columns, place: &(dyn Fn(usize) -> St
         typed.schema.fields.push(Field { name: column.name.as_str().into(), kind: column.kind, role });
     }
     if typed.schema.inputs().next().is_none() {
-        return Err(Error::Data("no column is left to learn from".into(), Some("set a type: inputs.NAME.type=number".into())));
+        return Err(no_inputs(plan, &typed.columns));
     }
     Ok(typed)
+}
+
+fn no_inputs(plan: &Plan, columns: &[ColumnSummary]) -> Error {
+    let why = |column: &ColumnSummary| match plan.ignore.contains(&column.name) {
+        true => "ignored by the recipe".to_owned(),
+        false if column.role != "ignored" => format!("the {} column", column.role),
+        false => column.reason.clone(),
+    };
+    let others = columns.iter().filter(|column| column.role != "target");
+    let left: Vec<String> = others.take(5).map(|column| format!("{} ({})", column.name, why(column))).collect();
+    let why = if left.is_empty() { "the target is the only one".to_owned() } else { format!("left out: {}", left.join("; ")) };
+    Error::Data(
+        format!("no column is left to learn from; {why}"),
+        Some("set a type where a guess is wrong: inputs.NAME.type=number".into()),
+    )
 }
 
 fn overrides(plan: &Plan) -> BTreeMap<String, ColumnType> {
@@ -148,10 +172,11 @@ fn check_names(plan: &Plan, columns: &Columns) -> Result<()> {
     named.extend(said("ignore", &plan.ignore));
     named.extend(said("sensitive", &plan.sensitive));
     named.extend(plan.weight.iter().map(|name| ("weight", name.clone())));
+    named.extend(plan.group.iter().map(|name| ("group", name.clone())));
     named.extend(plan.inputs.keys().map(|name| ("inputs", name.clone())));
     named.extend(plan.outputs.keys().map(|name| ("outputs", name.clone())));
     for (key, name) in named {
-        if plan.targets.contains(&name) && matches!(key, "weight" | "ignore" | "sensitive") {
+        if plan.targets.contains(&name) && matches!(key, "weight" | "group" | "ignore" | "sensitive") {
             return Err(Error::recipe("recipe", format!("{key} names column {name}, which is a target")));
         }
         if columns.get(&name).is_none() {
@@ -174,6 +199,7 @@ fn role(plan: &Plan, split: &SplitSettings, column: &Inferred) -> Result<Role> {
     Ok(match split.role() {
         _ if plan.weight.as_deref() == Some(name) => Role::Key(Key::Weight),
         Some((key, role)) if key == name => Role::Key(role),
+        _ if plan.group.as_deref() == Some(name) => Role::Key(Key::Group),
         _ if is_in(&plan.sensitive) => Role::Key(Key::Sensitive),
         _ if is_in(&plan.ignore) => Role::Ignored,
         _ => column.role,

@@ -3,6 +3,24 @@
 use crate::{Error, Result};
 use cupola_task::{Fitted, ModelDef, Parts, nearest};
 
+/// What other systems call models of ours, for "did you mean".
+const FAMILIAR: &[(&str, &str)] = &[
+    ("randomforest", "forest"),
+    ("extratrees", "extra_trees"),
+    ("decisiontree", "tree"),
+    ("cart", "tree"),
+    ("boost", "gbdt"),
+    ("lightgbm", "gbdt"),
+    ("lgbm", "gbdt"),
+    ("xgb", "gbdt"),
+    ("gbm", "gbdt"),
+    ("logistic", "logistic"),
+    ("logit", "logistic"),
+    ("linear", "linear"),
+    ("elasticnet", "elastic_net"),
+    ("dummy", "baseline"),
+];
+
 /// All models.
 pub fn models() -> impl Iterator<Item = &'static ModelDef> {
     cupola_classic::MODELS.iter()
@@ -18,7 +36,9 @@ pub fn model(name: &str) -> Result<&'static ModelDef> {
 
 fn unknown(name: &str) -> Error {
     let error = Error::recipe("models", format!("unknown model {name}"));
-    let hint = match nearest(name, models().map(|model| model.name)) {
+    let plain = name.to_lowercase().replace(['_', '-', ' '], "");
+    let familiar = FAMILIAR.iter().find(|(known, _)| plain.contains(known)).map(|(_, name)| *name);
+    let hint = match nearest(name, models().map(|model| model.name)).or(familiar) {
         Some(near) => format!("did you mean {near}?"),
         None => "`cupola models` lists them; a model file may need the cupola that wrote it, or a newer one".to_owned(),
     };

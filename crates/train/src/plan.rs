@@ -82,6 +82,8 @@ pub struct Plan {
     pub task: Option<Task>,
     /// The column of weights.
     pub weight: Option<String>,
+    /// The column whose groups stay on one side of every split.
+    pub group: Option<String>,
     /// Columns the model may not look at.
     pub ignore: Vec<String>,
     /// Columns whose groups are compared.
@@ -149,6 +151,16 @@ impl Plan {
             return Err(Error::recipe("command line", "no data")
                 .with_hint("cupola train DATA target=COLUMN, or [data] train = \"...\" in a recipe"));
         }
+        let (model, outputs) = (choice(&recipe, &["model"])?, outputs(&recipe)?);
+        let mut recipe = recipe;
+        if let Choice::Named(def, _) = &model {
+            recipe.rename(&["model"], def.settings);
+        }
+        for (name, output) in &outputs {
+            if let Some(Choice::Named(def, _)) = &output.model {
+                recipe.rename(&["outputs", name, "model"], def.settings);
+            }
+        }
         Ok(Plan {
             targets: texts(&top, "target").into_iter().filter(|name| !name.is_empty()).collect(),
             task: match top.text("task") {
@@ -157,6 +169,7 @@ impl Plan {
                 _ => None,
             },
             weight: filled(top.text("weight")),
+            group: filled(top.text("group")),
             ignore: texts(&top, "ignore"),
             sensitive: texts(&top, "sensitive"),
             seed: top.integer("seed").unsigned_abs(),
@@ -181,8 +194,8 @@ impl Plan {
             drops_missing_target: clean.text("missing_target") == "drop",
             prepare: clean,
             inputs: inputs(&recipe)?,
-            outputs: outputs(&recipe)?,
-            model: choice(&recipe, &["model"])?,
+            outputs,
+            model,
             metrics: metrics(&recipe, &eval, &gates)?,
             level: eval.real("ci"),
             draws: eval.integer("draws") as usize,

@@ -8,7 +8,7 @@ use crate::recipe::{self, Origin, Recipe};
 use crate::report::{self, OutputFile, Report, SettingSource, SplitRows, Step, TargetReport};
 use crate::runs::write_file;
 use crate::training::{Divided, TargetFit};
-use crate::{Artifact, Choice, Pipeline, Plan, Result, auto, runs};
+use crate::{Artifact, Choice, Pipeline, Plan, Result, auto, records, runs};
 use cupola_data::leaks::{Finding, Severity};
 use cupola_task::{Answer, Field, Role, Side, Task, Value, argmax};
 use serde_json::json;
@@ -135,6 +135,8 @@ fn files(folder: &Path) -> Vec<OutputFile> {
         ("report.html", "the report, one page"),
         ("report.json", "the same for programs"),
         ("card.md", "the model card"),
+        ("results.csv", "every measure of every side"),
+        ("eval/predictions.parquet", "the test rows with their answers"),
         ("run.toml", "the resolved recipe: train it again and get the same model"),
         ("run.lock", "hashes of data, split, recipe, program and model"),
         ("events.jsonl", "what happened, in order"),
@@ -180,6 +182,7 @@ fn write_records(facts: &Facts<'_>, resolved: &(Recipe, BTreeMap<String, String>
     if !boards.is_empty() {
         write_file(&folder.join("leaderboard.json"), &pretty(&json!(boards)))?;
     }
+    records::write_results(folder, &facts.targets.iter().map(|target| &target.measured).collect::<Vec<_>>())?;
     let test: Vec<_> =
         facts.targets.iter().map(|target| json!({ "target": &*target.field.name, "scores": target.measured.scores })).collect();
     write_file(&folder.join("eval/test.json"), &pretty(&json!(test)))

@@ -5,7 +5,9 @@ use crate::fit::{Fit, columns, fit, read_all};
 use crate::journal::{Journal, heard_by};
 use crate::load::{self, Loaded};
 use crate::report::{Report, TargetReport};
-use crate::{Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, QualityGate, Result, Score, auto, runs, summary};
+use crate::{
+    Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, QualityGate, Result, Score, auto, records, runs, summary,
+};
 use cupola_data::leaks::{self, Finding, Severity};
 use cupola_data::split::{self, Cut, SplitSettings, TestRows};
 use cupola_metrics::Sampling;
@@ -23,6 +25,8 @@ const AUTO_TIME: Duration = Duration::from_secs(60);
 const TRAIN_ROWS_SCORED: usize = 10_000;
 /// Cells that permutation importance may shuffle: rows times columns times repeats.
 const CELLS_SHUFFLED: usize = 60_000;
+/// Every shuffle asks for answers to whole rows, so the work grows with the square of the columns.
+const COLUMNS_SHUFFLED_MAX: usize = 500;
 /// Rows that permutation importance needs at least, and shuffles of each column.
 const ROWS_SHUFFLED_MIN: usize = 200;
 const SHUFFLES: u32 = 3;
@@ -58,6 +62,8 @@ pub(crate) struct TargetFit {
     pub baseline: Fit,
     pub board: Option<auto::Board>,
     pub measured: TargetReport,
+    /// What the model answers to the test rows.
+    pub answer: Option<Answer>,
 }
 
 /// Trains, measures and saves what the plan asks for, in a new folder under `root`. `binary` is the hash of the program,
@@ -94,8 +100,10 @@ fn in_folder(plan: &Plan, run: &Run<'_>, journal: &Journal<'_>, divided: &Divide
     let sides = Sides::read(&divided.splits)?;
     run.tell(Event::Stage { name: "evaluate".into() });
     for target in &mut targets {
-        target.measured = measure(plan, run, divided, &sides, target)?;
+        (target.measured, target.answer) = measure(plan, run, divided, &sides, target)?;
     }
+    let answers = targets.iter_mut().filter_map(|target| Some((target.field.name.clone(), target.answer.take()?)));
+    let answers = Predictions(answers.collect());
     let (artifact, targets) = assemble(plan, run, divided, &sides, targets)?;
     run.tell(Event::Stage { name: "save".into() });
     let hash = artifact.save(&folder.join(runs::MODEL_FILE))?;
@@ -104,6 +112,7 @@ fn in_folder(plan: &Plan, run: &Run<'_>, journal: &Journal<'_>, divided: &Divide
         false => targets,
     };
     run.tell(Event::Stage { name: "report".into() });
+    records::write_predictions(folder, &sides.test, &answers)?;
     let report = summary::write(&summary::Facts { plan, journal, folder, divided, artifact: &artifact, targets, hash: &hash, binary })?;
     runs::link_latest(folder);
     let failed_gates = summary::failed_gates(&plan.gates, &report.targets);
@@ -131,6 +140,8 @@ fn divide(plan: &Plan, run: &Run<'_>) -> Result<Divided> {
         LeakGate::Off => vec![],
         LeakGate::Deny | LeakGate::Warn => leaks::check(&loaded.table, &cut.sides, loaded.test.as_ref().map(|test| test as &dyn Dataset))?,
     };
+    // A split by time means the order of rows to tell something.
+    let findings: Vec<Finding> = findings.into_iter().filter(|finding| cut.by != split::By::Time || finding.check != "row_order").collect();
     gate(plan, &findings, &loaded, run)?;
     Ok(Divided { loaded, split, cut, splits, findings })
 }
@@ -179,7 +190,7 @@ fn train_target(plan: &Plan, run: &Run<'_>, divided: &Divided, (field, task): (&
     };
     let fit = fit(def, &settings, field, train, valid, plan, &timed)?;
     let measured = TargetReport::new(&*field.name, task);
-    Ok(TargetFit { field: field.clone(), task, fit, baseline, board, measured })
+    Ok(TargetFit { field: field.clone(), task, fit, baseline, board, measured, answer: None })
 }
 
 fn choice_of<'a>(plan: &'a Plan, field: &Field) -> &'a Choice {
@@ -253,11 +264,11 @@ fn learned(target: &TargetFit) -> Field {
     target.fit.pipeline.fitted.raw().field(&target.field.name).cloned().unwrap_or_else(|| target.field.clone())
 }
 
-fn measure(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target: &TargetFit) -> Result<TargetReport> {
+fn measure(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target: &TargetFit) -> Result<(TargetReport, Option<Answer>)> {
     let field = learned(target);
     let rulers = rulers(&field, target.task, plan.metrics.as_deref());
     let batches = [&sides.train, &sides.valid, &sides.test];
-    let answers: Vec<Option<Answer>> = batches
+    let mut answers: Vec<Option<Answer>> = batches
         .iter()
         .map(|batch| (!batch.rows.is_empty()).then(|| target.fit.pipeline.answer(&columns(batch))).transpose())
         .collect::<Result<_>>()?;
@@ -273,7 +284,7 @@ fn measure(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target:
         evaluate::target_report(&field, target.task, &rulers, [judged(0), judged(1), judged(2)], baseline.as_ref(), sampling(plan, run))?;
     report.baseline = summary::baseline_phrase(baseline.as_ref());
     report.class_rows = load::class_rows(divided.splits.train(), &field)?;
-    Ok(report)
+    Ok((report, answers.pop().flatten()))
 }
 
 fn assemble(
@@ -335,6 +346,11 @@ fn with_importance(
         return Ok(targets);
     }
     run.tell(Event::Stage { name: "importance".into() });
+    if inputs.len() > COLUMNS_SHUFFLED_MAX {
+        let text = format!("importance was not measured: {} columns are more than {COLUMNS_SHUFFLED_MAX}", inputs.len());
+        run.tell(Event::Warning { text });
+        return Ok(targets);
+    }
     let wanted = (CELLS_SHUFFLED / inputs.len() / SHUFFLES as usize).max(ROWS_SHUFFLED_MIN);
     let rows: Vec<u64> = (0..inputs.rows() as u64).step_by(inputs.rows().div_ceil(wanted)).collect();
     let taken = Batch {

@@ -36,7 +36,7 @@ pub fn run(arguments: &DataArguments, screen: &Screen) -> Result<ExitCode> {
 fn table(target: &TargetReport, rows: u64) -> String {
     let number = |value: f64| if value.is_finite() { format!("{value:.4}") } else { "undefined".to_owned() };
     let interval = |measure: &Measure| match measure.has_interval() {
-        true => format!("{} .. {}", number(measure.low), number(measure.high)),
+        true => format!("{} to {}", number(measure.low), number(measure.high)),
         false => String::new(),
     };
     let lines: Vec<Vec<String>> =

@@ -46,7 +46,7 @@ fn row(run: &Summary) -> Vec<String> {
         return vec![run.name.clone(), "unfinished".into(), String::new(), String::new(), String::new(), String::new(), kilobytes];
     };
     let (measure, value, interval) = match main_score(report) {
-        Some((name, value, low, high)) => (name, format!("{value:.4}"), format!("{low:.4} .. {high:.4}")),
+        Some((name, value, low, high)) => (name, format!("{value:.4}"), format!("{low:.4} to {high:.4}")),
         None => Default::default(),
     };
     vec![run.name.clone(), text(&report["model"]), text(&report["targets"][0]["name"]), measure, value, interval, kilobytes]

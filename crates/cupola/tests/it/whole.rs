@@ -113,7 +113,19 @@ fn a_run_folder_and_what_is_done_with_it() {
     let folder = "runs/0001-adult-gbdt";
     assert_eq!(
         desk.names(folder),
-        ["card.md", "data", "eval", "events.jsonl", "model.cupola", "plots", "report.html", "report.json", "run.lock", "run.toml"]
+        [
+            "card.md",
+            "data",
+            "eval",
+            "events.jsonl",
+            "model.cupola",
+            "plots",
+            "report.html",
+            "report.json",
+            "results.csv",
+            "run.lock",
+            "run.toml"
+        ]
     );
     assert_eq!(desk.names(&format!("{folder}/data")), ["leaks.json", "preparation.json", "profile.json", "split.json"]);
     assert!(desk.names(&format!("{folder}/plots")).iter().all(|name| name.ends_with(".svg")));

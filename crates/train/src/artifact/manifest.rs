@@ -45,6 +45,7 @@ pub struct PipelineRecord {
 pub(super) struct Manifest {
     pub(super) cupola: String,
     pub(super) raw: Schema,
+    #[serde(default)]
     pub(super) notation: Notation,
     pub(super) pipelines: Vec<PipelineRecord>,
     pub(super) scores: Vec<Score>,

@@ -28,6 +28,13 @@ pub const KEYS: &[Setting] = &[
         doc: "The column that says how much a row counts.",
     },
     Setting {
+        name: "group",
+        alias: &["groups"],
+        default: "\"\"",
+        range: Range::Text,
+        doc: "The column whose rows belong together: a patient, a site. No group may be on two sides of a split.",
+    },
+    Setting {
         name: "ignore",
         alias: &["drop"],
         default: "[]",

@@ -2,7 +2,7 @@
 
 use super::canonical;
 use crate::{Error, Result};
-use cupola_task::{Value, nearest};
+use cupola_task::{Setting, Value, nearest};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -124,6 +124,22 @@ impl Recipe {
         self.entries.insert(canonical(path), Entry { value, origin, place: place.to_owned() });
     }
 
+    /// Writes a table's keys by their own names where aliases of the list were used.
+    pub fn rename(&mut self, table: &[&str], list: &[Setting]) {
+        let alias = |path: &Vec<String>| {
+            let (last, prefix) = path.split_last()?;
+            let is_here = prefix.iter().map(String::as_str).eq(table.iter().copied());
+            let setting = list.iter().filter(|_| is_here).find(|setting| setting.alias.contains(&last.as_str()))?;
+            Some((path.clone(), setting.name))
+        };
+        for (path, name) in self.entries.keys().filter_map(alias).collect::<Vec<_>>() {
+            if let Some(entry) = self.entries.remove(&path) {
+                let path = path[..path.len() - 1].iter().cloned().chain([name.to_owned()]).collect();
+                self.entries.insert(path, entry);
+            }
+        }
+    }
+
     /// Lets the `[tiny]` table override the rest, for a quick try.
     pub fn shrink(&mut self) {
         self.entries.append(&mut self.tiny);
@@ -131,7 +147,7 @@ impl Recipe {
 
     /// What was said about a key.
     pub fn entry(&self, path: &[&str]) -> Option<&Entry> {
-        self.entries.iter().find(|(known, _)| known.iter().map(String::as_str).eq(path.iter().copied())).map(|(_, entry)| entry)
+        self.entries.get(&owned(path))
     }
 
     /// Everything said, by path; the `[tiny]` table only after [`Recipe::shrink`].
@@ -141,11 +157,16 @@ impl Recipe {
 
     /// The direct children of a table, as (last segment, entry).
     pub fn table<'a>(&'a self, prefix: &'a [&str]) -> impl Iterator<Item = (&'a str, &'a Entry)> {
-        self.entries.iter().filter_map(move |(path, entry)| {
-            let is_child = path.len() == prefix.len() + 1 && path.iter().zip(prefix).all(|(a, b)| a == b);
-            is_child.then(|| (path[prefix.len()].as_str(), entry))
-        })
+        let is_below = move |path: &[String]| path.len() > prefix.len() && path.iter().zip(prefix).all(|(a, b)| a == b);
+        // A table's keys stand together, behind its own name.
+        let below = self.entries.range(owned(prefix)..).skip_while(move |(path, _)| path.len() == prefix.len());
+        let below = below.take_while(move |(path, _)| is_below(path)).filter(|(path, _)| path.len() == prefix.len() + 1);
+        below.map(|(path, entry)| (path[prefix.len()].as_str(), entry))
     }
+}
+
+fn owned(path: &[&str]) -> Vec<String> {
+    path.iter().map(|&segment| segment.to_owned()).collect()
 }
 
 fn insert(entries: &mut BTreeMap<Vec<String>, Entry>, path: Vec<String>, entry: Entry) -> Result<()> {

@@ -199,10 +199,11 @@ fn tables_that_teach_nothing() {
             error: failed to train: recipe: weight names column y, which is a target
             = 2
             $ train good.csv target=c ignore=[a,b,y]
-            error: failed to train: no column is left to learn from
-            hint: set a type: inputs.NAME.type=number
+            error: failed to train: no column is left to learn from; left out: a (ignored by the recipe); b (ignored by the recipe); y (ignored by the recipe)
+            hint: set a type where a guess is wrong: inputs.NAME.type=number
             = 3
             $ train constant.csv target=y
+            warning: not learned from: c (all 100 values are "1")
             error: failed to train: target y: found one class (1) in all 80 training rows, wanted at least two
             hint: is this the right column? `target=` names it
             = 3
@@ -303,11 +304,11 @@ fn gates() {
     desk.refuses(
         &["train leak.csv target=y model=ridge"],
         expect![[r#"
-        $ train leak.csv target=y model=ridge
-        error: failed to train: leak check stops the run: column b is the target y under another name: it follows it (correlation 1.00000) (for example leak.csv:2, leak.csv:3, leak.csv:4): leave it out (ignore=b); leaks=warn goes on with it
-        hint: mend the data as each finding says, or pass leaks=warn to go on anyway
-        = 3
-    "#]],
+            $ train leak.csv target=y model=ridge
+            error: failed to train: leak check stops the run: column b is the target y under another name: it follows it (correlation 1.00000) (for example leak.csv:2, leak.csv:3, leak.csv:4): leave it out (ignore=b)
+            hint: mend the data as each finding says, or pass leaks=warn to go on anyway
+            = 3
+        "#]],
     );
     for (leaks, is_told) in [("leaks=warn", true), ("leaks=off", false)] {
         let ran = desk.ok(&["train", "leak.csv", "target=y", "model=ridge", leaks]);
