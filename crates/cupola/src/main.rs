@@ -14,6 +14,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     quiet_guarded_panics();
+    survive_file_limits();
     let words = arguments::as_pairs(std::env::args_os());
     let arguments = match arguments::Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,
@@ -24,6 +25,12 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => fault::report(&error, &screen),
     }
+}
+
+/// A write beyond the limit on file sizes is to fail with an error that can be told, not to end the process without a word.
+fn survive_file_limits() {
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default());
 }
 
 /// Readers of damaged files may panic inside a library; that is caught and told as an error, so the hook must not print it too.

@@ -2,7 +2,7 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMicrosecondType};
-use arrow_array::{Array, Float64Array, StringArray, TimestampMicrosecondArray};
+use arrow_array::{Array, Float64Array, StringArray, TimestampMicrosecondArray, new_null_array};
 use cupola_task::{Batch, Column, Draw, Error, Field, Kind, Result};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -130,6 +130,17 @@ pub(crate) fn fingerprints<'c>(rows: usize, columns: impl Iterator<Item = &'c Co
 /// A column of the batch, whatever its role.
 pub(crate) fn column<'b>(batch: &'b Batch, name: &str) -> Option<&'b Column> {
     batch.inputs.get(name).or_else(|| batch.keys.get(name)).or_else(|| batch.targets.get(name))
+}
+
+/// A column of scalars of one batch with, below it, the same column of a test file of so many rows, which may come without it.
+pub(crate) fn joined(field: &Field, own: &Batch, test: Option<(&Batch, usize)>) -> Result<Column> {
+    let wrong = |found: &str| Error::input(format!("column {}", field.name), found, "scalars in every row");
+    let array = |batch: &Batch| column(batch, &field.name).and_then(Column::array).cloned();
+    let own = array(own).ok_or_else(|| wrong("nothing"))?;
+    let Some((test, rows)) = test else { return Ok(Column::Array(own)) };
+    let other = array(test).unwrap_or_else(|| new_null_array(own.data_type(), rows));
+    let all = arrow_select::concat::concat(&[&*own, &*other]);
+    all.map(Column::Array).map_err(|error| wrong(&format!("another type in the test file ({error})")))
 }
 
 #[cfg(test)]

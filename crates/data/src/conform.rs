@@ -176,12 +176,15 @@ pub(crate) fn shown(text: &str) -> String {
 
 fn infinite(name: &str, place: String, text: &str) -> Error {
     let error = Error::column(name, place, shown(text), "a finite number");
-    error.with_hint(format!("add {text} to data.missing_values if it stands for a missing value"))
+    error.with_hint(format!("leave the cell empty if its value is missing, or, when training, add {text} to data.missing_values"))
 }
 
 fn no_number(name: &str, place: String, text: &str) -> Error {
     let error = Error::column(name, place, shown(text), "a number");
-    error.with_hint(format!("correct the cell, add {} to data.missing_values, or set the column's type to category", shown(text)))
+    let text = shown(text);
+    error.with_hint(format!(
+        "correct the cell or leave it empty, or, when training, add {text} to data.missing_values or set the column's type to category"
+    ))
 }
 
 fn categories(name: &str, array: &ArrayRef, place: &dyn Fn(usize) -> String) -> Result<ArrayRef> {
@@ -313,8 +316,8 @@ mod tests {
                 Wanted::Inputs,
             )
         };
-        expect![[r#"a.csv:2: column age: found "many", wanted a number; correct the cell, add "many" to data.missing_values, or set the column's type to category"#]].assert_eq(&one("age", texts(&["many"])));
-        expect![[r#"a.csv:2: column age: found "1e999", wanted a finite number; add 1e999 to data.missing_values if it stands for a missing value"#]].assert_eq(&one("age", texts(&["1e999"])));
+        expect![[r#"a.csv:2: column age: found "many", wanted a number; correct the cell or leave it empty, or, when training, add "many" to data.missing_values or set the column's type to category"#]].assert_eq(&one("age", texts(&["many"])));
+        expect![[r#"a.csv:2: column age: found "1e999", wanted a finite number; leave the cell empty if its value is missing, or, when training, add 1e999 to data.missing_values"#]].assert_eq(&one("age", texts(&["1e999"])));
         expect![[r#"a.csv:2: column day: found "12/31/2021", wanted a date like %d.%m.%Y; write dates as YYYY-MM-DD, with a time as YYYY-MM-DDTHH:MM:SS"#]].assert_eq(&one("day", texts(&["12/31/2021"])));
         expect!["columns: found no column age, wanted a column age (number); is Age the one? rename it to age"]
             .assert_eq(&shown(columns(vec![("Age", texts(&["1"]))]), Wanted::Inputs));

@@ -260,12 +260,15 @@ impl Asked<'_> {
         if self.is_target {
             return (ColumnType::Category, "");
         }
+        let is_varied =
+            facts.distinct > NAMES_MAX.max(facts.values / 5) || facts.values >= ID_ROWS_MIN && facts.distinct * 2 > facts.values;
+        if facts.are_clock_times && is_varied {
+            return (ColumnType::Constant, ", times of day, which are not understood yet; type=category makes them names");
+        }
         let is_wordy = facts.words > 3 * facts.values || facts.characters > 50 * facts.values;
         if facts.are_uuids || facts.is_unique() && facts.values >= ID_ROWS_MIN && facts.words == facts.values {
             return (ColumnType::Id, ", all different");
         }
-        let is_varied =
-            facts.distinct > NAMES_MAX.max(facts.values / 5) || facts.values >= ID_ROWS_MIN && facts.distinct * 2 > facts.values;
         if is_varied && is_wordy || facts.characters > 200 * facts.values {
             return (ColumnType::Text, ", of several words");
         }
@@ -282,7 +285,13 @@ impl Asked<'_> {
         }
         let text = shown(text_at(array, row));
         let table = if self.is_target { "outputs" } else { "inputs" };
-        let found = format!("{text}, while {} of {} values are numbers", grouped(facts.numbers), grouped(facts.values));
+        let are = if facts.numbers == 1 { "is a number" } else { "are numbers" };
+        let cause = match (has_commas, facts.with_decimal_comma) {
+            (false, _) => "",
+            (true, 0) => ", with a thousands separator",
+            (true, _) => ", with a decimal comma",
+        };
+        let found = format!("{text}{cause}, while {} of {} values {are}", grouped(facts.numbers), grouped(facts.values));
         let category = format!("set {table}.{}.type=category if it holds names", self.name);
         let hint = match has_commas {
             true => format!("write numbers with a decimal point and without thousands separators, or {category}"),

@@ -72,6 +72,7 @@ pub(crate) fn load(plan: &Plan) -> Result<Loaded> {
     let mut files = vec![data_file(&raw, "data")];
     let (table, kept) = table(plan, &raw, &typed, &mut warnings)?;
     let test = plan.test.as_ref().map(|test| test_table(plan, test, &typed, &mut files, &mut warnings)).transpose()?;
+    let test = test.map(|(test, origin)| without_repeats(plan, &table, test, origin, &mut warnings)).transpose()?;
     let (test, test_origin) = test.unzip();
     for file in &files {
         if file.rows_skipped > 0 {
@@ -257,6 +258,19 @@ fn table(plan: &Plan, raw: &Raw, typed: &Typed, warnings: &mut Vec<String>) -> R
         keep(&mut table, rows, "repeats of earlier rows (duplicates=drop)")?;
     }
     Ok((table, kept))
+}
+
+/// The test rows that neither the training file nor an earlier test row has, when repeats are to be dropped.
+fn without_repeats(plan: &Plan, table: &Table, test: Table, origin: Provenance, warnings: &mut Vec<String>) -> Result<(Table, Provenance)> {
+    let rows = if plan.drops_duplicates { split::distinct_beside(table, &test)? } else { (0..Dataset::len(&test)).collect() };
+    let lost = Dataset::len(&test) - rows.len() as u64;
+    if lost == 0 {
+        return Ok((test, origin));
+    }
+    warnings.push(format!("{} of the test file left out: repeats of rows of the data (duplicates=drop)", counted(lost)));
+    let kept = rows.iter().map(|&row| origin.kept.as_ref().map_or(row, |kept| kept[row as usize])).collect();
+    let test = Table::new(test.schema().clone(), test.columns().take(&rows))?;
+    Ok((test, Provenance { kept: Some(kept), ..origin }))
 }
 
 fn test_table(

@@ -10,6 +10,7 @@ use crate::runs::write_file;
 use crate::training::{Divided, TargetFit};
 use crate::{Artifact, Choice, Pipeline, Plan, Result, auto, records, runs};
 use cupola_data::leaks::{Finding, Severity};
+use cupola_data::split;
 use cupola_task::{Answer, Field, Role, Side, Task, Value, argmax};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -167,6 +168,8 @@ fn write_records(facts: &Facts<'_>, resolved: &(Recipe, BTreeMap<String, String>
     });
     write_file(&folder.join("run.lock"), &pretty(&lock))?;
     write_file(&folder.join("data/split.json"), &pretty(&split))?;
+    let sides = split::record_columns(&facts.divided.keys, &facts.divided.cut.sides);
+    records::write_table(&folder.join("data/sides.parquet"), &sides)?;
     write_file(&folder.join("data/profile.json"), &pretty(facts.artifact.profile()))?;
     let leaks = serde_json::to_value(facts.divided.findings.iter().map(finding).collect::<Vec<_>>()).expect("records are plain data");
     write_file(&folder.join("data/leaks.json"), &pretty(&leaks))?;

@@ -8,6 +8,7 @@ use crate::report::{Report, TargetReport};
 use crate::{
     Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, QualityGate, Result, Score, auto, records, runs, summary,
 };
+use cupola_data::Input;
 use cupola_data::leaks::{self, Finding, Severity};
 use cupola_data::split::{self, Cut, SplitSettings, TestRows};
 use cupola_metrics::Sampling;
@@ -50,6 +51,8 @@ pub(crate) struct Divided {
     pub loaded: Loaded,
     pub split: SplitSettings,
     pub cut: Cut,
+    /// A key for each row's content, by which a later run knows the row again.
+    pub keys: Vec<u128>,
     pub splits: Splits,
     pub findings: Vec<Finding>,
 }
@@ -129,7 +132,13 @@ fn divide(plan: &Plan, run: &Run<'_>) -> Result<Divided> {
     run.tell(Event::Stage { name: "split".into() });
     let test_rows = if plan.test.is_some() { TestRows::Given } else { TestRows::Cut };
     let split = SplitSettings::open(&plan.split, test_rows)?;
-    let cut = split::sides(&loaded.table, &split, run.draw("split"))?;
+    let mut cut = split::sides(&loaded.table, &split, run.draw("split"))?;
+    let keys = split::row_keys(&loaded.table)?;
+    if let Some(path) = &split.keep {
+        let kept = cut.keep(&loaded.table, &keys, &split::read_record(&Input::parse(path))?)?;
+        let text = format!("{kept} of {} rows keep their side from {path}", keys.len());
+        run.tell(if kept == 0 { Event::Warning { text } } else { Event::Note { text } });
+    }
     let mut splits = Splits::new(Arc::new(loaded.table.clone()), &cut.sides);
     if let Some(test) = &loaded.test {
         splits = splits.with_test(Arc::new(test.clone()));
@@ -143,7 +152,7 @@ fn divide(plan: &Plan, run: &Run<'_>) -> Result<Divided> {
     // A split by time means the order of rows to tell something.
     let findings: Vec<Finding> = findings.into_iter().filter(|finding| cut.by != split::By::Time || finding.check != "row_order").collect();
     gate(plan, &findings, &loaded, run)?;
-    Ok(Divided { loaded, split, cut, splits, findings })
+    Ok(Divided { loaded, split, cut, keys, splits, findings })
 }
 
 fn gate(plan: &Plan, findings: &[Finding], loaded: &Loaded, run: &Run<'_>) -> Result<()> {

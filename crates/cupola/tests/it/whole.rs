@@ -105,6 +105,19 @@ fn predictions(desk: &Desk, arguments: &[&str]) -> String {
 }
 
 #[test]
+fn old_rows_keep_their_side_when_rows_are_added() {
+    let desk = Desk::new();
+    let old = fs::read_to_string(shipped("iris.csv")).unwrap();
+    let added: String = old.lines().skip(1).take(30).map(|line| line.replacen('.', ".77", 1) + "\n").collect();
+    desk.put("old.csv", &old);
+    desk.put("more.csv", &(old + &added));
+    desk.ok(&["train", "old.csv", "target=species", "model=tree"]);
+    let ran = desk.ok(&["train", "more.csv", "target=species", "model=tree", "data.split.keep=runs/latest/data/sides.parquet"]);
+    assert!(ran.stderr.contains("150 of 180 rows keep their side"), "{}", ran.stderr);
+    assert_eq!(desk.hash("latest"), desk.hash("2"));
+}
+
+#[test]
 fn a_run_folder_and_what_is_done_with_it() {
     let desk = Desk::new();
     let (adult, test) = (shipped("tiny/adult.csv"), shipped("tiny/adult.test.csv"));
@@ -127,7 +140,7 @@ fn a_run_folder_and_what_is_done_with_it() {
             "run.toml"
         ]
     );
-    assert_eq!(desk.names(&format!("{folder}/data")), ["leaks.json", "preparation.json", "profile.json", "split.json"]);
+    assert_eq!(desk.names(&format!("{folder}/data")), ["leaks.json", "preparation.json", "profile.json", "sides.parquet", "split.json"]);
     assert!(desk.names(&format!("{folder}/plots")).iter().all(|name| name.ends_with(".svg")));
     for line in desk.text(&format!("{folder}/events.jsonl")).lines() {
         serde_json::from_str::<Value>(line).unwrap();

@@ -231,6 +231,7 @@ fn refusal(place: &str, text: &str, error: &serde_json::Error) -> Error {
         _ if text.trim_start().starts_with('[') => "a JSON array".to_owned(),
         _ if error.is_eof() => "a line that breaks off".to_owned(),
         0 => said.to_owned(),
+        column if ["expected value", "expected ident"].contains(&said) => format!("text that is not JSON (at character {column})"),
         column => format!("{said} at character {column}"),
     };
     let refused = Error::refused(place, found, "one flat JSON object a line");

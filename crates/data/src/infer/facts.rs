@@ -22,10 +22,14 @@ pub(super) struct Facts {
     pub(super) code: Option<usize>,
     /// Values like `1,234` or `1,5`.
     pub(super) with_comma: u64,
+    /// Those of them whose comma stands before other than three digits.
+    pub(super) with_decimal_comma: u64,
     pub(super) is_whole: bool,
     pub(super) is_rising: bool,
     pub(super) is_time: bool,
     pub(super) are_uuids: bool,
+    /// Times of day: `8:30`, `08:30:15`.
+    pub(super) are_clock_times: bool,
     pub(super) words: u64,
     pub(super) characters: u64,
     /// The first value, for messages.
@@ -96,7 +100,7 @@ impl Facts {
 
     fn texts(mut self, texts: &StringArray) -> Facts {
         let (mut last, mut sizes) = (f64::NEG_INFINITY, HashSet::new());
-        (self.is_whole, self.is_rising, self.are_uuids) = (true, true, self.values > 0);
+        (self.is_whole, self.is_rising, self.are_uuids, self.are_clock_times) = (true, true, self.values > 0, self.values > 0);
         let values = || texts.iter().enumerate().filter_map(|(row, text)| Some((row, text?.trim())));
         for (row, text) in values() {
             match number(text) {
@@ -115,6 +119,7 @@ impl Facts {
                         (self.odd, self.odd_text) = (Some(row), shown(text));
                     }
                     self.with_comma += u64::from(has_comma(text));
+                    self.with_decimal_comma += u64::from(has_comma(text) && !has_thousands(text));
                 }
             }
         }
@@ -127,6 +132,7 @@ impl Facts {
             self.count_words(values().map(|(_, text)| text));
         }
         self.are_uuids &= self.numbers == 0;
+        self.are_clock_times &= self.numbers == 0;
         self
     }
 
@@ -135,6 +141,7 @@ impl Facts {
             self.words += text.split_ascii_whitespace().count() as u64;
             self.characters += text.len() as u64;
             self.are_uuids &= is_uuid(text);
+            self.are_clock_times &= is_clock_time(text);
         }
     }
 }
@@ -155,6 +162,23 @@ fn has_comma(text: &str) -> bool {
     let (whole, rest) = digits.split_once(',').unwrap_or(("", ""));
     let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     is_digits(whole) && rest.split([',', '.']).all(is_digits)
+}
+
+/// Whether each comma of a number with commas stands before three digits.
+fn has_thousands(text: &str) -> bool {
+    let whole = text.split('.').next().unwrap_or_default();
+    whole.split(',').skip(1).all(|digits| digits.len() == 3)
+}
+
+/// `8:30`, `08:30` and `08:30:15`.
+fn is_clock_time(text: &str) -> bool {
+    let mut parts = text.split(':');
+    let mut next = |digits: std::ops::RangeInclusive<usize>, below: u8| {
+        let part = parts.next()?;
+        let is_number = digits.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+        Some(is_number && part.parse::<u8>().is_ok_and(|number| number < below))
+    };
+    next(1..=2, 24) == Some(true) && next(2..=2, 60) == Some(true) && next(2..=2, 60) != Some(false) && parts.next().is_none()
 }
 
 fn is_uuid(text: &str) -> bool {

@@ -105,18 +105,27 @@ fn faults_are_not_made_categories() {
         &[],
         &[],
         &expect![[r#"
-            a.csv:2: column a: found "1,234", while 1 of 2 values are numbers, wanted a number
+            a.csv:2: column a: found "1,234", with a thousands separator, while 1 of 2 values is a number, wanted a number
             hint: write numbers with a decimal point and without thousands separators, or set inputs.a.type=category if it holds names
         "#]],
+    );
+    check(
+        "a;b\n1,862;x\n0,25;y\n",
+        &[],
+        &[],
+        &expect![[r#"
+        a.csv:2: column a: found "1,862", with a decimal comma, while 0 of 2 values are numbers, wanted a number
+        hint: write numbers with a decimal point and without thousands separators, or set inputs.a.type=category if it holds names
+    "#]],
     );
     check(
         "a;b\n1,5;x\n0,25;y\n",
         &[],
         &[],
         &expect![[r#"
-        a.csv:2: column a: found "1,5", while 0 of 2 values are numbers, wanted a number
-        hint: write numbers with a decimal point and without thousands separators, or set inputs.a.type=category if it holds names
-    "#]],
+            a.csv:2: column a: found "1,5", with a decimal comma, while 0 of 2 values are numbers, wanted a number
+            hint: write numbers with a decimal point and without thousands separators, or set inputs.a.type=category if it holds names
+        "#]],
     );
     check(
         "a,b\n1,x\n2,y\nz,y\n",
@@ -183,6 +192,31 @@ fn dates_with_two_meanings_stay_words() {
         &expect![[r#"
         day: date as date, 0 missing: set by the recipe
         b: binary as category, 0 missing: 2 distinct texts in 2 values
+    "#]],
+    );
+}
+
+#[test]
+fn times_of_day_are_names_when_few_and_else_ignored() {
+    let csv = table("start,shift,clock", 30, |row| format!("{:02}:{:02},{}:00:00,{row}:70", row % 24, row, [6, 14, 22][row % 3]));
+    check(
+        &csv,
+        &[],
+        &[],
+        &expect![[r#"
+        start: constant as category (ignored), 0 missing: 30 distinct texts in 30 values, times of day, which are not understood yet; type=category makes them names
+        shift: category as category, 0 missing: 3 distinct texts in 30 values
+        clock: id as category (key), 0 missing: 30 distinct texts in 30 values, all different
+    "#]],
+    );
+    check(
+        &csv,
+        &[("start", ColumnType::Category)],
+        &["shift"],
+        &expect![[r#"
+        start: category as category, 0 missing: set by the recipe
+        shift: category as category ["14:00:00", "22:00:00", "6:00:00"] (target, classify), 0 missing: 3 distinct texts in 30 values
+        clock: id as category (key), 0 missing: 30 distinct texts in 30 values, all different
     "#]],
     );
 }

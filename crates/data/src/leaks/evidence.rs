@@ -1,9 +1,9 @@
 //! What all checks look at: every column as codes, computed once, and the side of every row.
 
 use super::{duplicates, group_overlap, id_order, row_order, single_feature, target_copy};
-use crate::cells::{Cells, Codes, column};
-use arrow_array::{ArrayRef, StringArray, new_null_array};
-use cupola_task::{Batch, Column, Dataset, Draw, Error, Field, Key, Kind, Result, Role, Side, Task};
+use crate::cells::{Cells, Codes, joined};
+use arrow_array::StringArray;
+use cupola_task::{Batch, Dataset, Draw, Error, Field, Key, Kind, Result, Role, Side, Task};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -17,9 +17,6 @@ pub const LEAKS: &[LeakDef] = &[
     single_feature::SINGLE_FEATURE,
     row_order::ROW_ORDER,
 ];
-
-/// What messages call the file of test rows.
-pub(crate) const TEST_FILE: &str = "the test file";
 
 /// A check.
 #[derive(Clone, Copy)]
@@ -138,12 +135,12 @@ impl Evidence {
         })
     }
 
-    /// The first ten rows, as numbers in their file, and what that file is called.
-    pub fn place(&self, rows: impl Iterator<Item = usize>) -> (Vec<u64>, &'static str) {
+    /// The first ten rows, as numbers in their file, and whether that is the test file.
+    pub fn place(&self, rows: impl Iterator<Item = usize>) -> (Vec<u64>, bool) {
         let rows: Vec<usize> = rows.take(10).collect();
         let is_test_file = rows.first().is_some_and(|row| *row >= self.table_rows);
         let number = |row: usize| (if row >= self.table_rows { row - self.table_rows } else { row }) as u64;
-        (rows.into_iter().map(number).collect(), if is_test_file { TEST_FILE } else { "the table" })
+        (rows.into_iter().map(number).collect(), is_test_file)
     }
 }
 
@@ -157,18 +154,7 @@ fn is_scalar(kind: &Kind) -> bool {
 }
 
 fn exhibit(field: &Field, batch: &Batch, test: Option<&(Batch, usize)>) -> Result<Exhibit> {
-    let wrong = |found: &str| Error::input(format!("column {}", field.name), found, "scalars in every row");
-    let array = |batch: &Batch| column(batch, &field.name).and_then(Column::array).cloned();
-    let own = array(batch).ok_or_else(|| wrong("nothing"))?;
-    let all: ArrayRef = match test {
-        None => own,
-        Some((test, rows)) => {
-            // A test file may come without targets or groups.
-            let other = array(test).unwrap_or_else(|| new_null_array(own.data_type(), *rows));
-            arrow_select::concat::concat(&[&*own, &*other]).map_err(|error| wrong(&format!("another type in the test file ({error})")))?
-        }
-    };
-    let all = Column::Array(all);
+    let all = joined(field, batch, test.map(|(test, rows)| (test, *rows)))?;
     let cells = Cells::open(field, &all)?;
     let texts = match cells {
         Cells::Texts(array) => Some(array.clone()),
@@ -177,7 +163,13 @@ fn exhibit(field: &Field, batch: &Batch, test: Option<&(Batch, usize)>) -> Resul
     Ok(Exhibit { field: field.clone(), codes: cells.codes(), numbers: cells.numbers(), texts })
 }
 
-/// How to pass a leak that concerns a column.
+/// What messages call so many rows of a side: `34 test rows`, `1 row of the test file`.
+pub(crate) fn called(count: usize, side: &str, in_test_file: bool) -> String {
+    let rows = if count == 1 { "row" } else { "rows" };
+    if in_test_file { format!("{count} {rows} of the test file") } else { format!("{count} {side} {rows}") }
+}
+
+/// How to mend a leak that concerns a column.
 pub(crate) fn leave_out(column: &Arc<str>) -> String {
-    format!("leave it out (ignore={column}); leaks=warn goes on with it")
+    format!("leave it out (ignore={column})")
 }

@@ -1,6 +1,6 @@
 //! Groups whose rows stand on both sides of a split.
 
-use super::evidence::{TEST_FILE, Evidence, Finding, LeakDef, Severity};
+use super::evidence::{Evidence, Finding, LeakDef, Severity, called};
 use crate::cells::MISSING;
 use cupola_task::Side;
 
@@ -23,17 +23,21 @@ fn find(evidence: &Evidence) -> Vec<Finding> {
             let mut shared: Vec<u32> = rows.iter().map(|&row| code(row)).collect();
             shared.sort_unstable();
             shared.dedup();
-            let (rows_shown, file) = evidence.place(rows.iter().copied());
+            let (rows_shown, in_test_file) = evidence.place(rows.iter().copied());
             let name = &group.field.name;
+            let (groups, are) = if shared.len() == 1 { ("1 group".to_owned(), "is") } else { (format!("{} groups", shared.len()), "are") };
             findings.push(Finding {
                 check: GROUP_OVERLAP.name.into(),
                 severity: Severity::Stop,
                 column: Some(name.to_string()),
                 rows: rows_shown,
-                in_test_file: file == TEST_FILE,
+                in_test_file,
                 value: shared.len() as f64,
-                sentence: format!("{} groups of column {name} are in training and in {} {word} rows of {file}", shared.len(), rows.len()),
-                remedy: "split by group (data.split.by=group), or leave the shared groups out of one file".into(),
+                sentence: format!("{groups} of column {name} {are} in training and in {}", called(rows.len(), word, in_test_file)),
+                remedy: match in_test_file {
+                    true => "leave the shared groups out of one of the files".into(),
+                    false => "split by group (data.split.by=group)".into(),
+                },
             });
         }
     }

@@ -96,28 +96,28 @@ fn planted_leaks_are_found() {
     let all: String = tables.iter().map(|(name, table)| format!("{name}\n{}", told(&found(table)))).collect();
     expect![[r#"
         copy in other words
-        Stop target_copy leak 10: column leak is the target y under another name: it tells it in every row, one value for one value; leave it out (ignore=leak); leaks=warn goes on with it
+        Stop target_copy leak 10: column leak is the target y under another name: it tells it in every row, one value for one value; leave it out (ignore=leak)
         copy as a text
-        Stop target_copy leak 10: column leak is the target y under another name: it tells it in every row, one value for one value; leave it out (ignore=leak); leaks=warn goes on with it
+        Stop target_copy leak 10: column leak is the target y under another name: it tells it in every row, one value for one value; leave it out (ignore=leak)
         copy with an error
-        Stop target_copy leak 10: column leak is the target y under another name: it agrees with it in 99.69 % of the training rows; leave it out (ignore=leak); leaks=warn goes on with it
+        Stop target_copy leak 10: column leak is the target y under another name: it agrees with it in 99.69 % of the training rows; leave it out (ignore=leak)
         copy of a number
-        Stop target_copy leak 10: column leak is the target y under another name: it follows it (correlation 1.00000); leave it out (ignore=leak); leaks=warn goes on with it
+        Stop target_copy leak 10: column leak is the target y under another name: it follows it (correlation 1.00000); leave it out (ignore=leak)
         number in another unit
-        Stop target_copy leak 10: column leak is the target y under another name: it follows it (correlation 1.00000); leave it out (ignore=leak); leaks=warn goes on with it
+        Stop target_copy leak 10: column leak is the target y under another name: it follows it (correlation 1.00000); leave it out (ignore=leak)
         number on another scale
-        Stop target_copy leak 10: column leak is the target y under another name: it follows it (rank correlation 1.00000); leave it out (ignore=leak); leaks=warn goes on with it
+        Stop target_copy leak 10: column leak is the target y under another name: it follows it (rank correlation 1.00000); leave it out (ignore=leak)
         counter
-        Stop id_order leak 10: column leak numbers the rows, and their order tells 52 % of the target y: a model would learn the file and not the world; leave it out (ignore=leak); leaks=warn goes on with it
+        Stop id_order leak 10: column leak numbers the rows, and their order tells 52 % of the target y: a model would learn the file and not the world; leave it out (ignore=leak)
         Warn row_order - 0: the order of rows in the file tells 52 % of the target y; nothing, as long as the split shuffles (data.split.by=stratified or random); a sorted file must not be cut in two
         counter with gaps as text
-        Stop id_order leak 10: column leak numbers the rows, and their order tells 52 % of the target y: a model would learn the file and not the world; leave it out (ignore=leak); leaks=warn goes on with it
+        Stop id_order leak 10: column leak numbers the rows, and their order tells 52 % of the target y: a model would learn the file and not the world; leave it out (ignore=leak)
         Warn row_order - 0: the order of rows in the file tells 52 % of the target y; nothing, as long as the split shuffles (data.split.by=stratified or random); a sorted file must not be cut in two
         groups
-        Stop group_overlap person 10: 34 groups of column person are in training and in 34 test rows of the table; split by group (data.split.by=group), or leave the shared groups out of one file
-        Stop group_overlap person 10: 28 groups of column person are in training and in 28 validation rows of the table; split by group (data.split.by=group), or leave the shared groups out of one file
+        Stop group_overlap person 10: 34 groups of column person are in training and in 34 test rows; split by group (data.split.by=group)
+        Stop group_overlap person 10: 28 groups of column person are in training and in 28 validation rows; split by group (data.split.by=group)
         strong feature
-        Warn single_feature leak 0: column leak alone predicts the target y with AUC 0.997; make sure that it is known before the target is; if not, leave it out (ignore=leak); leaks=warn goes on with it
+        Warn single_feature leak 0: column leak alone predicts the target y with AUC 0.997; make sure that it is known before the target is; if not, leave it out (ignore=leak)
         sorted file
         Warn row_order - 0: the order of rows in the file tells 52 % of the target y; nothing, as long as the split shuffles (data.split.by=stratified or random); a sorted file must not be cut in two
     "#]].assert_eq(&all);
@@ -182,18 +182,41 @@ fn repeated_rows_are_judged_by_what_chance_gives() {
     let all: String = judged.into_iter().map(|(name, findings)| format!("{name}\n{}", told(&findings.unwrap()))).collect();
     expect![[r#"
         a few test rows copied from training
-        Stop duplicates - 10: 12 of 40 test rows (the table) have the inputs of a training row; 0 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
+        Stop duplicates - 10: 12 of 40 test rows have the inputs of a training row; none of 320 training rows repeats another; leave repeated rows out (data.clean.duplicates=drop)
         a test file cut from the training file
-        Stop duplicates - 10: 55 of 95 test rows (the test file) have the inputs of a training row; 0 of 320 training rows repeat each other; leave the repeated rows out of one of the files
+        Stop duplicates - 10: 55 of 95 rows of the test file have the inputs of a training row; none of 320 training rows repeats another; leave repeated rows out (data.clean.duplicates=drop)
         a test file with one training row
-        Warn duplicates - 1: 1 of 81 test rows (the test file) have the inputs of a training row; 0 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
+        Warn duplicates - 1: 1 of 81 rows of the test file has the inputs of a training row; none of 320 training rows repeats another; leave repeated rows out (data.clean.duplicates=drop)
         a file written twice
-        Stop duplicates - 10: 31 of 40 test rows (the table) have the inputs of a training row; 254 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
-        Stop duplicates - 10: 35 of 40 validation rows (the table) have the inputs of a training row; 254 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
+        Stop duplicates - 10: 31 of 40 test rows have the inputs of a training row; 254 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
+        Stop duplicates - 10: 35 of 40 validation rows have the inputs of a training row; 254 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
         coarse columns
-        Warn duplicates - 10: 40 of 40 test rows (the table) have the inputs of a training row; 320 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
-        Warn duplicates - 10: 40 of 40 validation rows (the table) have the inputs of a training row; 320 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
+        Warn duplicates - 10: 40 of 40 test rows have the inputs of a training row; 320 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
+        Warn duplicates - 10: 40 of 40 validation rows have the inputs of a training row; 320 of 320 training rows repeat each other; leave repeated rows out (data.clean.duplicates=drop)
     "#]].assert_eq(&all);
+}
+
+/// Two thousand rows of continuous columns, two hundred of them written a second time, shuffled and cut: one side in seven repeats training rows.
+#[test]
+fn rows_copied_before_the_cut_stop() {
+    for seed in 0..8 {
+        let draw = Draw::new(seed);
+        let column = |name: &str| {
+            let draw = draw.stream(name);
+            numbers((0..2000).map(move |row| draw.normal(row)))
+        };
+        let once = table(vec![
+            ("a", Role::Input, column("a")),
+            ("b", Role::Input, column("b")),
+            ("c", Role::Input, column("c")),
+            ("y", Role::Target(Task::Regress), column("y")),
+        ]);
+        let rows: Vec<u64> = draw.stream("order").permutation(2200).into_iter().map(|row| row % 2000).collect();
+        let copied = Table::new(once.schema().clone(), once.columns().take(&rows)).unwrap();
+        let sides: Vec<Side> = (0..2200).map(|row| [Side::Train, Side::Test, Side::Valid][(row % 10usize).saturating_sub(7)]).collect();
+        let findings = check(&copied, &sides, None).unwrap();
+        assert!(findings.iter().any(|finding| finding.severity == Severity::Stop), "seed {seed}: {}", told(&findings));
+    }
 }
 
 #[test]

@@ -221,11 +221,11 @@ fn tables_that_teach_nothing() {
             = 3
             $ train inf.csv target=y
             error: failed to train: inf.csv:7: column y: found "inf", wanted a finite number
-            hint: add inf to data.missing_values if it stands for a missing value
+            hint: leave the cell empty if its value is missing, or, when training, add inf to data.missing_values
             = 3
             $ train huge.csv target=y
             error: failed to train: huge.csv:7: column y: found "1e999", wanted a finite number
-            hint: add 1e999 to data.missing_values if it stands for a missing value
+            hint: leave the cell empty if its value is missing, or, when training, add 1e999 to data.missing_values
             = 3
             $ train word.csv target=y task=regress
             error: failed to train: word.csv:7: column y: found "tall", wanted a number

@@ -123,7 +123,7 @@ fn rows_that_do_not_fit_the_model() {
             = 3
             $ predict 1 word.csv -o out.csv
             error: failed to predict: word.csv:5: column a: found "tall", wanted a number
-            hint: correct the cell, add "tall" to data.missing_values, or set the column's type to category
+            hint: correct the cell or leave it empty, or, when training, add "tall" to data.missing_values or set the column's type to category
             = 3
             $ predict 1 taken.csv
             error: failed to write predictions: data: found a column prediction, wanted no column of that name, since predictions are called so

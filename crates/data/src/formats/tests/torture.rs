@@ -208,7 +208,7 @@ fn hostile_files_are_refused_or_read_as_meant() {
             hint: each line must be whole JSON; data.bad_rows=skip leaves such lines out
         huge-number.jsonl: huge-number.jsonl:1: found number out of range at character 11, wanted one flat JSON object a line
             hint: each line must be whole JSON; data.bad_rows=skip leaves such lines out
-        not-a-number.jsonl: not-a-number.jsonl:1: found expected value at character 7, wanted one flat JSON object a line
+        not-a-number.jsonl: not-a-number.jsonl:1: found text that is not JSON (at character 7), wanted one flat JSON object a line
             hint: each line must be whole JSON; data.bad_rows=skip leaves such lines out
         mixed.jsonl: ok jsonl a|b|c: 1.0|true|. / .|x|12345678901234567890
         two-objects.jsonl: two-objects.jsonl:1: found trailing characters at character 10, wanted one flat JSON object a line
