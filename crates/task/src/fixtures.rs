@@ -279,10 +279,12 @@ fn batch() -> Batch {
     Batch::new(Arc::from([0, 1]), &columns, &schema)
 }
 
+type Walk = fn(&Batch) -> Result<Predictions>;
+
 #[test]
 fn seams_carry_what_comes_next() {
     let batch = batch();
-    let walked: Vec<(&str, fn(&Batch) -> Result<Predictions>)> = vec![
+    let walked: [(&str, Walk); 8] = [
         ("detector", walks::<Detector>),
         ("speech", walks::<Speech>),
         ("translator", walks::<Translator>),
