@@ -32,7 +32,7 @@ const HOSTS: &[&str] = &[
     concat!("pypi", ".org"),
     concat!("pythonhosted", ".org"),
     concat!("npmjs", ".org"),
-    concat!("deb.debian", ".org"),
+    concat!("deb", ".debian", ".org"),
 ];
 
 const BLOB_BYTES_MAX: usize = 1 << 20;

@@ -19,11 +19,12 @@ use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use cupola_task::Columns;
 use parquet::arrow::ArrowWriter;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use tempfile::{Builder, NamedTempFile};
 
 /// What is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -277,8 +278,7 @@ fn json<'a>(array: &ArrayRef, row: usize, text: &'a mut String, name: &str) -> R
 /// the old file as it was.
 pub struct WholeFile {
     path: PathBuf,
-    beside: PathBuf,
-    file: Option<File>,
+    file: NamedTempFile,
 }
 
 impl WholeFile {
@@ -288,54 +288,56 @@ impl WholeFile {
     /// A folder that is missing or cannot be written.
     pub fn create(path: &Path) -> Result<WholeFile> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        for attempt in 0..1000 {
-            let beside = path.with_file_name(format!(".{name}.{attempt}.tmp"));
-            match OpenOptions::new().write(true).create_new(true).open(&beside) {
-                Ok(file) => return Ok(WholeFile { path: path.to_owned(), beside, file: Some(file) }),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(source) => return Err(Error::Write { action: format!("write {}", path.display()), source }),
-            }
-        }
-        Err(Error::Write { action: format!("create a file beside {}", path.display()), source: io::ErrorKind::AlreadyExists.into() })
+        let prefix = format!(".{name}.");
+        let mut builder = Builder::new();
+        builder.prefix(&prefix).suffix(".tmp");
+        // Temporary files are private by default; this one is as readable as any file of its user (the mask still applies).
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(folder_of(path)).map_err(|error| failed_at(path, system_word(error)))?;
+        Ok(WholeFile { path: path.to_owned(), file })
     }
 
     /// Makes it appear.
     ///
     /// # Errors
     /// A full disk; the old file is then as it was.
-    pub fn commit(mut self) -> Result<()> {
-        let file = self.file.take().expect("a file is committed once");
-        let committed = file.sync_all().and_then(|()| std::fs::rename(&self.beside, &self.path)).and_then(|()| sync_folder(&self.path));
-        let result = committed.map_err(|source| Error::Write { action: format!("write {}", self.path.display()), source });
-        if result.is_err() {
-            self.file = Some(file);
-        }
-        result
+    pub fn commit(self) -> Result<()> {
+        let WholeFile { path, file } = self;
+        let synced = file.as_file().sync_all();
+        let committed = synced.and_then(|()| file.persist(&path).map_err(|error| error.error)).and_then(|_| sync_folder(&path));
+        committed.map_err(|source| failed_at(&path, source))
     }
+}
+
+fn failed_at(path: &Path, source: io::Error) -> Error {
+    Error::Write { action: format!("write {}", path.display()), source }
+}
+
+/// The system's own word, without the temporary name that is put around it.
+fn system_word(error: io::Error) -> io::Error {
+    match error.get_ref().and_then(|inner| inner.source()).and_then(|source| source.downcast_ref::<io::Error>()) {
+        Some(inner) => inner.raw_os_error().map_or_else(|| inner.kind().into(), io::Error::from_raw_os_error),
+        None => error,
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Without this a power cut may undo the rename.
 fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    File::open(folder_of(path))?.sync_all()
 }
 
 impl Write for WholeFile {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.file.as_mut().expect("a file is written before it is committed").write(buffer)
+        self.file.as_file_mut().write(buffer)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.as_mut().expect("a file is written before it is committed").flush()
-    }
-}
-
-impl Drop for WholeFile {
-    fn drop(&mut self) {
-        if self.file.take().is_some() {
-            // There is nobody left to tell; a file that stays is named as temporary.
-            let _ = std::fs::remove_file(&self.beside);
-        }
+        self.file.as_file_mut().flush()
     }
 }
 
