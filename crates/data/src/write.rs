@@ -316,8 +316,8 @@ fn failed_at(path: &Path, source: io::Error) -> Error {
 
 /// The system's own word, without the temporary name that is put around it.
 fn system_word(error: io::Error) -> io::Error {
-    match error.get_ref().and_then(|inner| inner.source()).and_then(|source| source.downcast_ref::<io::Error>()) {
-        Some(inner) => inner.raw_os_error().map_or_else(|| inner.kind().into(), io::Error::from_raw_os_error),
+    match error.to_string().split_once(" at path ") {
+        Some((word, _)) => io::Error::new(error.kind(), word.to_owned()),
         None => error,
     }
 }

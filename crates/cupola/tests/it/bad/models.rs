@@ -137,7 +137,7 @@ fn rows_that_do_not_fit_the_model() {
             error: failed to write predictions: setting out: found out.xls, wanted a file that ends in .csv, .tsv, .jsonl or .parquet
             = 2
             $ predict 1 good.csv -o nofolder/out.csv
-            error: failed to write predictions: write nofolder/out.csv: No such file or directory (os error 2) at path "nofolder/.out.csv.5fK5LK.tmp"
+            error: failed to write predictions: write nofolder/out.csv: No such file or directory (os error 2)
             = 1
             $ predict 1 good.csv --format yaml
             error: failed to write predictions: setting format: found "yaml", wanted csv, tsv, jsonl or parquet
