@@ -170,6 +170,7 @@ fn gate(plan: &Plan, findings: &[Finding], loaded: &Loaded, run: &Run<'_>) -> Re
 fn train_target(plan: &Plan, run: &Run<'_>, divided: &Divided, (field, task): (&Field, Task), count: u32) -> Result<TargetFit> {
     let (train, valid) = (divided.splits.train(), &**divided.splits.valid());
     let base = crate::model("baseline")?;
+    let began = (run.clock)();
     let quiet = |event: &Event| match event {
         Event::Progress { .. } | Event::Resolved { .. } => Flow::Go,
         other => run.tell(other.clone()),
@@ -195,7 +196,9 @@ fn train_target(plan: &Plan, run: &Run<'_>, divided: &Divided, (field, task): (&
     let mut timed = heard_by(run, events);
     timed.until = match &board {
         None => plan.time.map(|time| (run.clock)() + time / count),
-        Some(board) => is_stopped.then(|| (run.clock)() + board.patience()),
+        Some(board) if is_stopped => Some((run.clock)() + board.patience()),
+        // A leaderboard that took its whole time leaves the final fit a quarter of it.
+        Some(_) => Some(plan.time.unwrap_or(AUTO_TIME) / count).map(|time| (began + time).max((run.clock)() + time / 4)),
     };
     let fit = fit(def, &settings, field, train, valid, plan, &timed)?;
     let measured = TargetReport::new(&*field.name, task);

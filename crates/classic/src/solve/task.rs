@@ -29,9 +29,18 @@ impl Watch<'_, '_> {
         if self.progress(0, None) == Flow::Stop { Err(Error::Interrupted) } else { Ok(()) }
     }
 
-    /// Tells of an iteration with a measure of it; whether to go on.
+    /// Tells of an iteration with a measure of it; whether to go on. A fit that is ended here is had again by asking for as many
+    /// iterations.
     pub fn tell(&self, done: usize, score: Option<(&str, f64)>) -> bool {
-        self.progress(done, score) == Flow::Go && !self.run.is_late()
+        let reason = match self.progress(done, score) {
+            Flow::Stop => "stopped on request",
+            Flow::Go if self.run.is_late() => "the time was up",
+            Flow::Go => return true,
+        };
+        let key = "model.max_iter".to_owned();
+        // The answer is known: the fit is over.
+        let _ = self.run.tell(Event::Resolved { key, value: done.to_string(), reason: reason.to_owned() });
+        false
     }
 
     /// Warns that the iterations ended before the tolerance was met.
