@@ -9,11 +9,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cupola-task", &[]),
     ("cupola-data", &["cupola-task"]),
     ("cupola-classic", &["cupola-task"]),
+    ("cupola-nets", &["cupola-task"]),
     ("cupola-metrics", &["cupola-task"]),
-    ("cupola-train", &["cupola-task", "cupola-data", "cupola-classic", "cupola-metrics"]),
+    ("cupola-train", &["cupola-task", "cupola-data", "cupola-classic", "cupola-nets", "cupola-metrics"]),
     ("cupola-serve", &["cupola-task", "cupola-data", "cupola-train"]),
     ("cupola", &["cupola-task", "cupola-data", "cupola-classic", "cupola-metrics", "cupola-train", "cupola-serve"]),
-    ("xtask", &["cupola-task", "cupola-data", "cupola-classic", "cupola-metrics"]),
+    ("xtask", &["cupola-task", "cupola-data", "cupola-classic", "cupola-nets", "cupola-metrics"]),
 ];
 
 /// The crates that may name the gradient engine, once they exist.

@@ -1,6 +1,6 @@
 //! Columns of rows on the host: the only thing that flows from files to models to measures.
 
-use crate::{Error, Result, Role, Schema};
+use crate::{Error, Images, Result, Role, Schema};
 use arrow_array::{Array, ArrayRef};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,13 +34,8 @@ pub struct Object {
 pub enum Column {
     /// Numbers, categories, dates, texts, vectors.
     Array(ArrayRef),
-    /// Pixels one image after another, row by row, channels last.
-    Images {
-        /// All images' bytes.
-        pixels: Arc<[u8]>,
-        /// Height, width and channels of each image.
-        shapes: Vec<[u32; 3]>,
-    },
+    /// Pixels.
+    Images(Images),
     /// Sound, one clip after another.
     Waves {
         /// All clips' samples in -1..1.
@@ -89,7 +84,7 @@ impl Column {
     pub fn len(&self) -> usize {
         match self {
             Column::Array(array) => array.len(),
-            Column::Images { shapes, .. } => shapes.len(),
+            Column::Images(images) => images.len(),
             Column::Waves { ends, .. } => ends.len(),
             Column::Objects(rows) => rows.len(),
             Column::List { ends, .. } => ends.len(),
@@ -109,11 +104,19 @@ impl Column {
         }
     }
 
+    /// The images, where the column holds some.
+    pub fn images(&self) -> Option<&Images> {
+        match self {
+            Column::Images(images) => Some(images),
+            _ => None,
+        }
+    }
+
     /// The given rows, in the given order; a row may come more than once. Indices must be in range.
     pub fn take(&self, rows: &[u64]) -> Column {
         match self {
             Column::Array(array) => Column::Array(take_array(array, rows)),
-            Column::Images { pixels, shapes } => take_images(pixels, shapes, rows),
+            Column::Images(images) => Column::Images(images.take(rows)),
             Column::Waves { samples, ends } => {
                 let (samples, ends) = take_runs(samples, ends, rows);
                 Column::Waves { samples: samples.into(), ends }
@@ -127,18 +130,6 @@ impl Column {
 fn take_array(array: &ArrayRef, rows: &[u64]) -> ArrayRef {
     let rows = arrow_array::UInt64Array::from(rows.to_vec());
     arrow_select::take::take(array, &rows, None).expect("row numbers come from the same data set")
-}
-
-fn take_images(pixels: &[u8], shapes: &[[u32; 3]], rows: &[u64]) -> Column {
-    let ends: Vec<usize> = shapes
-        .iter()
-        .scan(0, |end, shape| {
-            *end += shape.iter().map(|&side| side as usize).product::<usize>();
-            Some(*end)
-        })
-        .collect();
-    let (pixels, _) = take_runs(pixels, &ends, rows);
-    Column::Images { pixels: pixels.into(), shapes: rows.iter().map(|&row| shapes[row as usize]).collect() }
 }
 
 fn take_runs<T: Copy>(values: &[T], ends: &[usize], rows: &[u64]) -> (Vec<T>, Vec<usize>) {

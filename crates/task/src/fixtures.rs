@@ -74,7 +74,7 @@ net!(
     collate | batch,
     _draw
         | match (batch.inputs.get("image"), batch.targets.get("objects")) {
-            (Some(Column::Images { .. }), Some(Column::Objects(truth))) => Ok((Tensor, truth.clone())),
+            (Some(Column::Images(_)), Some(Column::Objects(truth))) => Ok((Tensor, truth.clone())),
             _ => Err(Error::input("batch", "other columns", "image and objects")),
         },
     loss | _,
@@ -261,7 +261,7 @@ fn batch() -> Batch {
     let numbers = |values: Vec<f64>| Column::Array(Arc::new(arrow_array::Float64Array::from(values)));
     let texts = |values: Vec<&str>| Column::Array(Arc::new(arrow_array::StringArray::from(values)));
     let columns = Columns::new(vec![
-        ("image".into(), Column::Images { pixels: Arc::from([1u8, 2, 3, 4]), shapes: vec![[1, 1, 1], [1, 3, 1]] }),
+        ("image".into(), Column::Images(Images::packed(vec![1, 2, 3, 4], [[1, 1, 1], [1, 3, 1]]))),
         ("sound".into(), Column::Waves { samples: Arc::from([0.1, 0.2, 0.3]), ends: vec![1, 3] }),
         ("source".into(), texts(vec!["good day", "good night"])),
         ("age".into(), numbers(vec![1.0, 2.0])),
@@ -314,7 +314,7 @@ fn answers_about_windows_come_back_to_their_rows() {
 fn columns_of_every_layout_can_be_taken() {
     let batch = batch();
     let taken = batch.inputs.take(&[1, 1, 0]);
-    assert!(matches!(taken.get("image"), Some(Column::Images { pixels, .. }) if **pixels == [2, 3, 4, 2, 3, 4, 1]));
+    assert!(matches!(taken.get("image"), Some(Column::Images(images)) if images.pixels(0) == [2, 3, 4] && images.pixels(2) == [1]));
     assert!(matches!(taken.get("sound"), Some(Column::Waves { ends, .. }) if *ends == [2, 4, 5]));
     let lists = Column::List { ends: Arc::from([1, 3]), items: Box::new(batch.inputs.take(&[0, 1, 1]).get("age").unwrap().clone()) };
     assert!(matches!(lists.take(&[1, 0]), Column::List { ends, .. } if *ends == [2, 3]));

@@ -1,11 +1,11 @@
 //! What an entry of a registry says. Registries are plain `const` slices, one a crate; `train` chains them.
 
-use crate::{Draw, Field, Learner, Metric, Parts, Predictor, Result, Schema, Setting, Settings, Task};
+use crate::{Field, Learner, Metric, Parts, Predictor, Result, Schema, Setting, Settings, Task};
 use std::any::Any;
 
-/// Makes a `Box<dyn Trainee>` for the training loop: settings, prepared schema, device, the draw for its first weights.
+/// Makes a `Box<dyn Trainee>` for the training loop: settings, prepared schema, device. It holds no weights yet.
 /// The box is `dyn Any` because the trait lives in `nets`, which this crate must not know.
-pub type MakeTrainee = fn(&Settings, &Schema, Where, Draw) -> Result<Box<dyn Any + Send>>;
+pub type MakeTrainee = fn(&Settings, &Schema, Where) -> Result<Box<dyn Any + Send>>;
 
 /// How a model is made. Classic crates make learners, nets make trainees; `train` owns the loop.
 #[derive(Clone, Copy)]
@@ -32,6 +32,23 @@ pub enum Needs {
     Native,
     /// Finite, scaled numbers only: missing values filled, categories one-hot.
     Dense,
+    /// Finite, scaled numbers, and categories as codes into their classes, which the model embeds.
+    Embedded,
+    /// Images, all of one size and with equally many channels. Other columns as [`Needs::Embedded`].
+    Images(ImageNeeds),
+}
+
+/// What a model wants images to be like; what is none follows the training images.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ImageNeeds {
+    /// Channels, where the model takes no others: 1 grey, 3 colour.
+    pub channels: Option<u8>,
+    /// Height and width, where the model takes no others.
+    pub size: Option<[u32; 2]>,
+    /// Height and width that images of many sizes are brought to.
+    pub size_default: u32,
+    /// The smallest height or width the model can work on.
+    pub size_min: u32,
 }
 
 /// How equal answers of a reopened model must be.

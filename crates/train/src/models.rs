@@ -23,7 +23,7 @@ const FAMILIAR: &[(&str, &str)] = &[
 
 /// All models.
 pub fn models() -> impl Iterator<Item = &'static ModelDef> {
-    cupola_classic::MODELS.iter()
+    cupola_classic::MODELS.iter().chain(cupola_nets::MODELS)
 }
 
 /// The model of that name.

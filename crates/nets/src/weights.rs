@@ -1,0 +1,73 @@
+//! Weights in files: safetensors keyed by parameter path, sorted.
+
+use crate::layout::{Entry, Layout};
+use cupola_task::{Error, Parts, Result, Settings};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+const WEIGHTS: &str = "model/weights.safetensors";
+const SETTINGS: &str = "model/settings.json";
+
+/// The settings a saved network was made with.
+///
+/// # Errors
+/// When the part is missing or not what [`into_parts`] writes.
+pub fn settings(parts: &Parts) -> Result<Settings> {
+    let place = format!("model part {SETTINGS}");
+    let bytes = parts.0.get(SETTINGS).ok_or_else(|| Error::input(&place, "nothing", "a network's settings"))?;
+    serde_json::from_slice(bytes).map_err(|error| Error::input(&place, error, "a network's settings"))
+}
+
+/// Writes settings and weights as parts of a model file.
+///
+/// # Errors
+/// When the settings hold what JSON cannot.
+pub fn into_parts(settings: &Settings, layout: &Layout, arena: &[f32], parts: &mut Parts) -> Result<()> {
+    let json = serde_json::to_vec(settings).map_err(|error| Error::input("network settings", error, "values that JSON can hold"))?;
+    parts.0.insert(SETTINGS.to_owned(), json);
+    parts.0.insert(WEIGHTS.to_owned(), to_safetensors(layout, arena));
+    Ok(())
+}
+
+/// Reads the weights of a model file. The bytes may be hostile.
+///
+/// # Errors
+/// When the part is missing, or its tensors are not those of the layout.
+pub fn from_part(parts: &Parts, layout: &Layout) -> Result<Vec<f32>> {
+    let place = format!("model part {WEIGHTS}");
+    let bytes = parts.0.get(WEIGHTS).ok_or_else(|| Error::input(&place, "nothing", "a network's weights"))?;
+    from_safetensors(&place, bytes, layout)
+}
+
+/// An arena of a layout as a safetensors file: tensors by path, sorted, little-endian `f32`.
+pub fn to_safetensors(layout: &Layout, arena: &[f32]) -> Vec<u8> {
+    let mut entries: Vec<&Entry> = layout.entries().iter().collect();
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    let bytes: Vec<(&Entry, Vec<u8>)> =
+        entries.iter().map(|entry| (*entry, arena[entry.range()].iter().flat_map(|value| value.to_le_bytes()).collect())).collect();
+    let views = bytes.iter().map(|(entry, bytes)| {
+        (entry.path.as_str(), TensorView::new(Dtype::F32, entry.shape.clone(), bytes).expect("an entry's bytes fill its shape"))
+    });
+    safetensors::serialize(views, None).expect("paths are unique and shapes small")
+}
+
+/// The arena of a layout from a safetensors file that holds exactly its entries.
+///
+/// # Errors
+/// When the file is none, or its tensors are not those of the layout.
+pub fn from_safetensors(place: &str, bytes: &[u8], layout: &Layout) -> Result<Vec<f32>> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| Error::input(place, error, "a safetensors file"))?;
+    if tensors.len() != layout.entries().len() {
+        return Err(Error::input(place, format!("{} tensors", tensors.len()), format!("{}", layout.entries().len())));
+    }
+    let mut arena = vec![0.0; layout.len()];
+    for entry in layout.entries() {
+        let wrong = |found: String| Error::input(format!("{place}: {}", entry.path), found, format!("f32 of shape {:?}", entry.shape));
+        let view = tensors.tensor(&entry.path).map_err(|_| wrong("nothing".into()))?;
+        if view.dtype() != Dtype::F32 || view.shape() != entry.shape {
+            return Err(wrong(format!("{:?} of shape {:?}", view.dtype(), view.shape())));
+        }
+        let values = view.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
+        arena[entry.range()].iter_mut().zip(values).for_each(|(to, value)| *to = value);
+    }
+    Ok(arena)
+}
