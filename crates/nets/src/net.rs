@@ -56,11 +56,11 @@ pub trait Net: Send + Sync + 'static {
     /// How much the rows of a packed batch weigh together; their number when no column says otherwise.
     fn weight(&self, input: &Self::Input) -> f64;
 
-    /// The mean loss over the rows' weights, a tensor of one number.
-    fn loss(&self, input: &Self::Input, pass: &Pass<'_>) -> Tensor<1>;
-
     /// What the last layer gives, row by row, `[rows, width]`.
     fn outputs(&self, input: &Self::Input, pass: &Pass<'_>) -> Tensor<2>;
+
+    /// The mean loss of [`Net::outputs`] over the rows' weights, a tensor of one number.
+    fn loss(&self, outputs: Tensor<2>, input: &Self::Input, pass: &Pass<'_>) -> Tensor<1>;
 
     /// Answers from [`Net::outputs`].
     fn answer(&self, outputs: &[f32], arena: &[f32]) -> Predictions;
@@ -197,7 +197,8 @@ impl<N: Net> Trainee for Training<N> {
         let device = self.device.clone().autodiff();
         let bound = Bound::learning(layout, arena, &device, step.frozen);
         let pass = Pass::new(layout, &bound, &device, Mode::Training { draw: step.draw, frozen: step.frozen });
-        let loss = self.net.loss(input::<N>(packed), &pass);
+        let input = input::<N>(packed);
+        let loss = self.net.loss(self.net.outputs(input, &pass), input, &pass);
         let running = pass.into_running();
         let mut found = loss.clone().mul_scalar(step.share).backward();
         for (place, entry) in layout.entries().iter().enumerate() {
@@ -220,8 +221,9 @@ impl<N: Net> Trainee for Training<N> {
     fn judge(&self, arena: &[f32], bound: &Bound, packed: &Packed) -> Result<(f64, Predictions)> {
         let pass = Pass::new(self.net.layout(), bound, &self.device, Mode::Answering);
         let input = input::<N>(packed);
-        let loss = host(self.net.loss(input, &pass))?[0];
-        Ok((f64::from(loss), self.net.answer(&host(self.net.outputs(input, &pass))?, arena)))
+        let outputs = self.net.outputs(input, &pass);
+        let loss = host(self.net.loss(outputs.clone(), input, &pass))?[0];
+        Ok((f64::from(loss), self.net.answer(&host(outputs)?, arena)))
     }
 
     fn time_layers(&self, bound: &Bound, packed: &Packed, stopwatch: &Stopwatch<'_>) -> Result<()> {
