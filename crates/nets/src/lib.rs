@@ -7,6 +7,7 @@ mod device;
 mod head;
 mod layout;
 mod net;
+pub mod optim;
 mod pass;
 pub mod weights;
 
