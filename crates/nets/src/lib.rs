@@ -9,6 +9,8 @@ mod layout;
 mod net;
 pub mod optim;
 mod pass;
+#[cfg(test)]
+mod penalty;
 pub mod weights;
 
 pub use head::{Head, Truth};
