@@ -66,6 +66,11 @@ pub enum Command {
     /// Train a model from a table or a recipe
     #[command(after_help = AFTER_TRAIN)]
     Train(RecipeArguments),
+    /// Go on with a run that was cut off: a network from its last checkpoint, to the same bytes
+    Resume {
+        /// Run folder, or the run's name, number or `latest`
+        run: String,
+    },
     /// Measure a model on labelled data
     #[command(after_help = AFTER_EVAL)]
     Eval(DataArguments),

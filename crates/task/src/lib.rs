@@ -24,7 +24,7 @@ pub use dataset::{Chunks, Dataset, Side, Source, Splits, Subset, Table, TrainSpl
 pub use draw::Draw;
 pub use error::{Error, Exit, Fault, Result, nearest};
 pub use images::{Images, Pixels, Place};
-pub use registry::{ImageNeeds, Make, MakeTrainee, Math, MetricDef, ModelDef, Needs, Where};
+pub use registry::{ImageNeeds, Make, MakeLearner, MakeTrainee, Math, MetricDef, ModelDef, Needs, Where};
 pub use run::{Collective, Event, Flow, Local, Parts, Run, Start};
 pub use schema::{Field, Key, Kind, Role, Schema, Task};
 pub use seams::{Ask, Cost, Fitted, Game, Lanes, Learner, Metric, Predictor, Preparation, Session, Spaces, Trail, View, World};

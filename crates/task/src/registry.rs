@@ -7,11 +7,14 @@ use std::any::Any;
 /// The box is `dyn Any` because the trait lives in `nets`, which this crate must not know.
 pub type MakeTrainee = fn(&Settings, &Schema, Where) -> Result<Box<dyn Any + Send>>;
 
+/// Makes a learner from settings and the prepared schema.
+pub type MakeLearner = fn(&Settings, &Schema) -> Result<Box<dyn Learner>>;
+
 /// How a model is made. Classic crates make learners, nets make trainees; `train` owns the loop.
 #[derive(Clone, Copy)]
 pub enum Make {
-    /// From settings and the prepared schema.
-    Learner(fn(&Settings, &Schema) -> Result<Box<dyn Learner>>),
+    /// A model that learns by itself.
+    Learner(MakeLearner),
     /// A network for the training loop.
     Trainee(MakeTrainee),
 }

@@ -116,8 +116,8 @@ pub enum Start {
     Cold,
     /// From another model's parts.
     Warm(Parts),
-    /// From its own checkpoint.
-    Resume(Parts),
+    /// From the newest checkpoint in its own folder.
+    Resume,
 }
 
 /// What the surrounding program lends to a library for one run. Parallel loops use the ambient rayon pool, which the
@@ -135,6 +135,8 @@ pub struct Run<'a> {
     pub until: Option<Duration>,
     /// Memory ceiling in bytes.
     pub memory_max: Option<u64>,
+    /// The most memory this process has used so far, in bytes, where the system tells.
+    pub memory: &'a (dyn Fn() -> Option<u64> + Sync),
     /// The other ranks.
     pub collective: &'a dyn Collective,
     /// From nothing, from a model, from a checkpoint.
@@ -168,6 +170,7 @@ impl Run<'_> {
             clock: &|| Duration::ZERO,
             until: None,
             memory_max: None,
+            memory: &|| None,
             collective: &Local,
             start: Start::Cold,
             events: &|_| Flow::Go,

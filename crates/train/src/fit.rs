@@ -1,10 +1,12 @@
 //! One target's pipeline: preparation and model, fitted on training rows.
 
 use crate::journal::heard_by;
-use crate::{Error, Pipeline, Plan, Result};
-use cupola_data::prepare::TablePreparation;
+use crate::networks::{self, Trained};
+use crate::{Pipeline, Plan, Result};
+use cupola_data::prepare::{FittedTable, TablePreparation};
 use cupola_task::{
-    Batch, Columns, Dataset, Draw, Event, Field, Fitted, Make, ModelDef, Role, Run, Schema, Settings, Source, Table, TrainSplit, Value,
+    Batch, Columns, Dataset, Draw, Event, Field, Fitted, Make, MakeLearner, ModelDef, Predictor, Role, Run, Schema, Settings, Source,
+    Table, TrainSplit, Value,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,6 +20,8 @@ pub(crate) struct Fit {
     pub described: Vec<(Arc<str>, String)>,
     /// What `auto` became in the preparation: dotted key and value as recipe text.
     pub prepared: Vec<(String, String)>,
+    /// How a network's training went.
+    pub trained: Option<Trained>,
 }
 
 /// Fits preparation and model for one target. Only the training rows teach; the validation rows decide when to stop.
@@ -37,11 +41,43 @@ pub(crate) fn fit(
     let preparation = preparation(def, target, train.data().schema(), plan);
     let (fitted, prepared) = preparation.fit_table(&train, run.draw("prepare"))?;
     let valid = for_target(valid, &target.name)?;
+    let raw_valid = read_all(&valid)?;
     let (valid, _) = fitted.apply(valid.columns())?;
     let valid = Table::new(fitted.schema().clone(), valid)?;
-    let Make::Learner(make) = def.make else {
-        return Err(Error::Data(format!("model {} needs the training loop for networks, which is not there yet", def.name), None));
+    let (described, auto) = (fitted.describe(), fitted.resolved());
+    let data = Data { target, train: &prepared, valid: &valid, raw_valid, fitted: &fitted };
+    let (predictor, settings, resolved, trained) = match def.make {
+        Make::Learner(make) => {
+            let (predictor, settings, resolved) = learn(make, def, settings, &data, run)?;
+            (predictor, settings, resolved, None)
+        }
+        Make::Trainee(make) => {
+            let (predictor, trained) = networks::fit(make, settings, &data, plan, run)?;
+            (predictor, settings.clone(), vec![], Some(trained))
+        }
     };
+    let pipeline = Pipeline { target: target.name.clone(), model: def, settings, fitted: Box::new(fitted), predictor };
+    Ok(Fit { pipeline, resolved, described, prepared: auto, trained })
+}
+
+/// What a model learns one target from.
+pub(crate) struct Data<'a> {
+    /// The target, raw.
+    pub target: &'a Field,
+    /// Prepared training rows.
+    pub train: &'a TrainSplit,
+    /// Prepared validation rows.
+    pub valid: &'a Table,
+    /// The same rows, raw.
+    pub raw_valid: Batch,
+    /// What prepared them.
+    pub fitted: &'a FittedTable,
+}
+
+type Learned = (Box<dyn Predictor>, Settings, Vec<(String, Value, String)>);
+
+/// Fits a model that has a loop of its own, and notes what it settles.
+fn learn(make: MakeLearner, def: &ModelDef, settings: &Settings, data: &Data<'_>, run: &Run<'_>) -> Result<Learned> {
     let resolved = Mutex::new(Vec::new());
     let listener = |event: &Event| {
         if let Event::Resolved { key, value, reason } = event {
@@ -50,15 +86,13 @@ pub(crate) fn fit(
         }
         run.tell(event.clone())
     };
-    let mut learner = make(settings, fitted.schema())?;
-    let predictor = learner.fit(Source::Data { train: &prepared, valid: &valid }, &heard_by(run, &listener))?;
+    let mut learner = make(settings, data.fitted.schema())?;
+    let predictor = learner.fit(Source::Data { train: data.train, valid: data.valid }, &heard_by(run, &listener))?;
     let resolved = resolved.into_inner().unwrap_or_else(PoisonError::into_inner);
     let given = settings.iter().filter(|(name, _)| resolved.iter().all(|(other, _, _)| other != name));
     let given = given.chain(resolved.iter().map(|(name, value, _)| (name.as_str(), value)));
     let settings = Settings::check("model", def.settings, given)?;
-    let (described, prepared) = (fitted.describe(), fitted.resolved());
-    let pipeline = Pipeline { target: target.name.clone(), model: def, settings, fitted: Box::new(fitted), predictor };
-    Ok(Fit { pipeline, resolved, described, prepared })
+    Ok((predictor, settings, resolved))
 }
 
 fn preparation(def: &ModelDef, target: &Field, schema: &Schema, plan: &Plan) -> TablePreparation {

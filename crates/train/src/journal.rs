@@ -76,7 +76,7 @@ impl<'a> Journal<'a> {
     /// The warnings heard so far, and that the run was stopped when it was.
     pub fn warnings(&self) -> Vec<String> {
         let kept = self.kept();
-        let stopped = kept.is_stopped.then(|| "the run was stopped before its end: this is the best model so far".to_owned());
+        let stopped = kept.is_stopped.then(|| format!("{}: this is the best model so far", crate::runs::STOPPED));
         kept.warnings.iter().cloned().chain(stopped).collect()
     }
 
@@ -104,6 +104,7 @@ pub(crate) fn heard_by<'a>(run: &'a Run<'a>, events: &'a (dyn Fn(&Event) -> Flow
         clock: run.clock,
         until: run.until,
         memory_max: run.memory_max,
+        memory: run.memory,
         collective: run.collective,
         start: run.start.clone(),
         events,

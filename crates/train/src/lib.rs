@@ -15,8 +15,10 @@ mod answers;
 mod artifact;
 mod journal;
 mod models;
+mod networks;
 mod records;
 pub mod report;
+mod resume;
 pub mod runs;
 mod summary;
 
@@ -29,4 +31,5 @@ pub use eval::{EvalPlan, Evaluation, evaluate_file};
 pub use load::{Preview, draft, preview};
 pub use models::{model, models};
 pub use plan::{Choice, Golden, InputPlan, LeakGate, OutputPlan, Plan, QualityGate, metric};
+pub use resume::{plan_of, resume};
 pub use training::{Outcome, train};

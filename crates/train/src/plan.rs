@@ -5,7 +5,7 @@ use crate::recipe::{self, Entry, Recipe};
 use crate::{Error, Result};
 use cupola_data::{ColumnType, Input, ReadOptions};
 use cupola_metrics::METRICS;
-use cupola_task::{MetricDef, ModelDef, Setting, Settings, Task, Value, nearest};
+use cupola_task::{MetricDef, ModelDef, Setting, Settings, Task, Value, Where, nearest};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -120,6 +120,12 @@ pub struct Plan {
     pub outputs: BTreeMap<String, OutputPlan>,
     /// The model.
     pub model: Choice,
+    /// How networks learn: the recipe's `[train]`.
+    pub training: Settings,
+    /// When checkpoints are written: the recipe's `[save]`.
+    pub saving: Settings,
+    /// Where networks compute.
+    pub device: Where,
     /// The measures; none: all that suit the task.
     pub metrics: Option<Vec<&'static MetricDef>>,
     /// The level of intervals.
@@ -196,6 +202,9 @@ impl Plan {
             inputs: inputs(&recipe)?,
             outputs,
             model,
+            training: settings(&recipe, &["train"])?,
+            saving: saving(&recipe)?,
+            device: device(top.text("device")),
             metrics: metrics(&recipe, &eval, &gates)?,
             level: eval.real("ci"),
             draws: eval.integer("draws") as usize,
@@ -298,28 +307,50 @@ fn place_of(recipe: &Recipe, path: &[&str]) -> String {
 }
 
 fn duration(recipe: &Recipe, top: &Settings) -> Result<Option<Duration>> {
-    let wrong = |text: &str| {
-        Error::recipe(place_of(recipe, &["time"]), format!("time: found {text:?}, wanted seconds, or a number with s, m or h"))
-    };
     match top.value("time") {
         Value::Text(text) if text == "auto" => Ok(None),
-        Value::Text(text) => {
-            let (number, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
-            let factor = match unit {
-                "" | "s" => 1.0,
-                "m" | "min" => 60.0,
-                "h" => 3600.0,
-                _ => return Err(wrong(text)),
-            };
-            let seconds = number
-                .trim()
-                .parse::<f64>()
-                .ok()
-                .filter(|seconds| *seconds > 0.0 && *seconds * factor <= 1e9)
-                .ok_or_else(|| wrong(text))?;
-            Ok(Some(Duration::from_secs_f64(seconds * factor)))
-        }
+        Value::Text(text) => match parse_duration(text) {
+            Some(time) => Ok(Some(time)),
+            None => Err(no_duration(recipe, &["time"], text)),
+        },
         _ => Ok(top.try_real("time").map(Duration::from_secs_f64)),
+    }
+}
+
+fn no_duration(recipe: &Recipe, path: &[&str], text: &str) -> Error {
+    let key = path.join(".");
+    Error::recipe(place_of(recipe, path), format!("{key}: found {text:?}, wanted seconds, or a number with s, m or h"))
+}
+
+/// Seconds, or a number with `s`, `m` or `h`; positive and below 30 years.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
+    let factor = match unit {
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    let seconds = number.trim().parse::<f64>().ok().filter(|seconds| *seconds > 0.0 && *seconds * factor <= 1e9)?;
+    Some(Duration::from_secs_f64(seconds * factor))
+}
+
+fn saving(recipe: &Recipe) -> Result<Settings> {
+    let saving = settings(recipe, &["save"])?;
+    match saving.value("every") {
+        Value::Text(text) if parse_duration(text).is_none() => {
+            Err(no_duration(recipe, &["save", "every"], text).with_hint("a whole number without a unit counts steps"))
+        }
+        _ => Ok(saving),
+    }
+}
+
+/// A build with support for graphics cards uses the first one unless told otherwise.
+fn device(word: &str) -> Where {
+    match word {
+        "gpu" => Where::Gpu(0),
+        "auto" if cfg!(feature = "gpu") => Where::Gpu(0),
+        _ => Where::Cpu,
     }
 }
 

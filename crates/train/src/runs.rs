@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 /// The name of the model file in a run folder.
 pub const MODEL_FILE: &str = "model.cupola";
 
+/// How the warning of a run that was stopped begins.
+pub(crate) const STOPPED: &str = "the run was stopped before its end";
+
 /// A run as `cupola runs ls` shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {

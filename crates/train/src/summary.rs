@@ -3,6 +3,7 @@
 use crate::fit::Fit;
 use crate::journal::Journal;
 use crate::load::Loaded;
+use crate::networks::Trained;
 use crate::plan::QualityGate;
 use crate::recipe::{self, Origin, Recipe};
 use crate::report::{self, OutputFile, Report, SettingSource, SplitRows, Step, TargetReport};
@@ -25,6 +26,8 @@ pub(crate) struct Target {
     pub prepared: Vec<(String, String)>,
     pub board: Option<auto::Board>,
     pub measured: TargetReport,
+    /// How a network's training went.
+    pub trained: Option<Trained>,
 }
 
 /// Everything a report is made of.
@@ -43,8 +46,8 @@ impl Target {
     /// Takes the pipeline out.
     pub fn take(target: TargetFit) -> (Pipeline, Target) {
         let TargetFit { field, task, fit, board, measured, .. } = target;
-        let Fit { pipeline, resolved, described, prepared } = fit;
-        (pipeline, Target { field, task, resolved, described, prepared, board, measured })
+        let Fit { pipeline, resolved, described, prepared, trained } = fit;
+        (pipeline, Target { field, task, resolved, described, prepared, board, measured, trained })
     }
 }
 
@@ -202,7 +205,10 @@ fn resolved_recipe(facts: &Facts<'_>) -> (Recipe, BTreeMap<String, String>) {
     let plan = facts.plan;
     let mut recipe = plan.recipe.clone();
     let mut notes = BTreeMap::new();
-    for table in [&[][..], &["data"], &["data", "split"], &["data", "clean"], &["eval"]] {
+    // What networks are told stands in the recipe of a run only when a network learned in it.
+    let networks: &[&[&str]] = if facts.targets.iter().any(|target| target.trained.is_some()) { &[&["train"], &["save"]] } else { &[] };
+    let tables: [&[&str]; 5] = [&[], &["data"], &["data", "split"], &["data", "clean"], &["eval"]];
+    for table in tables.into_iter().chain(networks.iter().copied()) {
         for setting in recipe::lists(table).into_iter().flatten() {
             let path: Vec<&str> = table.iter().copied().chain([setting.name]).collect();
             if recipe.entry(&path).is_none() {
@@ -230,6 +236,9 @@ fn resolved_recipe(facts: &Facts<'_>) -> (Recipe, BTreeMap<String, String>) {
     let is_one = facts.targets.len() == 1;
     for (target, pipeline) in facts.targets.iter().zip(facts.artifact.pipelines()) {
         resolve_model(&mut recipe, &mut notes, target, pipeline, is_one);
+    }
+    for target in &facts.targets {
+        resolve_training(&mut recipe, &mut notes, target);
     }
     for (key, value) in agreed(&facts.targets) {
         let path = recipe::split_path(key);
@@ -271,6 +280,15 @@ fn resolve_model(recipe: &mut Recipe, notes: &mut BTreeMap<String, String>, targ
             (None, false) => recipe.set(path(setting), value.clone(), if is_said { Origin::Default } else { Origin::Auto }, "default"),
             (None, true) => {}
         }
+    }
+}
+
+/// What a network's training found out, or where it was cut short.
+fn resolve_training(recipe: &mut Recipe, notes: &mut BTreeMap<String, String>, target: &Target) {
+    let resolved = target.trained.as_ref().map_or(&[][..], |trained| &trained.resolved);
+    for [key, value, reason] in resolved {
+        recipe.set(recipe::split_path(key), Value::parse(value), Origin::Auto, "auto");
+        notes.insert(key.clone(), reason.clone());
     }
 }
 

@@ -6,7 +6,7 @@ use crate::journal::{Journal, heard_by};
 use crate::load::{self, Loaded};
 use crate::report::{Report, TargetReport};
 use crate::{
-    Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, QualityGate, Result, Score, auto, records, runs, summary,
+    Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, QualityGate, Result, Score, auto, records, resume, runs, summary,
 };
 use cupola_data::Input;
 use cupola_data::leaks::{self, Finding, Severity};
@@ -86,6 +86,7 @@ pub fn train(plan: &Plan, run: &Run<'_>, root: &Path, binary: &str) -> Result<Ou
     check_measures(divided.loaded.schema(), plan.metrics.as_deref(), &plan.gates)?;
     let folder = runs::create(root, &summary::label(plan))?;
     journal.open(&folder)?;
+    resume::note(plan, &divided, &folder, binary)?;
     let outcome = in_folder(plan, &run, &journal, &divided, &folder, binary);
     // Data or a recipe that the preparation or the model refuse leave nothing behind, as if they had been refused at the door.
     if outcome.as_ref().is_err_and(|error| matches!(error.exit(), Exit::Usage | Exit::Data)) && !folder.join(runs::MODEL_FILE).exists() {
@@ -94,11 +95,19 @@ pub fn train(plan: &Plan, run: &Run<'_>, root: &Path, binary: &str) -> Result<Ou
     outcome
 }
 
-fn in_folder(plan: &Plan, run: &Run<'_>, journal: &Journal<'_>, divided: &Divided, folder: &Path, binary: &str) -> Result<Outcome> {
+/// Trains, measures and saves in a run folder.
+pub(crate) fn in_folder(
+    plan: &Plan,
+    run: &Run<'_>,
+    journal: &Journal<'_>,
+    divided: &Divided,
+    folder: &Path,
+    binary: &str,
+) -> Result<Outcome> {
     let mut targets = Vec::new();
     let count = divided.loaded.schema().targets().count() as u32;
     for (field, task) in divided.loaded.schema().targets() {
-        targets.push(train_target(plan, run, divided, (field, task), count)?);
+        targets.push(train_target(plan, run, divided, (field, task), count, folder)?);
     }
     let sides = Sides::read(&divided.splits)?;
     run.tell(Event::Stage { name: "evaluate".into() });
@@ -123,7 +132,7 @@ fn in_folder(plan: &Plan, run: &Run<'_>, journal: &Journal<'_>, divided: &Divide
 }
 
 /// Reads, splits and looks for leaks.
-fn divide(plan: &Plan, run: &Run<'_>) -> Result<Divided> {
+pub(crate) fn divide(plan: &Plan, run: &Run<'_>) -> Result<Divided> {
     run.tell(Event::Stage { name: "read".into() });
     let loaded = load::load(plan)?;
     for warning in &loaded.warnings {
@@ -167,7 +176,14 @@ fn gate(plan: &Plan, findings: &[Finding], loaded: &Loaded, run: &Run<'_>) -> Re
     Ok(())
 }
 
-fn train_target(plan: &Plan, run: &Run<'_>, divided: &Divided, (field, task): (&Field, Task), count: u32) -> Result<TargetFit> {
+fn train_target(
+    plan: &Plan,
+    run: &Run<'_>,
+    divided: &Divided,
+    (field, task): (&Field, Task),
+    count: u32,
+    folder: &Path,
+) -> Result<TargetFit> {
     let (train, valid) = (divided.splits.train(), &**divided.splits.valid());
     let base = crate::model("baseline")?;
     let began = (run.clock)();
@@ -194,6 +210,7 @@ fn train_target(plan: &Plan, run: &Run<'_>, divided: &Divided, (field, task): (&
     };
     let events: &(dyn Fn(&Event) -> Flow + Sync) = if is_stopped && board.is_some() { &deaf } else { run.events };
     let mut timed = heard_by(run, events);
+    timed.folder = Some(folder);
     timed.until = match &board {
         None => plan.time.map(|time| (run.clock)() + time / count),
         Some(board) if is_stopped => Some((run.clock)() + board.patience()),
@@ -210,7 +227,7 @@ fn choice_of<'a>(plan: &'a Plan, field: &Field) -> &'a Choice {
 }
 
 /// Every named model must be able to do its target's task.
-fn check_models(plan: &Plan, schema: &Schema) -> Result<()> {
+pub(crate) fn check_models(plan: &Plan, schema: &Schema) -> Result<()> {
     schema.targets().try_for_each(|(field, task)| match choice_of(plan, field) {
         Choice::Named(def, _) => suits(def, task, field),
         Choice::Auto => Ok(()),

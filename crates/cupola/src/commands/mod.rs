@@ -29,6 +29,7 @@ pub fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCode> {
         Command::Check(arguments) => check::run(&arguments, screen),
         Command::Schema => schema::run(screen),
         Command::Train(arguments) => train::run(&arguments, screen),
+        Command::Resume { run } => train::resume(&run, screen),
         Command::Eval(arguments) => eval::run(&arguments, screen),
         Command::Predict(arguments) => predict::run(&arguments, screen),
         Command::Verify { model } => verify::run(&model, screen),

@@ -5,7 +5,8 @@ use crate::arguments::RecipeArguments;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
 use cupola_task::{Event, Exit, Flow, Local, Run, Start};
-use cupola_train::Plan;
+use cupola_train::{Outcome, Plan};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -14,8 +15,29 @@ use std::time::Instant;
 static STOP: AtomicBool = AtomicBool::new(false);
 
 pub fn run(arguments: &RecipeArguments, screen: &Screen) -> Result<ExitCode> {
-    let began = Instant::now();
     let plan = Plan::check(recipe(&arguments.arguments, arguments.tiny)?).context("failed to check the recipe")?;
+    watched(&plan, screen, "failed to train", |run| cupola_train::train(&plan, run, &runs_folder(), &program_hash()))
+}
+
+/// Goes on with a run that was cut off.
+pub fn resume(named: &str, screen: &Screen) -> Result<ExitCode> {
+    let folder = Path::new(named);
+    let folder = match folder.is_dir() {
+        true => folder.to_owned(),
+        false => cupola_train::runs::find(&runs_folder(), named.trim_start_matches("runs/")).context("failed to find the run")?.path,
+    };
+    let plan = cupola_train::plan_of(&folder).context("failed to go on with the run")?;
+    watched(&plan, screen, "failed to go on with the run", |run| cupola_train::resume(&plan, run, &folder, &program_hash()))
+}
+
+/// Runs a training that shows itself on the screen and hears Ctrl-C, and tells how it ended.
+fn watched(
+    plan: &Plan,
+    screen: &Screen,
+    failed: &'static str,
+    train: impl FnOnce(&Run<'_>) -> cupola_train::Result<Outcome>,
+) -> Result<ExitCode> {
+    let began = Instant::now();
     listen_for_stop()?;
     let threads = use_threads(plan.threads);
     let events = |event: &Event| {
@@ -29,11 +51,12 @@ pub fn run(arguments: &RecipeArguments, screen: &Screen) -> Result<ExitCode> {
         clock: &|| began.elapsed(),
         until: None,
         memory_max: None,
+        memory: &peak_memory,
         collective: &Local,
         start: Start::Cold,
         events: &events,
     };
-    let outcome = cupola_train::train(&plan, &run, &runs_folder(), &program_hash()).context("failed to train")?;
+    let outcome = train(&run).context(failed)?;
     screen.finish();
     screen.object(&serde_json::json!({ "event": "end", "run": outcome.folder, "hash": outcome.hash, "interrupted": outcome.interrupted, "report": outcome.report }));
     screen.text(&cupola_train::report::terminal(&outcome.report, screen.width(), screen.paint()));
@@ -45,6 +68,13 @@ pub fn run(arguments: &RecipeArguments, screen: &Screen) -> Result<ExitCode> {
         true => Ok(ExitCode::SUCCESS),
         false => Err(cupola_train::Error::Gate(outcome.failed_gates.join("; ")).into()),
     }
+}
+
+/// The most memory this process has used so far, in bytes, where the system tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
 /// BLAKE3 of this program, for `run.lock`; empty where the system does not tell.

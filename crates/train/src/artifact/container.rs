@@ -27,7 +27,7 @@ const NAME_MAX: usize = 512;
 const ENTRY: usize = 10;
 
 /// Parts as the bytes of a file, and their checksum in hexadecimal. The same parts give the same bytes.
-pub(super) fn pack(parts: &Parts) -> Result<(Vec<u8>, String)> {
+pub(crate) fn pack(parts: &Parts) -> Result<(Vec<u8>, String)> {
     let parts = &parts.0;
     if parts.len() > PARTS_MAX as usize {
         return Err(Error::artifact("model file", format!("{} parts", parts.len()), format!("at most {PARTS_MAX}")));
@@ -56,7 +56,7 @@ pub(super) fn pack(parts: &Parts) -> Result<(Vec<u8>, String)> {
 ///
 /// # Errors
 /// A foreign file, a newer version, a file cut short or with bytes too many, a table that makes no sense, a wrong checksum.
-pub(super) fn unpack(place: &str, bytes: &[u8]) -> Result<(Parts, String)> {
+pub(crate) fn unpack(place: &str, bytes: &[u8]) -> Result<(Parts, String)> {
     check_head(place, bytes)?;
     let table = read_table(place, bytes)?;
     let body = bytes.len() - DIGEST;

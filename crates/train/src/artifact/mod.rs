@@ -17,6 +17,7 @@ mod fixture;
 mod hostile;
 
 pub use container::{FORMAT_VERSION, MAGIC};
+pub(crate) use container::{pack as pack_parts, unpack as unpack_parts};
 pub use golden::{GOLDEN_ROWS, GoldenMode, Verified};
 pub use manifest::{PipelineRecord, Score};
 pub use model::{Artifact, Contents, Pipeline};

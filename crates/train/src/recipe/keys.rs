@@ -69,7 +69,13 @@ pub const KEYS: &[Setting] = &[
         range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 1, max: 1024 }]),
         doc: "Threads to use; auto: one a core. The result does not depend on it.",
     },
-    Setting { name: "device", alias: &[], default: "auto", range: Range::Choice(&["auto", "cpu"]), doc: "Where to compute." },
+    Setting {
+        name: "device",
+        alias: &[],
+        default: "auto",
+        range: Range::Choice(&["auto", "cpu", "gpu"]),
+        doc: "Where networks compute; auto: the graphics card when this build has support for one, else the processor.",
+    },
     Setting { name: "name", alias: &[], default: "\"\"", range: Range::Text, doc: "A name for the run; empty: data and model." },
     Setting {
         name: "golden",
@@ -214,6 +220,9 @@ const SHORT: &[(&[&str], &[&str])] = &[
     (&["metrics"], &["eval", "metrics"]),
     (&["cv"], &["eval", "cv"]),
     (&["split"], &["data", "split", "by"]),
+    (&["epochs"], &["train", "epochs"]),
+    (&["batch"], &["train", "batch"]),
+    (&["lr"], &["train", "lr"]),
     (&["train", "seed"], &["seed"]),
     (&["train", "time"], &["time"]),
     (&["train", "threads"], &["threads"]),
@@ -255,6 +264,8 @@ pub fn lists(table: &[&str]) -> Vec<&'static [Setting]> {
         ["inputs", _] => vec![INPUT, cupola_data::prepare::COLUMN_SETTINGS],
         ["outputs", _] => vec![OUTPUT],
         ["model"] | ["outputs", _, "model"] => vec![MODEL],
+        ["train"] => vec![crate::networks::TRAIN, cupola_nets::optim::SETTINGS],
+        ["save"] => vec![crate::networks::SAVE],
         ["eval"] => vec![EVAL],
         _ => vec![],
     }
@@ -262,7 +273,7 @@ pub fn lists(table: &[&str]) -> Vec<&'static [Setting]> {
 
 /// Every key that can be written without naming a column, as dotted names, for "did you mean".
 pub fn names() -> Vec<String> {
-    let tables: [&[&str]; 6] = [&[], &["data"], &["data", "split"], &["data", "clean"], &["model"], &["eval"]];
+    let tables: [&[&str]; 8] = [&[], &["data"], &["data", "split"], &["data", "clean"], &["model"], &["train"], &["save"], &["eval"]];
     let mut names: Vec<String> = tables
         .iter()
         .flat_map(|table| {
@@ -290,6 +301,8 @@ pub fn json_schema() -> Json {
     let mut output = table(&["outputs", "*"]);
     output["properties"]["model"] = model_schema();
     top.insert("outputs".into(), json!({ "type": "object", "additionalProperties": output }));
+    top.insert("train".into(), table(&["train"]));
+    top.insert("save".into(), table(&["save"]));
     top.insert("eval".into(), table(&["eval"]));
     top.insert(
         "gates".into(),

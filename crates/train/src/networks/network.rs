@@ -1,0 +1,65 @@
+//! From a prepared table to a trained network: everything the loop needs, gathered.
+
+use super::checkpoint::Checkpoints;
+use super::fit::{Job, Trained, train};
+use super::judge::Judge;
+use super::settings::LoopSettings;
+use crate::fit::Data;
+use crate::{Error, Plan, Result};
+use cupola_nets::optim::Freeze;
+use cupola_nets::trainee;
+use cupola_task::{Fitted, MakeTrainee, Predictor, Role, Run, Settings, Start};
+
+/// Trains a network on prepared rows.
+///
+/// # Errors
+/// When data, settings and network do not suit each other, or the training fails: see [`train`].
+pub(crate) fn fit(
+    make: MakeTrainee,
+    settings: &Settings,
+    data: &Data<'_>,
+    plan: &Plan,
+    run: &Run<'_>,
+) -> Result<(Box<dyn Predictor>, Trained)> {
+    let trainee = trainee(make(settings, data.fitted.schema(), plan.device)?);
+    let options = LoopSettings::open(&plan.training, &plan.saving)
+        .ok_or_else(|| Error::recipe("recipe", "save.every: wanted a number of steps or a duration"))?;
+    let field = data.fitted.raw().field(&data.target.name).unwrap_or(data.target).clone();
+    let Role::Target(task) = field.role else {
+        return Err(Error::Data(format!("{} is no target", field.name), None));
+    };
+    let judge = Judge::new(data.valid, data.raw_valid.clone(), field, task, &options)?;
+    let freeze = Freeze::open(&plan.training, trainee.layout())?;
+    let checkpoints = run.folder.map(|folder| Checkpoints::new(folder, &data.target.name, identity(settings, data, plan, run)));
+    let job = Job {
+        trainee: &*trainee,
+        train: data.train,
+        judge: judge.as_ref(),
+        settings: &options,
+        optim: &plan.training,
+        freeze: &freeze,
+        checkpoints: checkpoints.as_ref(),
+        run,
+    };
+    let first = trainee.initial(run.draw("network"), data.train)?;
+    let trained = train(&job, first, matches!(run.start, Start::Resume))?;
+    Ok((trainee.freeze(trained.arena.clone()), trained))
+}
+
+/// Names the training that a checkpoint belongs to: all that its bytes depend on beside the code.
+fn identity(settings: &Settings, data: &Data<'_>, plan: &Plan, run: &Run<'_>) -> String {
+    let mut hash = blake3::Hasher::new();
+    let mut add = |text: &str| {
+        hash.update(&(text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    for (name, value) in settings.iter().chain(plan.training.iter()) {
+        add(name);
+        add(&value.to_string());
+    }
+    add(&run.seed.to_string());
+    add(&data.target.name);
+    add(&data.train.data().len().to_string());
+    add(&serde_json::to_string(data.fitted.schema()).expect("a schema is plain data"));
+    hash.finalize().to_hex().to_string()
+}

@@ -1,0 +1,281 @@
+//! What has to be found out before the first step: batch size, learning rate, and how many steps fit into the time. Everything found is
+//! written into `run.toml`, so that the same training can be had again without finding it out again.
+
+use super::fit::Job;
+use super::loader::{Feed, StepBatches};
+use crate::{Error, Result};
+use cupola_nets::Step;
+use cupola_nets::optim::{Optimizer, Schedule};
+use cupola_task::{Draw, Event, Settings, Value};
+use std::time::Duration;
+
+/// A training with nothing left open.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Settled {
+    /// Rows of a batch.
+    pub batch: usize,
+    /// The peak of the schedule.
+    pub rate: f64,
+    /// The last step.
+    pub steps: u64,
+    /// The step at which the schedule ends.
+    pub total: u64,
+    /// Seconds of a step, when some were timed.
+    pub step_seconds: Option<f64>,
+    /// What was found: dotted key, value as recipe text, reason.
+    pub resolved: Vec<[String; 3]>,
+}
+
+/// Steps that are timed.
+const TIMED: u64 = 4;
+/// Below so many steps nothing is timed: it would take longer than it tells.
+const TIMED_MIN: u64 = 40;
+/// Of a time limit, the share that the steps may be planned for: the rest is for measuring and for steps that take longer.
+const SHARE_OF_TIME: f64 = 0.92;
+/// Steps of the range test, and its ends.
+const RANGE_STEPS: u64 = 100;
+const RATES: [f64; 2] = [1e-6, 1.0];
+/// Batch sizes that are tried.
+const BATCHES: [usize; 7] = [16, 32, 64, 128, 256, 512, 1024];
+/// A larger batch must be faster by this much a row to be worth it.
+const FASTER: f64 = 0.93;
+/// An epoch has at least so many steps, so that small data still gives many of them.
+const STEPS_PER_EPOCH_MIN: u64 = 20;
+
+/// Finds out what is open.
+///
+/// # Errors
+/// When rows cannot be read, or the first steps already fail.
+pub(crate) fn settle(job: &Job<'_>, arena: &[f32]) -> Result<Settled> {
+    let mut resolved = Vec::new();
+    let batch = match job.settings.batch {
+        Some(batch) => batch,
+        None => {
+            let (batch, reason) = best_batch(job, arena)?;
+            found(job, &mut resolved, "train.batch", batch.to_string(), reason);
+            batch
+        }
+    };
+    let feed = job.feed(arena, batch);
+    let rate = match job.optim.try_real("lr") {
+        Some(rate) => rate,
+        None => {
+            job.run.tell(Event::Stage { name: "range test".into() });
+            let (rate, reason) = best_rate(job, &feed, arena)?;
+            found(job, &mut resolved, "train.lr", format!("{rate:?}"), reason);
+            rate
+        }
+    };
+    let planned = job.settings.epochs * feed.steps_per_epoch();
+    let planned = job.settings.steps.map_or(planned, |steps| steps.min(u64::MAX / 2));
+    let is_timed = job.run.until.is_some() || planned >= TIMED_MIN;
+    let step_seconds = if is_timed { Some(time_steps(job, &feed, arena)?) } else { None };
+    let steps = match (job.run.until, step_seconds) {
+        (Some(until), Some(seconds)) if job.settings.total_steps.is_none() => {
+            let left = until.saturating_sub((job.run.clock)()).as_secs_f64() * SHARE_OF_TIME;
+            let judging = job.judge.map_or(0.0, |judge| judge.batches() as f64 * seconds / 3.0 / feed.steps_per_epoch() as f64);
+            let fitting = (left / (seconds + judging)).max(1.0) as u64;
+            let limit = if job.settings.steps.is_some() { planned } else { u64::MAX };
+            fitting.min(limit)
+        }
+        _ => planned,
+    };
+    Ok(Settled { batch, rate, steps, total: job.settings.total_steps.unwrap_or(steps), step_seconds, resolved })
+}
+
+fn found(job: &Job<'_>, resolved: &mut Vec<[String; 3]>, key: &str, value: String, reason: String) {
+    job.run.tell(Event::Resolved { key: key.into(), value: value.clone(), reason: reason.clone() });
+    job.run.tell(Event::Note { text: format!("{key} = {value}: {reason}") });
+    resolved.push([key.to_owned(), value, reason]);
+}
+
+/// Takes what a checkpoint has found out.
+pub(crate) fn from_checkpoint(job: &Job<'_>, resolved: &[[String; 3]]) -> Result<Settled> {
+    let value = |key: &str| resolved.iter().find(|[known, ..]| known == key).map(|[_, value, _]| Value::parse(value));
+    let missing = |key: &str| Error::artifact("checkpoint", format!("no {key}"), "what was found out before the first step");
+    let whole = |key: &str| match value(key) {
+        Some(Value::Integer(number)) if number > 0 => Ok(number as u64),
+        _ => Err(missing(key)),
+    };
+    let rate = match (job.optim.try_real("lr"), value("train.lr")) {
+        (Some(rate), _) | (None, Some(Value::Real(rate))) => rate,
+        _ => return Err(missing("train.lr")),
+    };
+    let batch = match job.settings.batch {
+        Some(batch) => batch,
+        None => whole("train.batch")? as usize,
+    };
+    let (steps, total) = (whole("train.steps")?, whole("train.total_steps")?);
+    Ok(Settled { batch, rate, steps, total, step_seconds: None, resolved: resolved.to_vec() })
+}
+
+impl Settled {
+    /// All that a checkpoint has to keep.
+    pub fn kept(&self) -> Vec<[String; 3]> {
+        let mut kept = self.resolved.clone();
+        for (key, value) in [("train.steps", self.steps), ("train.total_steps", self.total)] {
+            if kept.iter().all(|[known, ..]| known != key) {
+                kept.push([key.to_owned(), value.to_string(), String::new()]);
+            }
+        }
+        kept
+    }
+
+    /// The schedule with the rate that was found.
+    ///
+    /// # Errors
+    /// When the schedule's settings contradict each other.
+    pub fn schedule(&self, optim: &Settings) -> Result<Schedule> {
+        Ok(Schedule::open(optim)?.with_peak(self.rate))
+    }
+}
+
+/// Gradients of a step's batches, added up; their mean loss.
+pub(crate) fn gradients(
+    job: &Job<'_>,
+    arena: &mut [f32],
+    made: &StepBatches,
+    draw: Draw,
+    frozen: &[bool],
+    sums: &mut [f32],
+) -> Result<f64> {
+    sums.fill(0.0);
+    let total: f64 = made.batches.iter().map(|(_, weight)| weight).sum();
+    let mut loss = 0.0;
+    for (place, (packed, weight)) in made.batches.iter().enumerate() {
+        if *weight <= 0.0 {
+            continue;
+        }
+        let draw = draw.stream(&place.to_string());
+        let share = weight / total;
+        loss += share * job.trainee.gradients(arena, packed, &Step { draw, share, frozen }, sums)?;
+    }
+    Ok(loss)
+}
+
+/// Seconds of a step: the median of a few that change nothing.
+fn time_steps(job: &Job<'_>, feed: &Feed<'_>, arena: &[f32]) -> Result<f64> {
+    job.run.tell(Event::Stage { name: "time a few steps".into() });
+    let mut arena = arena.to_vec();
+    let mut optimizer = Optimizer::open(job.optim, job.trainee.layout())?;
+    let frozen = job.freeze.frozen(0);
+    let mut sums = vec![0.0; arena.len()];
+    let mut times: Vec<Duration> = Vec::new();
+    std::thread::scope(|scope| {
+        for made in feed.spawn(scope, 1, 0..TIMED.min(feed.steps_per_epoch())) {
+            let begin = (job.run.clock)();
+            gradients(job, &mut arena, &made?, job.run.draw("dropout"), &frozen, &mut sums)?;
+            optimizer.step(&mut arena, &sums, 0.0, &frozen);
+            times.push((job.run.clock)().saturating_sub(begin));
+        }
+        Ok::<_, Error>(())
+    })?;
+    // The first one pays for what later ones find ready.
+    let mut rest: Vec<f64> = times.iter().skip(usize::from(times.len() > 1)).map(Duration::as_secs_f64).collect();
+    rest.sort_by(f64::total_cmp);
+    Ok(rest.get(rest.len() / 2).copied().unwrap_or(0.0).max(1e-6))
+}
+
+/// The batch size whose rows take the least time, as long as memory and the number of steps allow it.
+fn best_batch(job: &Job<'_>, arena: &[f32]) -> Result<(usize, String)> {
+    let rows = job.train.data().len();
+    let allowed = |batch: &usize| rows.div_ceil(*batch as u64) >= STEPS_PER_EPOCH_MIN;
+    let mut best = (BATCHES[0], f64::INFINITY);
+    for batch in BATCHES.into_iter().filter(|batch| *batch == BATCHES[0] || allowed(batch)) {
+        let seconds = time_steps(job, &job.feed(arena, batch), arena)? / batch as f64;
+        if seconds > best.1 * FASTER {
+            break;
+        }
+        best = (batch, seconds);
+        let used = (job.run.memory)();
+        if let (Some(limit), Some(used)) = (job.run.memory_max, used)
+            && used as f64 * 1.7 > limit as f64
+        {
+            break;
+        }
+    }
+    Ok((best.0, format!("{:.0} rows/s were measured, and larger batches are not faster by much, or leave too few steps", 1.0 / best.1)))
+}
+
+/// The learning rate by a range test: rates rise step by step, and the middle of the longest fall of the loss is taken.
+///
+/// Source: Smith, "Cyclical learning rates for training neural networks" (2017); where on the curve to look is fastai's rule `valley`.
+fn best_rate(job: &Job<'_>, feed: &Feed<'_>, arena: &[f32]) -> Result<(f64, String)> {
+    let mut arena = arena.to_vec();
+    let mut optimizer = Optimizer::open(job.optim, job.trainee.layout())?;
+    let frozen = job.freeze.frozen(0);
+    let mut sums = vec![0.0; arena.len()];
+    let (mut rates, mut losses): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
+    let (mut smooth, mut lowest) = (0.0, f64::INFINITY);
+    std::thread::scope(|scope| {
+        for (step, made) in (0..).zip(feed.spawn(scope, 1, 0..RANGE_STEPS)) {
+            let rate = RATES[0] * (RATES[1] / RATES[0]).powf(step as f64 / (RANGE_STEPS - 1) as f64);
+            let loss = gradients(job, &mut arena, &made?, job.run.draw("dropout").at(step), &frozen, &mut sums)?;
+            optimizer.step(&mut arena, &sums, rate, &frozen);
+            smooth = 0.9 * smooth + 0.1 * loss;
+            let corrected = smooth / (1.0 - 0.9f64.powi(step as i32 + 1));
+            if !corrected.is_finite() || corrected > 4.0 * lowest {
+                break;
+            }
+            lowest = lowest.min(corrected);
+            rates.push(rate);
+            losses.push(corrected);
+        }
+        Ok::<_, Error>(())
+    })?;
+    let usual = cupola_nets::optim::usual_rate(job.optim);
+    Ok(match valley(&losses).map(|place| rates[place]) {
+        Some(rate) => (rounded(rate), format!("the loss fell steadily around this rate in a range test of {} steps", losses.len())),
+        None => (usual, "the range test found no rate at which the loss falls: this is the optimiser's usual one".to_owned()),
+    })
+}
+
+/// Two digits are as much as the test can tell.
+fn rounded(rate: f64) -> f64 {
+    format!("{rate:.1e}").parse().unwrap_or(rate)
+}
+
+/// Two thirds along the longest falling subsequence of losses.
+fn valley(losses: &[f64]) -> Option<usize> {
+    let mut lengths = vec![1usize; losses.len()];
+    let mut before: Vec<Option<usize>> = vec![None; losses.len()];
+    for place in 0..losses.len() {
+        for earlier in 0..place {
+            if losses[place] < losses[earlier] && lengths[earlier] + 1 > lengths[place] {
+                (lengths[place], before[place]) = (lengths[earlier] + 1, Some(earlier));
+            }
+        }
+    }
+    let end = (0..losses.len()).max_by_key(|&place| (lengths[place], std::cmp::Reverse(place)))?;
+    if lengths[end] < 5 {
+        return None;
+    }
+    let start = std::iter::successors(Some(end), |&place| before[place]).last()?;
+    let third = (end - start) / 3;
+    Some(start + third + third / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_valley_lies_on_the_way_down() {
+        let falls: Vec<f64> = (0..100)
+            .map(|step| match step {
+                0..30 => 2.3 + f64::from(step % 2) * 0.001,
+                30..80 => 2.3 - f64::from(step - 30) * 0.04,
+                _ => 0.3 + f64::from(step - 80),
+            })
+            .collect();
+        let place = valley(&falls).unwrap();
+        assert!((40..75).contains(&place), "{place}");
+        assert_eq!(valley(&[1.0, 2.0, 3.0, 4.0]), None);
+        assert_eq!(valley(&[]), None);
+    }
+
+    #[test]
+    fn rates_are_told_in_two_digits() {
+        assert_eq!((rounded(0.001_234), rounded(0.1)), (0.0012, 0.1));
+    }
+}
