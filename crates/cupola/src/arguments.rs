@@ -23,6 +23,12 @@ Examples:
 const AFTER_EVAL: &str = "\
 Keys: metrics=[NAMES], gates.NAME=\">= NUMBER\" (exit code 4 when it is not held), eval.ci, eval.draws, seed, and those of [data]
 Example: cupola eval runs/latest data.csv metrics=[accuracy,f1] gates.accuracy=\">= 0.9\"";
+const AFTER_MODEL_SHOW: &str = "\
+Keys: size, channels, classes (what is assumed when there is no data), and model.SETTING=VALUE
+Examples:
+  cupola model show resnet50
+  cupola model show vgg16 size=32 classes=10
+  cupola model show runs/latest";
 const AFTER_PREDICT: &str = "\
 Keys: those of [data], as delimiter, encoding, missing_values, bad_rows
 Examples:
@@ -66,6 +72,8 @@ pub enum Command {
     /// Train a model from a table or a recipe
     #[command(after_help = AFTER_TRAIN)]
     Train(RecipeArguments),
+    /// Tell what training a network will take: parameters, work, memory and time, from a few timed steps
+    Plan(RecipeArguments),
     /// Go on with a run that was cut off: a network from its last checkpoint, to the same bytes
     Resume {
         /// Run folder, or the run's name, number or `latest`
@@ -99,6 +107,11 @@ pub enum Command {
     Models {
         /// A model's name
         name: Option<String>,
+    },
+    /// Look into a model
+    Model {
+        #[command(subcommand)]
+        command: ModelCommand,
     },
     /// List the measures
     Metrics,
@@ -159,6 +172,21 @@ pub struct PredictArguments {
     /// Write the prediction columns only
     #[arg(long)]
     pub bare: bool,
+}
+
+/// What `model` takes.
+#[derive(Subcommand)]
+pub enum ModelCommand {
+    /// Show a network's layers: shapes, parameters, work and time
+    #[command(after_help = AFTER_MODEL_SHOW)]
+    Show {
+        /// A network's name, a model file, run folder, or a run's name, number or `latest`
+        #[arg(value_name = "NAME|RUN")]
+        named: String,
+        /// For a name: size, channels and classes, and settings as key=value
+        #[arg(value_name = "KEY=VALUE")]
+        pairs: Vec<String>,
+    },
 }
 
 /// What `runs` takes.

@@ -37,27 +37,52 @@ pub(crate) fn fit(
     plan: &Plan,
     run: &Run<'_>,
 ) -> Result<Fit> {
-    let train = train.map(|rows| Ok(Arc::new(for_target(rows, &target.name)?)))?;
-    let preparation = preparation(def, target, train.data().schema(), plan);
-    let (fitted, prepared) = preparation.fit_table(&train, run.draw("prepare"))?;
-    let valid = for_target(valid, &target.name)?;
-    let raw_valid = read_all(&valid)?;
-    let (valid, _) = fitted.apply(valid.columns())?;
-    let valid = Table::new(fitted.schema().clone(), valid)?;
-    let (described, auto) = (fitted.describe(), fitted.resolved());
-    let data = Data { target, train: &prepared, valid: &valid, raw_valid, fitted: &fitted };
+    let prepared = Prepared::new(def, target, train, valid, plan, run)?;
+    let data = prepared.data(target);
     let (predictor, settings, resolved, trained) = match def.make {
         Make::Learner(make) => {
             let (predictor, settings, resolved) = learn(make, def, settings, &data, run)?;
             (predictor, settings, resolved, None)
         }
-        Make::Trainee(make) => {
-            let (predictor, trained) = networks::fit(make, settings, &data, plan, run)?;
+        Make::Trainee(_) => {
+            let (predictor, trained) = networks::fit(def, settings, &data, plan, run)?;
             (predictor, settings.clone(), vec![], Some(trained))
         }
     };
+    let Prepared { fitted, .. } = prepared;
+    let (described, prepared) = (fitted.describe(), fitted.resolved());
     let pipeline = Pipeline { target: target.name.clone(), model: def, settings, fitted: Box::new(fitted), predictor };
-    Ok(Fit { pipeline, resolved, described, prepared: auto, trained })
+    Ok(Fit { pipeline, resolved, described, prepared, trained })
+}
+
+/// Rows made ready for a model.
+pub(crate) struct Prepared {
+    fitted: FittedTable,
+    train: TrainSplit,
+    valid: Table,
+    raw_valid: Batch,
+}
+
+impl Prepared {
+    /// Fits the preparation to training rows, and applies it to the validation rows.
+    ///
+    /// # Errors
+    /// When a column cannot be prepared as the recipe or the model wants.
+    pub fn new(def: &ModelDef, target: &Field, train: &TrainSplit, valid: &dyn Dataset, plan: &Plan, run: &Run<'_>) -> Result<Prepared> {
+        let train = train.map(|rows| Ok(Arc::new(for_target(rows, &target.name)?)))?;
+        let preparation = preparation(def, target, train.data().schema(), plan);
+        let (fitted, train) = preparation.fit_table(&train, run.draw("prepare"))?;
+        let valid = for_target(valid, &target.name)?;
+        let raw_valid = read_all(&valid)?;
+        let (valid, _) = fitted.apply(valid.columns())?;
+        let valid = Table::new(fitted.schema().clone(), valid)?;
+        Ok(Prepared { fitted, train, valid, raw_valid })
+    }
+
+    /// As a model takes it.
+    pub fn data<'a>(&'a self, target: &'a Field) -> Data<'a> {
+        Data { target, train: &self.train, valid: &self.valid, raw_valid: self.raw_valid.clone(), fitted: &self.fitted }
+    }
 }
 
 /// What a model learns one target from.

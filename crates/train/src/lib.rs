@@ -26,10 +26,12 @@ mod error;
 
 pub use answers::columns as answer_columns;
 pub use artifact::*;
+pub use cupola_nets::LayerRow;
 pub use error::{Error, Result};
 pub use eval::{EvalPlan, Evaluation, evaluate_file};
 pub use load::{Preview, draft, preview};
 pub use models::{model, models};
+pub use networks::{Assumed, Estimate, Shown, duration, show, show_pipeline};
 pub use plan::{Choice, Golden, InputPlan, LeakGate, OutputPlan, Plan, QualityGate, metric};
 pub use resume::{plan_of, resume};
-pub use training::{Outcome, train};
+pub use training::{Outcome, estimate, train};

@@ -1,9 +1,10 @@
 //! `train`: from a plan to a run folder with a measured model.
 
 use crate::evaluate::{self, Judged, Ruler, Shuffle, rulers};
-use crate::fit::{Fit, columns, fit, read_all};
+use crate::fit::{Fit, Prepared, columns, fit, read_all};
 use crate::journal::{Journal, heard_by};
 use crate::load::{self, Loaded};
+use crate::networks::{self, Estimate};
 use crate::report::{Report, TargetReport};
 use crate::{
     Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, QualityGate, Result, Score, auto, records, resume, runs, summary,
@@ -13,7 +14,7 @@ use cupola_data::leaks::{self, Finding, Severity};
 use cupola_data::split::{self, Cut, SplitSettings, TestRows};
 use cupola_metrics::Sampling;
 use cupola_task::{
-    Answer, Batch, Columns, Dataset, Event, Exit, Fault, Field, Flow, MetricDef, ModelDef, Predictions, Run, Schema, Settings, Side,
+    Answer, Batch, Columns, Dataset, Event, Exit, Fault, Field, Flow, Make, MetricDef, ModelDef, Predictions, Run, Schema, Settings, Side,
     Splits, Task, View,
 };
 use std::path::{Path, PathBuf};
@@ -220,6 +221,29 @@ fn train_target(
     let fit = fit(def, &settings, field, train, valid, plan, &timed)?;
     let measured = TargetReport::new(&*field.name, task);
     Ok(TargetFit { field: field.clone(), task, fit, baseline, board, measured, answer: None })
+}
+
+/// What training the plan's networks will take, from a few timed steps. Nothing is kept.
+///
+/// # Errors
+/// As [`train`], up to the first steps; and when no target is learned by a network.
+pub fn estimate(plan: &Plan, run: &Run<'_>) -> Result<Vec<Estimate>> {
+    let divided = divide(plan, run)?;
+    check_models(plan, divided.loaded.schema())?;
+    let mut estimates = Vec::new();
+    for (field, _) in divided.loaded.schema().targets() {
+        let Choice::Named(def, settings) = choice_of(plan, field) else { continue };
+        if let Make::Trainee(_) = def.make {
+            run.tell(Event::Stage { name: format!("plan {}", def.name) });
+            let prepared = Prepared::new(def, field, divided.splits.train(), &**divided.splits.valid(), plan, run)?;
+            estimates.push(networks::estimate(def, settings, &prepared.data(field), plan, run)?);
+        }
+    }
+    match estimates.is_empty() {
+        true => Err(Error::recipe("recipe", "no target is learned by a network: there is nothing to time")
+            .with_hint("name one: model=mlp; models that are no networks are not planned yet")),
+        false => Ok(estimates),
+    }
 }
 
 fn choice_of<'a>(plan: &'a Plan, field: &Field) -> &'a Choice {

@@ -5,7 +5,9 @@ mod completions;
 mod eval;
 mod init;
 mod metrics;
+mod model;
 mod models;
+mod plan;
 mod predict;
 mod runs;
 mod schema;
@@ -13,7 +15,7 @@ mod serve;
 mod train;
 mod verify;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, ModelCommand};
 use crate::screen::Screen;
 use anyhow::{Context, Result};
 use cupola_train::recipe::Recipe;
@@ -29,6 +31,7 @@ pub fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCode> {
         Command::Check(arguments) => check::run(&arguments, screen),
         Command::Schema => schema::run(screen),
         Command::Train(arguments) => train::run(&arguments, screen),
+        Command::Plan(arguments) => plan::run(&arguments, screen),
         Command::Resume { run } => train::resume(&run, screen),
         Command::Eval(arguments) => eval::run(&arguments, screen),
         Command::Predict(arguments) => predict::run(&arguments, screen),
@@ -36,6 +39,7 @@ pub fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCode> {
         Command::Serve { arguments } => serve::run(&arguments, screen),
         Command::Runs { command } => runs::run(command, screen),
         Command::Models { name } => models::run(name.as_deref(), screen),
+        Command::Model { command: ModelCommand::Show { named, pairs } } => model::show(&named, &pairs, screen),
         Command::Metrics => metrics::run(screen),
         Command::Completions { shell } => completions::run(shell),
     }

@@ -37,26 +37,7 @@ fn watched(
     failed: &'static str,
     train: impl FnOnce(&Run<'_>) -> cupola_train::Result<Outcome>,
 ) -> Result<ExitCode> {
-    let began = Instant::now();
-    listen_for_stop()?;
-    let threads = use_threads(plan.threads);
-    let events = |event: &Event| {
-        screen.event(event, began.elapsed());
-        if STOP.load(Ordering::Relaxed) { Flow::Stop } else { Flow::Go }
-    };
-    let run = Run {
-        seed: plan.seed,
-        threads,
-        folder: None,
-        clock: &|| began.elapsed(),
-        until: None,
-        memory_max: None,
-        memory: &peak_memory,
-        collective: &Local,
-        start: Start::Cold,
-        events: &events,
-    };
-    let outcome = train(&run).context(failed)?;
+    let outcome = with_run(plan, screen, train)?.context(failed)?;
     screen.finish();
     screen.object(&serde_json::json!({ "event": "end", "run": outcome.folder, "hash": outcome.hash, "interrupted": outcome.interrupted, "report": outcome.report }));
     screen.text(&cupola_train::report::terminal(&outcome.report, screen.width(), screen.paint()));
@@ -68,6 +49,29 @@ fn watched(
         true => Ok(ExitCode::SUCCESS),
         false => Err(cupola_train::Error::Gate(outcome.failed_gates.join("; ")).into()),
     }
+}
+
+/// Does something with a run that shows itself on the screen and hears Ctrl-C.
+pub(super) fn with_run<T>(plan: &Plan, screen: &Screen, work: impl FnOnce(&Run<'_>) -> T) -> Result<T> {
+    let began = Instant::now();
+    listen_for_stop()?;
+    let threads = use_threads(plan.threads);
+    let events = |event: &Event| {
+        screen.event(event, began.elapsed());
+        if STOP.load(Ordering::Relaxed) { Flow::Stop } else { Flow::Go }
+    };
+    Ok(work(&Run {
+        seed: plan.seed,
+        threads,
+        folder: None,
+        clock: &|| began.elapsed(),
+        until: None,
+        memory_max: None,
+        memory: &peak_memory,
+        collective: &Local,
+        start: Start::Cold,
+        events: &events,
+    }))
 }
 
 /// The most memory this process has used so far, in bytes, where the system tells.

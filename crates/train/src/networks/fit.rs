@@ -1,6 +1,7 @@
 //! The loop: steps, epochs, checkpoints, and what happens when a training goes wrong.
 
 use super::checkpoint::{Checkpoints, Opened};
+use super::estimate::{Estimate, duration};
 use super::judge::Judge;
 use super::loader::{Feed, StepBatches, Steps};
 use super::settings::{Every, LoopSettings};
@@ -25,6 +26,9 @@ pub(crate) struct Job<'a> {
     pub freeze: &'a Freeze,
     pub checkpoints: Option<&'a Checkpoints>,
     pub run: &'a Run<'a>,
+    /// What is learned, by which model.
+    pub target: &'a str,
+    pub model: &'a str,
 }
 
 /// A finished training.
@@ -60,6 +64,11 @@ impl Job<'_> {
             draw: self.run.draw("network"),
         }
     }
+
+    /// Optimiser steps of an epoch.
+    pub fn steps_per_epoch(&self, batch: usize) -> u64 {
+        self.feed(&[], batch).steps_per_epoch()
+    }
 }
 
 /// Trains, from the newest checkpoint where there is one to go on from.
@@ -80,11 +89,27 @@ pub(crate) fn train(job: &Job<'_>, first: Vec<f32>, resumes: bool) -> Result<Tra
     if let Some(opened) = opened {
         kept.open(job, &mut state, opened)?;
     }
+    let estimate = Estimate::new(job, &settled);
+    job.run.tell(Event::Note { text: estimate.sentence() });
     let feed = job.feed(&fixed, settled.batch);
     let schedule = settled.schedule(job.optim)?;
     let clip = Clip::open(job.optim);
     let training = Training { job, feed: &feed, settled: &settled, schedule, clip };
-    training.run(state, kept)
+    let began = (job.run.clock)();
+    let trained = training.run(state, kept)?;
+    let took = (job.run.clock)().saturating_sub(began).as_secs_f64();
+    job.run.tell(Event::Note { text: truth(&estimate, took, (job.run.memory)()) });
+    Ok(trained)
+}
+
+/// What was planned beside what came.
+fn truth(estimate: &Estimate, seconds: f64, memory: Option<u64>) -> String {
+    let planned = estimate.train_seconds.map_or(String::new(), |planned| format!(" (planned {})", duration(planned)));
+    let memory = memory.map_or(String::new(), |used| {
+        let planned = estimate.memory_bytes.map_or(String::new(), |planned| format!(" (planned {})", planned / 1_000_000));
+        format!(", {} MB at most{planned}", used / 1_000_000)
+    });
+    format!("trained in {}{planned}{memory}", duration(seconds))
 }
 
 fn newest(job: &Job<'_>) -> Option<Opened> {
@@ -177,7 +202,7 @@ impl Training<'_> {
         match (&end, self.job.checkpoints) {
             // Who goes on later must find the state as it was; the model of now is judged as if it ended here.
             (End::Stopped, _) if state.place.step % self.feed.steps_per_epoch() != 0 => {
-                drop(self.end_epoch(&mut state, &mut kept, &clock)?)
+                self.end_epoch(&mut state, &mut kept, &clock)?;
             }
             (End::Stopped, _) | (_, None) => {}
             (_, Some(checkpoints)) if !self.job.settings.keeps_files => checkpoints.remove(),

@@ -64,9 +64,9 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// How many batches a verdict takes.
-    pub fn batches(&self) -> u64 {
-        self.prepared.len().div_ceil(self.batch as u64)
+    /// How many rows are judged.
+    pub fn rows(&self) -> u64 {
+        self.prepared.len()
     }
 
     /// Judges weights.

@@ -4,14 +4,18 @@
 //! forward, so a run that goes on from a checkpoint ends in the same bytes as one that was never interrupted.
 
 mod checkpoint;
+mod estimate;
 mod fit;
 mod judge;
 mod loader;
 mod network;
 mod settings;
 mod settle;
+mod show;
 mod state;
 
+pub use estimate::{Estimate, duration};
 pub(crate) use fit::Trained;
-pub(crate) use network::fit;
+pub(crate) use network::{estimate, fit};
 pub use settings::{SAVE, TRAIN};
+pub use show::{Assumed, Shown, show, show_pipeline};

@@ -1,26 +1,55 @@
 //! From a prepared table to a trained network: everything the loop needs, gathered.
 
 use super::checkpoint::Checkpoints;
+use super::estimate::Estimate;
 use super::fit::{Job, Trained, train};
 use super::judge::Judge;
 use super::settings::LoopSettings;
+use super::settle::settle;
 use crate::fit::Data;
 use crate::{Error, Plan, Result};
 use cupola_nets::optim::Freeze;
 use cupola_nets::trainee;
-use cupola_task::{Fitted, MakeTrainee, Predictor, Role, Run, Settings, Start};
+use cupola_task::{Fitted, Make, ModelDef, Predictor, Role, Run, Settings, Start};
 
 /// Trains a network on prepared rows.
 ///
 /// # Errors
 /// When data, settings and network do not suit each other, or the training fails: see [`train`].
 pub(crate) fn fit(
-    make: MakeTrainee,
+    def: &ModelDef,
     settings: &Settings,
     data: &Data<'_>,
     plan: &Plan,
     run: &Run<'_>,
 ) -> Result<(Box<dyn Predictor>, Trained)> {
+    with_job(def, settings, data, plan, run, |job| {
+        let first = job.trainee.initial(run.draw("network"), data.train)?;
+        let trained = train(job, first, matches!(run.start, Start::Resume))?;
+        Ok((job.trainee.freeze(trained.arena.clone()), trained))
+    })
+}
+
+/// Tells what training a network on prepared rows will take, from a few timed steps.
+///
+/// # Errors
+/// As [`fit`], for the first steps.
+pub(crate) fn estimate(def: &ModelDef, settings: &Settings, data: &Data<'_>, plan: &Plan, run: &Run<'_>) -> Result<Estimate> {
+    with_job(def, settings, data, plan, run, |job| {
+        let first = job.trainee.initial(run.draw("network"), data.train)?;
+        Ok(Estimate::new(job, &settle(job, &first)?))
+    })
+}
+
+fn with_job<T>(
+    def: &ModelDef,
+    settings: &Settings,
+    data: &Data<'_>,
+    plan: &Plan,
+    run: &Run<'_>,
+    work: impl FnOnce(&Job<'_>) -> Result<T>,
+) -> Result<T> {
+    let Make::Trainee(make) = def.make else { return Err(Error::recipe("model", format!("{} is no network", def.name))) };
     let trainee = trainee(make(settings, data.fitted.schema(), plan.device)?);
     let options = LoopSettings::open(&plan.training, &plan.saving)
         .ok_or_else(|| Error::recipe("recipe", "save.every: wanted a number of steps or a duration"))?;
@@ -31,7 +60,7 @@ pub(crate) fn fit(
     let judge = Judge::new(data.valid, data.raw_valid.clone(), field, task, &options)?;
     let freeze = Freeze::open(&plan.training, trainee.layout())?;
     let checkpoints = run.folder.map(|folder| Checkpoints::new(folder, &data.target.name, identity(settings, data, plan, run)));
-    let job = Job {
+    work(&Job {
         trainee: &*trainee,
         train: data.train,
         judge: judge.as_ref(),
@@ -40,10 +69,9 @@ pub(crate) fn fit(
         freeze: &freeze,
         checkpoints: checkpoints.as_ref(),
         run,
-    };
-    let first = trainee.initial(run.draw("network"), data.train)?;
-    let trained = train(&job, first, matches!(run.start, Start::Resume))?;
-    Ok((trainee.freeze(trained.arena.clone()), trained))
+        target: &data.target.name,
+        model: def.name,
+    })
 }
 
 /// Names the training that a checkpoint belongs to: all that its bytes depend on beside the code.

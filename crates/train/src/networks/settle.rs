@@ -2,6 +2,7 @@
 //! written into `run.toml`, so that the same training can be had again without finding it out again.
 
 use super::fit::Job;
+use super::judge::Judge;
 use super::loader::{Feed, StepBatches};
 use crate::{Error, Result};
 use cupola_nets::Step;
@@ -73,7 +74,7 @@ pub(crate) fn settle(job: &Job<'_>, arena: &[f32]) -> Result<Settled> {
     let steps = match (job.run.until, step_seconds) {
         (Some(until), Some(seconds)) if job.settings.total_steps.is_none() => {
             let left = until.saturating_sub((job.run.clock)()).as_secs_f64() * SHARE_OF_TIME;
-            let judging = job.judge.map_or(0.0, |judge| judge.batches() as f64 * seconds / 3.0 / feed.steps_per_epoch() as f64);
+            let judging = job.judge.map_or(0.0, |judge| judge_seconds(judge, batch, seconds)) / feed.steps_per_epoch() as f64;
             let fitting = (left / (seconds + judging)).max(1.0) as u64;
             let limit = if job.settings.steps.is_some() { planned } else { u64::MAX };
             fitting.min(limit)
@@ -81,6 +82,11 @@ pub(crate) fn settle(job: &Job<'_>, arena: &[f32]) -> Result<Settled> {
         _ => planned,
     };
     Ok(Settled { batch, rate, steps, total: job.settings.total_steps.unwrap_or(steps), step_seconds, resolved })
+}
+
+/// Seconds of judging the validation rows, from those of a step: forwards is about a third of it.
+pub(crate) fn judge_seconds(judge: &Judge<'_>, batch: usize, step_seconds: f64) -> f64 {
+    judge.rows() as f64 * step_seconds / 3.0 / batch as f64
 }
 
 fn found(job: &Job<'_>, resolved: &mut Vec<[String; 3]>, key: &str, value: String, reason: String) {
