@@ -5,6 +5,7 @@
 //! clipping, averaging, checkpoints and ranks work on whole arenas.
 
 use cupola_task::Draw;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// What a stretch of the arena is for.
@@ -73,6 +74,19 @@ pub struct Layout {
     entries: Vec<Entry>,
     layers: Vec<LayerRow>,
     len: usize,
+    /// By the parameter that they are added to. Their own entries come after all others.
+    adapters: BTreeMap<usize, Adapter>,
+}
+
+/// Two matrices of low rank whose product is added to a parameter (LoRA).
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Adapter {
+    /// `[rank, in]`
+    pub a: Param,
+    /// `[out, rank]`
+    pub b: Param,
+    /// The product is multiplied by it.
+    pub scale: f64,
 }
 
 /// Collects a [`Layout`] while a network is built.
@@ -128,6 +142,47 @@ impl Layout {
     /// The entry of a parameter.
     pub fn of(&self, param: Param) -> &Entry {
         &self.entries[param.0]
+    }
+
+    /// The last layer that is trained, which answers: other classes need another one.
+    pub fn head(&self) -> Option<usize> {
+        self.entries.iter().filter(|entry| entry.role == Role::Trained).map(|entry| entry.layer).max()
+    }
+
+    /// Adds matrices of low rank to a parameter of two or more sides: `PATH.lora_a` and `PATH.lora_b`, whose product begins at zero.
+    pub(crate) fn adapt(&mut self, param: Param, rank: usize, scale: f64) {
+        let base = self.of(param).clone();
+        let (rows, columns) = (base.shape[0], base.len() / base.shape[0].max(1));
+        // As the reference implementation (Hu et al. 2021) and PEFT: `kaiming_uniform_` with a = sqrt 5, and zeros.
+        let bound = 1.0 / (columns.max(1) as f32).sqrt();
+        let mut add = |name: &str, shape: [usize; 2], fill: Fill| {
+            let path = format!("{}.{name}", base.path);
+            let entry = Entry { path, shape: shape.to_vec(), role: Role::Trained, fill, decays: true, layer: base.layer, start: self.len };
+            self.len += entry.len();
+            if let Some(row) = self.layers.get_mut(base.layer) {
+                row.params += entry.len() as u64;
+            }
+            self.entries.push(entry);
+            Param(self.entries.len() - 1)
+        };
+        let a = add("lora_a", [rank, columns], Fill::Uniform(bound));
+        let b = add("lora_b", [rows, rank], Fill::Constant(0.0));
+        self.adapters.insert(param.0, Adapter { a, b, scale });
+    }
+
+    /// What is added to a parameter.
+    pub(crate) fn adapter(&self, param: Param) -> Option<Adapter> {
+        self.adapters.get(&param.0).copied()
+    }
+
+    /// All that is added to parameters.
+    pub(crate) fn adapters(&self) -> impl Iterator<Item = (Param, Adapter)> {
+        self.adapters.iter().map(|(&place, &adapter)| (Param(place), adapter))
+    }
+
+    /// The entries of the network itself, without those of adapters, which come after them.
+    pub fn plain_entries(&self) -> &[Entry] {
+        &self.entries[..self.entries.len() - 2 * self.adapters.len()]
     }
 
     /// How many trained numbers.

@@ -6,6 +6,7 @@
 mod device;
 mod head;
 mod layout;
+mod lora;
 mod net;
 pub mod optim;
 mod pass;
@@ -14,7 +15,7 @@ mod penalty;
 pub mod weights;
 
 pub use head::{Head, Truth};
-pub use layout::{Builder, Entry, Fill, LayerRow, Layout, Param, Role};
+pub use layout::{Adapter, Builder, Entry, Fill, LayerRow, Layout, Param, Role};
 pub use net::{Blend, Net, Packed, Packing, Step, Trainee, Training, trainee};
 pub use pass::{Bound, Mode, Pass, Stopwatch};
 

@@ -3,6 +3,7 @@
 
 use crate::device;
 use crate::layout::{Layout, Role};
+use crate::lora;
 use crate::pass::{Bound, Mode, Pass, Stopwatch};
 use crate::weights;
 use burn::tensor::{Device, Tensor};
@@ -79,8 +80,14 @@ pub struct Step<'a> {
 
 /// A network with its type erased. It has no state, so one can serve several threads and several trainings.
 pub trait Trainee: Send + Sync {
-    /// Its parameters and layers.
+    /// Its parameters and layers, those of adapters among them.
     fn layout(&self) -> &Layout;
+
+    /// Adds what the settings say about LoRA, which are checked against [`SETTINGS`](crate::optim::SETTINGS). Must come before all else.
+    ///
+    /// # Errors
+    /// When a pattern fits nothing that could be added to.
+    fn adapt(&mut self, settings: &Settings) -> Result<()>;
 
     /// First weights, with what is fixed learned from training rows.
     ///
@@ -118,13 +125,15 @@ pub trait Trainee: Send + Sync {
     /// When the device fails.
     fn time_layers(&self, bound: &Bound, input: &Packed, stopwatch: &Stopwatch<'_>) -> Result<()>;
 
-    /// The trained model.
+    /// The trained model; what adapters learned becomes part of the weights.
     fn freeze(&self, arena: Vec<f32>) -> Box<dyn Predictor>;
 }
 
 /// A network, where it computes, and what it was made from.
 pub struct Training<N: Net> {
     net: Arc<N>,
+    /// The network's own, and adapters.
+    layout: Layout,
     settings: Settings,
     device: Device,
 }
@@ -138,7 +147,7 @@ impl<N: Net> Training<N> {
     /// # Errors
     /// When there is no such device.
     pub fn new(net: N, settings: &Settings, place: Where) -> Result<Training<N>> {
-        Ok(Training { net: Arc::new(net), settings: settings.clone(), device: device::open(place)? })
+        Ok(Training { layout: net.layout().clone(), net: Arc::new(net), settings: settings.clone(), device: device::open(place)? })
     }
 
     /// For the registry: boxed as a [`Trainee`], the type that the loop looks for in the box.
@@ -152,7 +161,7 @@ impl<N: Net> Training<N> {
     /// # Errors
     /// When the part is missing, or its weights are not those of this network.
     pub fn open(self, parts: &Parts) -> Result<Box<dyn Predictor>> {
-        let arena = weights::from_part(parts, self.net.layout())?;
+        let arena = weights::from_part(parts, &self.layout)?;
         Ok(self.freeze(arena))
     }
 }
@@ -175,11 +184,16 @@ pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
 
 impl<N: Net> Trainee for Training<N> {
     fn layout(&self) -> &Layout {
-        self.net.layout()
+        &self.layout
+    }
+
+    fn adapt(&mut self, settings: &Settings) -> Result<()> {
+        self.layout = lora::adapted(self.net.layout(), settings)?;
+        Ok(())
     }
 
     fn initial(&self, draw: Draw, train: &TrainSplit) -> Result<Vec<f32>> {
-        let mut arena = self.net.layout().initial(draw);
+        let mut arena = self.layout.initial(draw);
         self.net.learn(train, &mut arena)?;
         Ok(arena)
     }
@@ -193,7 +207,7 @@ impl<N: Net> Trainee for Training<N> {
     }
 
     fn gradients(&self, arena: &mut [f32], packed: &Packed, step: &Step<'_>, gradients: &mut [f32]) -> Result<f64> {
-        let layout = self.net.layout();
+        let layout = &self.layout;
         let device = self.device.clone().autodiff();
         let bound = Bound::learning(layout, arena, &device, step.frozen);
         let pass = Pass::new(layout, &bound, &device, Mode::Training { draw: step.draw, frozen: step.frozen });
@@ -215,11 +229,11 @@ impl<N: Net> Trainee for Training<N> {
     }
 
     fn bind(&self, arena: &[f32]) -> Bound {
-        Bound::new(self.net.layout(), arena, &self.device)
+        Bound::new(&self.layout, arena, &self.device)
     }
 
     fn judge(&self, arena: &[f32], bound: &Bound, packed: &Packed) -> Result<(f64, Predictions)> {
-        let pass = Pass::new(self.net.layout(), bound, &self.device, Mode::Answering);
+        let pass = Pass::new(&self.layout, bound, &self.device, Mode::Answering);
         let input = input::<N>(packed);
         let outputs = self.net.outputs(input, &pass);
         let loss = host(self.net.loss(outputs.clone(), input, &pass))?[0];
@@ -227,12 +241,13 @@ impl<N: Net> Trainee for Training<N> {
     }
 
     fn time_layers(&self, bound: &Bound, packed: &Packed, stopwatch: &Stopwatch<'_>) -> Result<()> {
-        let pass = Pass::new(self.net.layout(), bound, &self.device, Mode::Answering).timed(stopwatch);
+        let pass = Pass::new(&self.layout, bound, &self.device, Mode::Answering).timed(stopwatch);
         host(self.net.outputs(input::<N>(packed), &pass)).map(|_| ())
     }
 
     fn freeze(&self, arena: Vec<f32>) -> Box<dyn Predictor> {
-        let bound = self.bind(&arena);
+        let arena = lora::merged(&self.layout, arena);
+        let bound = Bound::new(self.net.layout(), &arena, &self.device);
         Box::new(Network { net: self.net.clone(), settings: self.settings.clone(), device: self.device.clone(), arena, bound })
     }
 }

@@ -1,6 +1,6 @@
 //! One way through a network: weights as tensors, and what the way needs to know.
 
-use crate::layout::{Layout, Param, Role};
+use crate::layout::{Adapter, Layout, Param, Role};
 use burn::tensor::{Device, Tensor, TensorData};
 use cupola_task::Draw;
 use std::cell::RefCell;
@@ -87,10 +87,14 @@ impl<'a> Pass<'a> {
         self.device
     }
 
-    /// A parameter in its shape, whose sides must be `D`.
+    /// A parameter in its shape, whose sides must be `D`, with what an adapter adds to it.
     pub fn get<const D: usize>(&self, param: Param) -> Tensor<D> {
         let shape: [usize; D] = self.layout.of(param).shape[..].try_into().expect("a parameter is used with its rank");
-        self.bound.tensors[param.0].clone().reshape(shape)
+        let plain = self.bound.tensors[param.0].clone().reshape(shape);
+        match self.layout.adapter(param) {
+            None => plain,
+            Some(Adapter { a, b, scale }) => plain + self.get::<2>(b).matmul(self.get::<2>(a)).mul_scalar(scale).reshape(shape),
+        }
     }
 
     /// Whether dropout drops.

@@ -18,6 +18,11 @@ impl Freeze {
     /// When a pattern fits no entry (with the nearest path), unfreezes what is not frozen, or has no epoch.
     pub fn open(settings: &Settings, layout: &Layout) -> Result<Freeze> {
         let mut from = vec![Some(0); layout.entries().len()];
+        if layout.adapters().next().is_some() {
+            // What is adapted stays; the adapters, and the last layer, learn in its place.
+            let plain = layout.plain_entries().iter().enumerate();
+            plain.filter(|(_, entry)| Some(entry.layer) != layout.head()).for_each(|(place, _)| from[place] = None);
+        }
         for pattern in texts(settings, "freeze") {
             matching("train.freeze", pattern, layout)?.into_iter().for_each(|place| from[place] = None);
         }

@@ -16,6 +16,8 @@ mod settings;
 pub use clip::Clip;
 pub use ema::Ema;
 pub use freeze::Freeze;
+pub(crate) use freeze::matching;
 pub use optimizer::{Optimizer, usual_rate};
 pub use schedule::Schedule;
 pub use settings::SETTINGS;
+pub(crate) use settings::texts;

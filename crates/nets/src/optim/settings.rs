@@ -1,4 +1,5 @@
-//! What a recipe's `[train]` table may say about how a network learns. Names and defaults are PyTorch's where it has them.
+//! What a recipe's `[train]` table may say about how a network learns, and from which weights it begins. Names and defaults are PyTorch's
+//! where it has them.
 
 use cupola_task::{Error, Range, Result, Setting, Settings, Value};
 
@@ -8,7 +9,7 @@ const AUTO: Range = Range::Choice(&["auto"]);
 const OFF: Range = Range::Choice(&["none"]);
 const PATTERNS: Range = Range::List(&Range::Text);
 
-/// The keys of `[train]` that belong to optimiser, schedule, clipping, averaging and freezing.
+/// The keys of `[train]` that belong to optimiser, schedule, clipping, averaging, freezing, adapters and first weights.
 ///
 /// The schedule is `cosine` behind a short warm-up when nothing is said. It comes close to the best of the schedules for short and for
 /// long trainings, from scratch and from pretrained weights, and its only knob is the peak, which `lr=auto` finds. `one-cycle` can beat
@@ -197,6 +198,48 @@ pub const SETTINGS: &[Setting] = &[
         range: PATTERNS,
         doc: "From which epoch on frozen parameters learn after all, as PATTERN@EPOCH; the first epoch is 0.",
     },
+    Setting {
+        name: "lora_rank",
+        alias: &["lora_r"],
+        default: "0",
+        range: Range::Integer { min: 0, max: 4096 },
+        doc: "The rank of matrices that are learned in place of the weights they are added to (LoRA); 0 learns the weights themselves.",
+    },
+    Setting {
+        name: "lora_alpha",
+        alias: &[],
+        default: "16.0",
+        range: POSITIVE,
+        doc: "What is learned by LoRA is multiplied by lora_alpha / lora_rank.",
+    },
+    Setting {
+        name: "lora_targets",
+        alias: &["target_modules"],
+        default: "[*]",
+        range: PATTERNS,
+        doc: "Patterns of the matrices and kernels that LoRA adds to; the last layer is learned whole.",
+    },
+    Setting {
+        name: "weights",
+        alias: &["pretrained", "init_from", "checkpoint"],
+        default: "none",
+        range: Range::Any(&[OFF, Range::Text]),
+        doc: "A file of weights to begin with: safetensors, or PyTorch's .pt or .pth, which is read without running what is in it.",
+    },
+    Setting {
+        name: "weights_map",
+        alias: &["key_map"],
+        default: "[]",
+        range: PATTERNS,
+        doc: "How names in that file become parameters, as old=new for beginnings of names; module. and model. go by themselves.",
+    },
+    Setting {
+        name: "weights_match",
+        alias: &["strict"],
+        default: "body",
+        range: Range::Choice(&["all", "body", "some"]),
+        doc: "What must come from that file: all, everything but the last layer, or whatever fits.",
+    },
 ];
 
 /// A number where the setting has one, none where it says `auto` or `none`.
@@ -205,7 +248,7 @@ pub(super) fn number(settings: &Settings, name: &str) -> Option<f64> {
 }
 
 /// The texts of a list.
-pub(super) fn texts<'a>(settings: &'a Settings, name: &str) -> Vec<&'a str> {
+pub(crate) fn texts<'a>(settings: &'a Settings, name: &str) -> Vec<&'a str> {
     let text = |value: &'a Value| match value {
         Value::Text(text) => Some(text.as_str()),
         _ => None,
