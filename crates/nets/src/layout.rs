@@ -272,6 +272,21 @@ impl Builder {
         number
     }
 
+    /// How many layers were built so far.
+    pub fn layers(&self) -> usize {
+        self.layout.layers.len()
+    }
+
+    /// How long the arena is so far.
+    pub fn len(&self) -> usize {
+        self.layout.len
+    }
+
+    /// Whether nothing was built yet.
+    pub fn is_empty(&self) -> bool {
+        self.layout.len == 0
+    }
+
     /// The finished layout.
     pub fn finish(self) -> Layout {
         self.layout

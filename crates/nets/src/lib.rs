@@ -5,6 +5,7 @@
 
 mod device;
 mod head;
+pub mod layers;
 mod layout;
 mod lora;
 mod net;
@@ -12,7 +13,11 @@ pub mod optim;
 mod pass;
 #[cfg(test)]
 mod penalty;
+pub mod vision;
 pub mod weights;
+
+#[cfg(test)]
+mod fixtures;
 
 pub use head::{Head, Truth};
 pub use layout::{Adapter, Builder, Entry, Fill, LayerRow, Layout, Param, Role};
@@ -22,4 +27,4 @@ pub use pass::{Bound, Mode, Pass, Stopwatch};
 use cupola_task::ModelDef;
 
 /// Every network, by name.
-pub const MODELS: &[ModelDef] = &[];
+pub const MODELS: &[ModelDef] = &[vision::lenet5::LENET5, vision::lenet5_modern::LENET5_MODERN, vision::layers::LAYERS];

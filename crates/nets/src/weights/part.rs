@@ -59,6 +59,10 @@ pub fn from_safetensors(place: &str, bytes: &[u8], layout: &Layout) -> Result<Ve
     if tensors.len() != layout.entries().len() {
         return Err(Error::input(place, format!("{} tensors", tensors.len()), format!("{}", layout.entries().len())));
     }
+    // A layout from hostile settings may want more memory than there is; the file shows whether it fits.
+    if layout.len() > bytes.len() / size_of::<f32>() {
+        return Err(Error::input(place, format!("{} bytes", bytes.len()), format!("{} numbers of f32", layout.len())));
+    }
     let mut arena = vec![0.0; layout.len()];
     for entry in layout.entries() {
         let wrong = |found: String| Error::input(format!("{place}: {}", entry.path), found, format!("f32 of shape {:?}", entry.shape));

@@ -1,0 +1,139 @@
+//! Weights, images and schemas that tests make by formula, as `parity/formula.py` does for the reference implementation.
+
+use crate::layout::{Entry, Layout};
+use crate::net::{Packed, Packing, Step, Trainee};
+use arrow_array::{Float64Array, UInt32Array};
+use cupola_task::{
+    Answer, Ask, Batch, Column, Columns, Dataset, Draw, Field, Images, Kind, ModelDef, Predictor, Role, Schema, Settings, Side, Splits,
+    Table, Task, Value, Where,
+};
+use std::sync::Arc;
+
+/// 32 mixed bits of a place under a name's [`seed`].
+fn mixed(seed: u32, place: usize) -> u32 {
+    let mut hash = (place as u32).wrapping_mul(2_654_435_761).wrapping_add(seed);
+    hash = (hash ^ (hash >> 16)).wrapping_mul(0x045d_9f3b);
+    hash = (hash ^ (hash >> 16)).wrapping_mul(0x045d_9f3b);
+    hash ^ (hash >> 16)
+}
+
+/// The formula's weights: kernels keep the size of what goes through them, the rest is near what it begins with.
+pub(crate) fn arena(layout: &Layout) -> Vec<f32> {
+    let mut arena = vec![0.0; layout.len()];
+    for entry in layout.entries() {
+        let seed = seed(&entry.path);
+        let (base, scale) = base_and_scale(entry);
+        for (place, value) in arena[entry.range()].iter_mut().enumerate() {
+            let unit = f64::from(mixed(seed, place)) / 2f64.powi(31) - 1.0;
+            *value = (base + scale * unit) as f32;
+        }
+    }
+    arena
+}
+
+/// FNV-1a of 32 bits.
+fn seed(name: &str) -> u32 {
+    name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+fn base_and_scale(entry: &Entry) -> (f64, f64) {
+    let name = entry.path.rsplit('.').next().unwrap_or("");
+    match name {
+        "mean" => (0.0, 0.0),
+        "std" => (1.0, 0.0),
+        "running_mean" | "bias" => (0.0, 0.1),
+        "running_var" => (1.0, 0.5),
+        _ if entry.shape.len() == 1 => (0.8, 0.1),
+        _ => (0.0, (6.0 / (entry.len() / entry.shape[0]) as f64).sqrt()),
+    }
+}
+
+/// A schema of images of that height, width and channels and a target of that many classes; 0 stands for a number.
+pub(crate) fn schema([height, width, channels]: [u32; 3], classes: usize) -> Schema {
+    let kind = Kind::Image { channels: channels as u8, size: Some([height, width]) };
+    let (target, task) = match classes {
+        0 => (Kind::Number, Task::Regress),
+        _ => (Kind::Category { classes: (0..classes).map(|class| Arc::from(format!("c{class}"))).collect() }, Task::Classify),
+    };
+    Schema {
+        fields: vec![
+            Field { name: "image".into(), kind, role: Role::Input },
+            Field { name: "label".into(), kind: target, role: Role::Target(task) },
+        ],
+    }
+}
+
+/// Images by formula, and labels one after another.
+pub(crate) fn table(rows: usize, shape: [u32; 3], classes: usize) -> Table {
+    let len = shape.iter().product::<u32>() as usize;
+    let seed = seed("image");
+    let pixels: Vec<u8> = (0..rows * len).map(|place| (mixed(seed, place) >> 24) as u8).collect();
+    let images = Images::packed(pixels, vec![shape; rows]);
+    let labels = match classes {
+        0 => Column::Array(Arc::new(Float64Array::from_iter_values((0..rows).map(|row| 3.0 + row as f64)))),
+        _ => Column::Array(Arc::new(UInt32Array::from_iter_values((0..rows).map(|row| (row % classes) as u32)))),
+    };
+    let columns = Columns::new(vec![("image".into(), Column::Images(images)), ("label".into(), labels)]);
+    Table::new(schema(shape, classes), columns).unwrap()
+}
+
+/// All rows of a table as rows to learn from.
+pub(crate) fn splits(table: &Table) -> Splits {
+    Splits::new(Arc::new(table.clone()), &vec![Side::Train; table.columns().rows()])
+}
+
+/// All rows of a table as one batch.
+pub(crate) fn batch(table: &Table) -> Batch {
+    let rows: Vec<u64> = (0..table.len()).collect();
+    table.read(&rows, Draw::default()).unwrap()
+}
+
+/// Settings as a command line writes them, `key=value` separated by semicolons.
+pub(crate) fn settings(model: &ModelDef, text: &str) -> cupola_task::Result<Settings> {
+    let pairs: Vec<(String, Value)> = text
+        .split(';')
+        .filter(|pair| !pair.trim().is_empty())
+        .map(|pair| pair.trim().split_once('=').expect("tests write key=value"))
+        .map(|(name, value)| (name.to_owned(), Value::parse(value)))
+        .collect();
+    Settings::check("model", model.settings, pairs.iter().map(|(name, value)| (name.as_str(), value)))
+}
+
+pub(crate) fn model(name: &str) -> &'static ModelDef {
+    crate::MODELS.iter().find(|model| model.name == name).unwrap_or_else(|| panic!("{name} is registered"))
+}
+
+pub(crate) fn trainee(name: &str, given: &str, schema: &Schema) -> cupola_task::Result<Box<dyn Trainee>> {
+    let model = model(name);
+    let cupola_task::Make::Trainee(make) = model.make else { panic!("networks are trainees") };
+    Ok(crate::trainee(make(&settings(model, given)?, schema, Where::Cpu)?))
+}
+
+/// A table's rows packed with their targets.
+pub(crate) fn packed(trainee: &dyn Trainee, arena: &[f32], table: &Table) -> Packed {
+    trainee.collate(arena, &batch(table), &Packing { truth: true, ..Packing::default() }).unwrap()
+}
+
+/// Loss and gradients of one batch; running statistics in the arena move.
+pub(crate) fn gradients(trainee: &dyn Trainee, arena: &mut [f32], input: &Packed, draw: Draw) -> (f64, Vec<f32>) {
+    let frozen = vec![false; trainee.layout().entries().len()];
+    let mut gradients = vec![0.0; arena.len()];
+    let step = Step { draw, share: 1.0, frozen: &frozen };
+    let loss = trainee.gradients(arena, input, &step, &mut gradients).unwrap();
+    (loss, gradients)
+}
+
+/// What a network answers to a table's images: probabilities, or numbers.
+pub(crate) fn outputs(trainee: &dyn Trainee, arena: &[f32], table: &Table) -> Vec<f32> {
+    let predictor = trainee.freeze(arena.to_vec());
+    answers(&*predictor, table).unwrap().iter().map(|&value| value as f32).collect()
+}
+
+/// A model's answers to a table's images, row by row.
+pub(crate) fn answers(model: &dyn Predictor, table: &Table) -> cupola_task::Result<Vec<f64>> {
+    let predictions = model.predict(&batch(table).inputs, &Ask::default())?;
+    Ok(match predictions.0.into_iter().next().unwrap().1 {
+        Answer::Scores { values, .. } | Answer::Numbers { values, .. } => values,
+        _ => panic!("networks on images answer classes and numbers"),
+    })
+}

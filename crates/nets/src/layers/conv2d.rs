@@ -1,0 +1,147 @@
+//! Convolution in two dimensions (cross-correlation, as everywhere in the field).
+
+use super::features::{Features, Shape};
+use super::init::{Bias, Init};
+use super::stack::{Stack, maps, misfit};
+use crate::layout::{Builder, Param};
+use crate::pass::Pass;
+use burn::tensor::module;
+use burn::tensor::ops::ConvOptions;
+use cupola_task::Result;
+
+/// Zeros around the maps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Padding {
+    /// So many on each side.
+    Each(usize),
+    /// As many as keep the size, the odd one below and to the right; only with stride 1.
+    Same,
+}
+
+/// A convolution's settings.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Conv {
+    /// How many maps it gives.
+    pub out: usize,
+    /// Height and width of the kernel.
+    pub kernel: usize,
+    /// Steps between places of the kernel; 1 by default.
+    pub stride: usize,
+    /// Zeros around the maps; none by default.
+    pub padding: Padding,
+    /// Steps between the kernel's own numbers; 1 by default.
+    pub dilation: usize,
+    /// Input and output maps are cut into so many groups that do not see each other; 1 by default.
+    pub groups: usize,
+    /// Whether there is a bias, and how it begins.
+    pub bias: Bias,
+    /// How the kernel begins.
+    pub init: Init,
+}
+
+/// A convolution.
+#[derive(Clone, Debug)]
+pub struct Conv2d {
+    weight: Param,
+    bias: Option<Param>,
+    options: ConvOptions<2>,
+    number: usize,
+}
+
+impl Conv {
+    /// That many maps and that kernel, everything else by default.
+    pub fn new(out: usize, kernel: usize) -> Conv {
+        let padding = Padding::Each(0);
+        Conv { out, kernel, stride: 1, padding, dilation: 1, groups: 1, bias: Bias::default(), init: Init::default() }
+    }
+
+    /// As a recipe writes it.
+    pub fn kind(&self) -> String {
+        let mut kind = format!("conv {} {}", self.out, self.kernel);
+        let padding = match self.padding {
+            Padding::Each(0) => None,
+            Padding::Each(zeros) => Some(zeros.to_string()),
+            Padding::Same => Some("same".to_owned()),
+        };
+        let number = |number: usize| (number != 1).then(|| number.to_string());
+        let bias = (self.bias == Bias::None).then(|| "false".to_owned());
+        let said = [("stride", number(self.stride)), ("padding", padding), ("dilation", number(self.dilation))];
+        for (name, value) in said.into_iter().chain([("groups", number(self.groups)), ("bias", bias)]) {
+            if let Some(value) = value {
+                kind += &format!(" {name}={value}");
+            }
+        }
+        kind
+    }
+
+    /// Zeros before and after each side.
+    fn zeros(&self) -> (usize, usize) {
+        match self.padding {
+            Padding::Each(zeros) => (zeros, zeros),
+            Padding::Same => {
+                let all = self.dilation * (self.kernel - 1);
+                (all / 2, all - all / 2)
+            }
+        }
+    }
+
+    /// How many pixels the kernel reaches over.
+    fn reach(&self) -> usize {
+        self.dilation * (self.kernel - 1) + 1
+    }
+
+    /// Channels and sides of what it gives.
+    fn output(&self, builder: &Builder, [channels, height, width]: [usize; 3]) -> Result<[usize; 3]> {
+        let wrong = |found: String, wanted: String| misfit(builder, &self.kind(), found, wanted);
+        if [self.out, self.kernel, self.stride, self.dilation, self.groups].contains(&0) {
+            return Err(wrong("a size of 0".into(), "sizes of at least 1".into()));
+        }
+        if channels % self.groups != 0 || self.out % self.groups != 0 {
+            let found = format!("{channels} maps in and {} out", self.out);
+            return Err(wrong(found, format!("both a multiple of {} groups", self.groups)));
+        }
+        if self.padding == Padding::Same && self.stride != 1 {
+            return Err(wrong(format!("padding=same with stride={}", self.stride), "stride=1, or padding as a number".into()));
+        }
+        let (before, after) = self.zeros();
+        let least = self.reach().saturating_sub(before + after).max(1);
+        if height.min(width) < least {
+            return Err(wrong(format!("{height}x{width} maps"), format!("at least {least}x{least}")));
+        }
+        let side = |side: usize| (side + before + after - self.reach()) / self.stride + 1;
+        Ok([self.out, side(height), side(width)])
+    }
+}
+
+impl Stack<'_> {
+    /// Puts a convolution on top, with `weight` `[out, in / groups, kernel, kernel]` and `bias` `[out]`.
+    ///
+    /// # Errors
+    /// When the input is no maps, they are smaller than the kernel, or groups do not divide them.
+    pub fn conv2d(&mut self, name: &str, conv: Conv) -> Result<()> {
+        self.add(name, |builder, input| {
+            let sides = maps(builder, &conv.kind(), input)?;
+            let output = conv.output(builder, sides)?;
+            let shape = [conv.out, sides[0] / conv.groups, conv.kernel, conv.kernel];
+            let area = conv.kernel * conv.kernel;
+            // PyTorch counts the fan out over all groups.
+            let fill = conv.init.fill(shape[1] * area, conv.out * area);
+            let weight = builder.param("weight", &shape, fill);
+            let bias = conv.bias.fill(fill).map(|fill| builder.param("bias", &[conv.out], fill));
+            let output = Shape::Maps(output);
+            let flops = 2u64.saturating_mul(output.len() as u64).saturating_mul((shape[1] * area) as u64);
+            let number = builder.layer(conv.kind(), &output.sides(), flops);
+            let options = ConvOptions::new_with_padding([conv.stride; 2], [conv.zeros(); 2], [conv.dilation; 2], conv.groups);
+            Ok((Conv2d { weight, bias, options, number }, output))
+        })
+    }
+}
+
+impl Conv2d {
+    pub(super) fn forward(&self, input: Features, pass: &Pass<'_>) -> Features {
+        pass.layer(self.number, || {
+            let bias = self.bias.map(|bias| pass.get::<1>(bias));
+            Features::Maps(module::conv2d(input.maps(), pass.get(self.weight), bias, self.options.clone()))
+        })
+    }
+}
