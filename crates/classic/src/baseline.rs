@@ -14,8 +14,8 @@
 use crate::rows::{Target, the_target};
 use crate::solve::{check_target, rows_of};
 use cupola_task::{
-    Answer, Ask, Columns, Error, Kind, Learner, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Range, Result, Run, Schema,
-    Setting, Settings, Source, Task,
+    Answer, Ask, Columns, Dataset, Draw, Error, Kind, Learner, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Range, Result,
+    Role, Run, Schema, Setting, Settings, Source, Table, Task,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(crate) const BASELINE: ModelDef = ModelDef {
         range: Range::Choice(&["auto", "prior", "mean"]),
         doc: "prior: class shares; mean: the mean; auto: what the target calls for.",
     }],
-    needs: Needs::Native,
+    needs: Needs::Nothing,
     math: Math::Rounded(1e-9),
     // It is printed beside every result and never competes.
     auto: &[],
@@ -76,6 +76,14 @@ fn make(settings: &Settings, schema: &Schema) -> Result<Box<dyn Learner>> {
 
 impl Learner for Always {
     fn fit(&mut self, source: Source<'_>, _run: &Run<'_>) -> Result<Box<dyn Predictor>> {
+        let blind = match &source {
+            Source::Data { train, .. } => Some(train.map(without_inputs)?),
+            Source::World(_) => None,
+        };
+        let source = match (&blind, source) {
+            (Some(train), Source::Data { valid, .. }) => Source::Data { train, valid },
+            (_, source) => source,
+        };
         let (rows, keep, weights) = rows_of("baseline", &source)?;
         let total: f64 = weights.iter().sum();
         let (classes, values) = match &rows.target {
@@ -92,6 +100,14 @@ impl Learner for Always {
         };
         Ok(Box::new(Constant { target: rows.target_name, classes, values }))
     }
+}
+
+/// The rows' targets and keys. Inputs need not be of a kind that the models of this crate can read.
+fn without_inputs(rows: &dyn Dataset) -> Result<Arc<dyn Dataset>> {
+    let batch = rows.read(&(0..rows.len()).collect::<Vec<u64>>(), Draw::default())?;
+    let fields = rows.schema().fields.iter().filter(|field| field.role != Role::Input && field.role != Role::Ignored);
+    let columns = Columns::new(batch.targets.into_iter().chain(batch.keys).collect());
+    Ok(Arc::new(Table::new(Schema { fields: fields.cloned().collect() }, columns)?))
 }
 
 impl Predictor for Constant {

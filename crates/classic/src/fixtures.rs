@@ -29,13 +29,13 @@ impl Sketch {
         let mut numbers: Vec<Vec<f64>> = (0..4).map(number).collect();
         let mut codes = Vec::new();
         let class = |row: u64| draw.at(9).below(row, 7) as u32;
-        if needs == Needs::Native {
+        if needs != Needs::Dense {
             numbers[1].iter_mut().step_by(7).for_each(|value| *value = f64::NAN);
             codes.push(((0..rows).map(|row| Some(class(row)).filter(|_| row % 11 != 3)).collect(), 7));
         }
         let truth = |row: u64| {
             let at = |column: usize| numbers[column][row as usize];
-            let lift = if needs == Needs::Native { f64::from(class(row) % 3) } else { 0.0 };
+            let lift = if needs != Needs::Dense { f64::from(class(row) % 3) } else { 0.0 };
             let missing = if at(1).is_nan() { 1.0 } else { 0.5 * at(1) };
             at(0) + missing - 0.3 * at(2) + lift + 0.3 * draw.at(20).normal(row)
         };

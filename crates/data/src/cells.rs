@@ -3,14 +3,15 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMicrosecondType};
 use arrow_array::{Array, Float64Array, StringArray, TimestampMicrosecondArray, new_null_array};
-use cupola_task::{Batch, Column, Draw, Error, Field, Kind, Result};
+use cupola_task::{Batch, Column, Draw, Error, Field, Images, Kind, Result};
+use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The code of a missing cell.
 pub(crate) const MISSING: u32 = u32::MAX;
 
-/// A raw column of one of the four kinds that tables have.
+/// A raw column of one of the kinds that tables have.
 #[derive(Clone, Copy)]
 pub(crate) enum Cells<'a> {
     /// `Kind::Number`.
@@ -19,6 +20,8 @@ pub(crate) enum Cells<'a> {
     Dates(&'a TimestampMicrosecondArray),
     /// `Kind::Category` and `Kind::Text`.
     Texts(&'a StringArray),
+    /// `Kind::Image`.
+    Images(&'a Images),
 }
 
 /// A column as whole numbers: equal cells, and only they, have equal codes.
@@ -33,12 +36,17 @@ impl<'a> Cells<'a> {
     /// The cells of a raw column, which must be of its field's kind.
     pub fn open(field: &Field, column: &'a Column) -> Result<Cells<'a>> {
         let wrong = |found: &str, wanted: &str| Error::input(format!("column {}", field.name), found, wanted);
-        let Some(array) = column.array() else { return Err(wrong("pixels, sound or objects", "scalars")) };
+        let array = match (&field.kind, column) {
+            (Kind::Image { .. }, Column::Images(images)) => return Ok(Cells::Images(images)),
+            (Kind::Image { .. }, _) => return Err(wrong("scalars", "images")),
+            (_, Column::Array(array)) => array,
+            _ => return Err(wrong("pixels, sound or objects", "scalars")),
+        };
         let cells = match &field.kind {
             Kind::Number => array.as_primitive_opt::<Float64Type>().map(Cells::Numbers),
             Kind::Date => array.as_primitive_opt::<TimestampMicrosecondType>().map(Cells::Dates),
             Kind::Category { .. } | Kind::Text => array.as_string_opt::<i32>().map(Cells::Texts),
-            other => return Err(wrong(other.word(), "a number, category, date or text")),
+            other => return Err(wrong(other.word(), "a number, category, date, text or image")),
         };
         cells.ok_or_else(|| wrong(&array.data_type().to_string(), field.kind.word()))
     }
@@ -49,10 +57,11 @@ impl<'a> Cells<'a> {
             Cells::Numbers(array) => array.len(),
             Cells::Dates(array) => array.len(),
             Cells::Texts(array) => array.len(),
+            Cells::Images(images) => images.len(),
         }
     }
 
-    /// What stands in the cell, as text; none where it is missing. Equal numbers have equal texts.
+    /// What stands in the cell, as text; none where it is missing. Equal numbers have equal texts; an image's is its pixels' hash.
     pub fn text(&self, row: usize) -> Option<Cow<'a, str>> {
         match self {
             Cells::Numbers(array) => {
@@ -60,15 +69,17 @@ impl<'a> Cells<'a> {
             }
             Cells::Dates(array) => array.is_valid(row).then(|| array.value(row).to_string().into()),
             Cells::Texts(array) => array.is_valid(row).then(|| array.value(row).into()),
+            Cells::Images(images) => Some(print(images, row).to_hex().to_string().into()),
         }
     }
 
-    /// The column as codes. Those of numbers and dates ascend with the value, those of texts come in order of first appearance.
+    /// The column as codes. Those of numbers and dates ascend with the value, those of texts and images come in order of first appearance.
     pub fn codes(&self) -> Codes {
         match self {
             Cells::Numbers(array) => rank(array.len(), array.iter().map(|value| value.filter(|x| !x.is_nan()).map(|x| ordered(x + 0.0)))),
             Cells::Dates(array) => rank(array.len(), array.iter().map(|value| value.map(|x| (x as u64) ^ (1 << 63)))),
-            Cells::Texts(array) => number(array),
+            Cells::Texts(array) => number(array.iter()),
+            Cells::Images(images) => image_codes(&[images]),
         }
     }
 
@@ -101,18 +112,33 @@ fn rank(rows: usize, keys: impl Iterator<Item = Option<u64>>) -> Codes {
     Codes { code, distinct }
 }
 
-fn number(array: &StringArray) -> Codes {
-    let mut known: HashMap<&str, u32> = HashMap::new();
-    let code = array
-        .iter()
-        .map(|text| {
-            text.map_or(MISSING, |text| {
+fn number<K: Eq + std::hash::Hash>(keys: impl Iterator<Item = Option<K>>) -> Codes {
+    let mut known: HashMap<K, u32> = HashMap::new();
+    let code = keys
+        .map(|key| {
+            key.map_or(MISSING, |key| {
                 let next = known.len() as u32;
-                *known.entry(text).or_insert(next)
+                *known.entry(key).or_insert(next)
             })
         })
         .collect();
     Codes { code, distinct: known.len() }
+}
+
+/// Codes of the images of several columns, one column below the other.
+fn image_codes(columns: &[&Images]) -> Codes {
+    let prints = |images: &&Images| (0..images.len()).into_par_iter().map(|row| print(images, row)).collect::<Vec<_>>();
+    let prints: Vec<Vec<blake3::Hash>> = columns.iter().map(prints).collect();
+    number(prints.iter().flatten().map(|print| Some(print.as_bytes())))
+}
+
+/// A hash of an image's shape and pixels.
+pub(crate) fn print(images: &Images, row: usize) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    images.shape(row).iter().for_each(|side| {
+        hasher.update(&side.to_le_bytes());
+    });
+    hasher.update(images.pixels(row)).finalize()
 }
 
 /// Fingerprints of rows: equal where all codes are equal, and otherwise different but for odds of 2^-128.
@@ -141,6 +167,20 @@ pub(crate) fn joined(field: &Field, own: &Batch, test: Option<(&Batch, usize)>) 
     let other = array(test).unwrap_or_else(|| new_null_array(own.data_type(), rows));
     let all = arrow_select::concat::concat(&[&*own, &*other]);
     all.map(Column::Array).map_err(|error| wrong(&format!("another type in the test file ({error})")))
+}
+
+/// The codes of a [`joined`] column. Pixels are compared where they lie.
+pub(crate) fn joined_codes(field: &Field, own: &Batch, test: Option<(&Batch, usize)>) -> Result<Codes> {
+    let images = |batch| column(batch, &field.name).and_then(Column::images);
+    match (images(own), test) {
+        (Some(images), None) => Ok(image_codes(&[images])),
+        (Some(own), Some((test, _))) => {
+            let missing =
+                || Error::input(format!("column {}", field.name), "no images in the test file", "images, as in the training file");
+            Ok(image_codes(&[own, images(test).ok_or_else(missing)?]))
+        }
+        (None, test) => Ok(Cells::open(field, &joined(field, own, test)?)?.codes()),
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,9 @@ mod source;
 pub mod split;
 mod write;
 
+#[cfg(test)]
+mod parity;
+
 pub use conform::{Conformed, Notation, Wanted, category_text, conform};
 pub use error::{Error, Result};
 pub use formats::{Chunk, FORMATS, FormatDef, is_guarded};

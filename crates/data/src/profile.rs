@@ -4,7 +4,7 @@
 use crate::cells::{Cells, MISSING, column};
 use crate::prepare::quantile;
 use arrow_array::{Array, StringArray};
-use cupola_task::{Dataset, Draw, Error, Field, Result, Role};
+use cupola_task::{Dataset, Draw, Error, Field, Images, Result, Role};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -76,6 +76,15 @@ pub enum Values {
         /// Mean.
         mean: f64,
     },
+    /// Images.
+    Images {
+        /// Smallest height and width.
+        min: [u32; 2],
+        /// Largest height and width.
+        max: [u32; 2],
+        /// How many are in colour.
+        colour: u64,
+    },
     /// Dates, in microseconds since 1970.
     Dates {
         /// Earliest.
@@ -118,6 +127,7 @@ fn look(field: &Field, cells: Cells<'_>) -> ColumnProfile {
         }
         Cells::Texts(array) if field.kind == cupola_task::Kind::Text => texts(array),
         Cells::Texts(array) => categories(array, &codes.code, codes.distinct),
+        Cells::Images(images) => pictures(images),
     };
     ColumnProfile {
         name: field.name.clone(),
@@ -162,6 +172,17 @@ fn texts(array: &StringArray) -> Option<Values> {
     let lengths: Vec<u64> = array.iter().flatten().map(|text| text.chars().count() as u64).collect();
     let (min, max) = (*lengths.iter().min()?, *lengths.iter().max()?);
     Some(Values::Texts { min, max, mean: lengths.iter().sum::<u64>() as f64 / (array.len() - array.null_count()) as f64 })
+}
+
+fn pictures(images: &Images) -> Option<Values> {
+    let first = images.shapes().next()?;
+    let bounds = |(least, most): ([u32; 2], [u32; 2]), shape: [u32; 3]| {
+        ([least[0].min(shape[0]), least[1].min(shape[1])], [most[0].max(shape[0]), most[1].max(shape[1])])
+    };
+    let sides = [first[0], first[1]];
+    let (min, max) = images.shapes().fold((sides, sides), bounds);
+    let colour = images.shapes().filter(|shape| shape[2] > 1).count() as u64;
+    Some(Values::Images { min, max, colour })
 }
 
 #[cfg(test)]

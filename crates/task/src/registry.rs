@@ -31,6 +31,8 @@ pub enum Where {
 /// What a model wants its inputs to be like; the preparation's `auto` follows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Needs {
+    /// Nothing: the model looks at no input. Images stay as they are, other columns as [`Needs::Native`].
+    Nothing,
     /// Numbers with NaN where missing, and categories as codes: the model handles both itself.
     Native,
     /// Finite, scaled numbers only: missing values filled, categories one-hot.

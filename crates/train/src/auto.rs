@@ -4,9 +4,10 @@ use crate::evaluate::plain;
 use crate::fit::{Fit, columns, fit, for_target, read_all};
 use crate::folds::folds;
 use crate::journal::heard_by;
+use crate::models::takes;
 use crate::report::{Better, Candidate, Leaderboard};
 use crate::{Error, Plan, Result};
-use cupola_task::{Dataset, Event, Field, Flow, MetricDef, ModelDef, Run, Settings, Side, Splits, Task, TrainSplit, Value, View};
+use cupola_task::{Dataset, Event, Field, Flow, MetricDef, ModelDef, Run, Schema, Settings, Side, Splits, Task, TrainSplit, Value, View};
 use std::time::Duration;
 
 /// Above this many training rows three folds are enough.
@@ -47,16 +48,25 @@ pub(crate) struct Board {
     pub standings: Vec<Standing>,
 }
 
-/// Who takes part for a task: every model's own list of settings to try, cheap models first so that there is always a result.
-pub(crate) fn entrants(task: Task) -> Result<Vec<Entrant>> {
+/// Who takes part for a task and such inputs: every model's own list of settings to try, cheap models first so that there is always a
+/// result.
+///
+/// # Errors
+/// When no model that can look at the inputs takes part.
+pub(crate) fn entrants(task: Task, schema: &Schema) -> Result<Vec<Entrant>> {
     let mut entrants = Vec::new();
-    for def in crate::models().filter(|def| def.tasks.contains(&task)) {
+    for def in crate::models().filter(|def| def.tasks.contains(&task) && takes(def, schema)) {
         for said in def.auto.iter().copied() {
             let pairs: Vec<(&str, Value)> =
                 said.split_whitespace().filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name, Value::parse(value))).collect();
             let settings = Settings::check(def.name, def.settings, pairs.iter().map(|(name, value)| (*name, value)))?;
             entrants.push(Entrant { def, settings, said });
         }
+    }
+    if entrants.is_empty() {
+        let able: Vec<&str> = crate::models().filter(|def| def.tasks.contains(&task) && takes(def, schema)).map(|def| def.name).collect();
+        let error = Error::Data("model=auto tries no model that looks at such inputs".into(), None);
+        return Err(error.with_hint(format!("name one of {}", able.join(", "))));
     }
     // The first choice of every model comes before the second of any.
     entrants.sort_by_key(|entrant| entrant.def.auto.iter().position(|said| *said == entrant.said));
@@ -87,7 +97,7 @@ pub(crate) fn leaderboard(train: &TrainSplit, target: &Field, task: Task, plan: 
     let sides = folds(table.schema(), &rows, k, run.draw("auto"))?;
     let classes = distinct_texts(&rows, &target.name);
     let metric = decider(target, task, classes);
-    let entrants = entrants(task)?;
+    let entrants = entrants(task, table.schema())?;
     let total = entrants.len() as u64;
     let mut board = Board { metric, folds: k, standings: Vec::new() };
     let (mut failed, mut failure) = (Vec::new(), None);

@@ -1,7 +1,7 @@
 //! What the names in recipes and model files stand for: the registries of the crates below, chained.
 
 use crate::{Error, Result};
-use cupola_task::{Fitted, ModelDef, Parts, nearest};
+use cupola_task::{Fitted, Kind, ModelDef, Needs, Parts, Schema, Task, nearest};
 
 /// What other systems call models of ours, for "did you mean".
 const FAMILIAR: &[(&str, &str)] = &[
@@ -32,6 +32,34 @@ pub fn models() -> impl Iterator<Item = &'static ModelDef> {
 /// When there is none, with the nearest name there is.
 pub fn model(name: &str) -> Result<&'static ModelDef> {
     models().find(|model| model.name == name).ok_or_else(|| unknown(name))
+}
+
+/// Whether the model can look at what the schema's inputs hold: images are for models that take them, and those want some.
+pub(crate) fn takes(def: &ModelDef, schema: &Schema) -> bool {
+    let has_images = schema.inputs().any(|field| matches!(field.kind, Kind::Image { .. }));
+    match def.needs {
+        Needs::Nothing => true,
+        Needs::Images(_) => has_images,
+        Needs::Native | Needs::Dense | Needs::Embedded => !has_images,
+    }
+}
+
+/// Refuses a model that cannot look at what the inputs hold.
+///
+/// # Errors
+/// With the models that can.
+pub(crate) fn check_inputs(def: &ModelDef, task: Task, schema: &Schema) -> Result<()> {
+    if takes(def, schema) {
+        return Ok(());
+    }
+    let able: Vec<&str> = models().filter(|model| model.tasks.contains(&task) && takes(model, schema)).map(|model| model.name).collect();
+    let image = schema.inputs().find(|field| matches!(field.kind, Kind::Image { .. }));
+    let (what, kind) = match image {
+        Some(field) => (format!("to look at images (column {})", field.name), "images"),
+        None => ("to learn from columns without an image".to_owned(), "such columns"),
+    };
+    let hint = Some(format!("models for {kind}: {}", able.join(", ")));
+    Err(cupola_task::Error::Unsupported { what, by: format!("model {}", def.name), hint }.into())
 }
 
 fn unknown(name: &str) -> Error {

@@ -7,7 +7,7 @@ use crate::load::{self, Loaded};
 use crate::networks::{self, Estimate};
 use crate::report::{Report, TargetReport};
 use crate::{
-    Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, QualityGate, Result, Score, auto, records, resume, runs, summary,
+    Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, QualityGate, Result, Score, auto, models, records, resume, runs, summary,
 };
 use cupola_data::Input;
 use cupola_data::leaks::{self, Finding, Severity};
@@ -253,8 +253,8 @@ fn choice_of<'a>(plan: &'a Plan, field: &Field) -> &'a Choice {
 /// Every named model must be able to do its target's task.
 pub(crate) fn check_models(plan: &Plan, schema: &Schema) -> Result<()> {
     schema.targets().try_for_each(|(field, task)| match choice_of(plan, field) {
-        Choice::Named(def, _) => suits(def, task, field),
-        Choice::Auto => Ok(()),
+        Choice::Named(def, _) => suits(def, task, field).and_then(|()| models::check_inputs(def, task, schema)),
+        Choice::Auto => auto::entrants(task, schema).map(|_| ()),
     })
 }
 

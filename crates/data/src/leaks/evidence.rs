@@ -1,7 +1,7 @@
 //! What all checks look at: every column as codes, computed once, and the side of every row.
 
 use super::{duplicates, group_overlap, id_order, row_order, single_feature, target_copy};
-use crate::cells::{Cells, Codes, joined};
+use crate::cells::{Cells, Codes, joined, joined_codes};
 use arrow_array::StringArray;
 use cupola_task::{Batch, Dataset, Draw, Error, Field, Key, Kind, Result, Role, Side, Task};
 use rayon::prelude::*;
@@ -114,7 +114,7 @@ impl Evidence {
         let test_rows = test.as_ref().map_or(0, |(_, rows)| *rows);
         let gather = |wanted: fn(&Role) -> bool| -> Result<Vec<Exhibit>> {
             let fields: Vec<&Field> = table.schema().fields.iter().filter(|field| wanted(&field.role)).collect();
-            fields.into_par_iter().filter(|field| is_scalar(&field.kind)).map(|field| exhibit(field, &batch, test.as_ref())).collect()
+            fields.into_par_iter().filter(|field| is_comparable(&field.kind)).map(|field| exhibit(field, &batch, test.as_ref())).collect()
         };
         Ok(Evidence {
             inputs: gather(|role| *role == Role::Input)?,
@@ -149,16 +149,20 @@ fn read(table: &dyn Dataset) -> Result<Batch> {
     table.read(&rows, Draw::default())
 }
 
-fn is_scalar(kind: &Kind) -> bool {
-    matches!(kind, Kind::Number | Kind::Date | Kind::Text | Kind::Category { .. })
+fn is_comparable(kind: &Kind) -> bool {
+    matches!(kind, Kind::Number | Kind::Date | Kind::Text | Kind::Category { .. } | Kind::Image { .. })
 }
 
 fn exhibit(field: &Field, batch: &Batch, test: Option<&(Batch, usize)>) -> Result<Exhibit> {
-    let all = joined(field, batch, test.map(|(test, rows)| (test, *rows)))?;
+    let test = test.map(|(test, rows)| (test, *rows));
+    if let Kind::Image { .. } = field.kind {
+        return Ok(Exhibit { field: field.clone(), codes: joined_codes(field, batch, test)?, numbers: None, texts: None });
+    }
+    let all = joined(field, batch, test)?;
     let cells = Cells::open(field, &all)?;
     let texts = match cells {
         Cells::Texts(array) => Some(array.clone()),
-        Cells::Numbers(_) | Cells::Dates(_) => None,
+        Cells::Numbers(_) | Cells::Dates(_) | Cells::Images(_) => None,
     };
     Ok(Exhibit { field: field.clone(), codes: cells.codes(), numbers: cells.numbers(), texts })
 }

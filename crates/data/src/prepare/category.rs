@@ -276,6 +276,6 @@ pub(crate) fn vectors(width: usize, values: Vec<f32>) -> ArrayRef {
 pub(crate) fn texts<'a>(cells: Cells<'a>) -> &'a StringArray {
     match cells {
         Cells::Texts(array) => array,
-        Cells::Numbers(_) | Cells::Dates(_) => unreachable!("categories and texts are opened as texts"),
+        Cells::Numbers(_) | Cells::Dates(_) | Cells::Images(_) => unreachable!("categories and texts are opened as texts"),
     }
 }

@@ -4,7 +4,6 @@ use super::settings::quoted;
 use super::step::Step;
 use super::target::TargetStep;
 use crate::cells::Cells;
-use arrow_array::ArrayRef;
 use cupola_task::{Column, Columns, Error, Field, Fitted, Kind, Parts, Predictions, Result, Role, Schema, Task, Trail};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -126,19 +125,18 @@ impl FittedTable {
     pub(crate) fn inputs<'r>(
         &'r self,
         raw: &'r Columns,
-        prepare: impl Fn(&Step, Cells<'r>) -> Vec<ArrayRef> + Sync,
+        prepare: impl Fn(&Step, Cells<'r>, &str) -> Result<Vec<Column>> + Sync,
     ) -> Result<Vec<(Arc<str>, Column)>> {
         let fields: Vec<&Field> = self.raw.inputs().collect();
-        let one = |place: usize| -> Result<Vec<ArrayRef>> {
+        let one = |place: usize| -> Result<Vec<Column>> {
             let column = raw.get(&fields[place].name).ok_or_else(|| missing(raw, fields[place]))?;
-            Ok(prepare(&self.state.inputs[place], Cells::open(fields[place], column)?))
+            prepare(&self.state.inputs[place], Cells::open(fields[place], column)?, &fields[place].name)
         };
-        let prepared: Vec<Vec<ArrayRef>> = match raw.rows() {
+        let prepared: Vec<Vec<Column>> = match raw.rows() {
             0..MANY_ROWS => (0..fields.len()).map(one).collect::<Result<_>>()?,
             _ => (0..fields.len()).into_par_iter().map(one).collect::<Result<_>>()?,
         };
-        let named = self.outputs.iter().zip(prepared).flat_map(|(names, columns)| names.iter().cloned().zip(columns));
-        Ok(named.map(|(name, column)| (name, Column::Array(column))).collect())
+        Ok(self.outputs.iter().zip(prepared).flat_map(|(names, columns)| names.iter().cloned().zip(columns)).collect())
     }
 
     /// Prepared targets and keys, those that are there.
@@ -166,7 +164,7 @@ impl Fitted for FittedTable {
     }
 
     fn apply(&self, raw: &Columns) -> Result<(Columns, Trail)> {
-        let mut columns = self.inputs(raw, |step, cells| step.apply(cells))?;
+        let mut columns = self.inputs(raw, Step::apply)?;
         columns.extend(self.others(raw)?);
         Ok((Columns::new(columns), Trail::default()))
     }

@@ -24,8 +24,8 @@ const ALLOWED: &[Missing] = &[Missing::None, Missing::Mean, Missing::Median, Mis
 impl NumberStep {
     /// Learns from training values, NaN where missing.
     pub fn fit(values: &[f64], choice: &Choice) -> Result<NumberStep> {
-        let missing = choice.missing(ALLOWED)?.unwrap_or(if choice.is_dense() { Missing::Median } else { Missing::None });
-        if choice.is_dense() && missing == Missing::None {
+        let missing = choice.missing(ALLOWED)?.unwrap_or(if choice.is_scaled() { Missing::Median } else { Missing::None });
+        if choice.is_scaled() && missing == Missing::None {
             let wanted = "mean|median|mode|constant, for the model takes no missing values";
             return Err(Error::setting(choice.key("missing"), "none", wanted));
         }
@@ -33,19 +33,19 @@ impl NumberStep {
         let absent = values.len() - present.len();
         present.sort_unstable_by(f64::total_cmp);
         let fill = fill(&present, missing, choice)?;
-        let scaling = choice.scale.unwrap_or(if choice.is_dense() { Scaling::Standard } else { Scaling::None });
+        let scaling = choice.scale.unwrap_or(if choice.is_scaled() { Scaling::Standard } else { Scaling::None });
         if let Some(fill) = fill {
             let place = present.partition_point(|value| *value < fill);
             present.splice(place..place, std::iter::repeat_n(fill, absent));
         }
         let (center, scale) = scale(&present, scaling);
-        let indicator = choice.indicator.unwrap_or(choice.is_dense() && absent > 0 && !values.is_empty() && absent < values.len());
+        let indicator = choice.indicator.unwrap_or(choice.is_scaled() && absent > 0 && !values.is_empty() && absent < values.len());
         Ok(NumberStep { missing, fill, scaling, center, scale, indicator })
     }
 
     /// The identity, for values that are never missing and are scaled only where asked.
     pub fn scaled(values: &[f64], choice: &Choice) -> NumberStep {
-        let scaling = choice.scale.unwrap_or(if choice.is_dense() { Scaling::Standard } else { Scaling::None });
+        let scaling = choice.scale.unwrap_or(if choice.is_scaled() { Scaling::Standard } else { Scaling::None });
         let mut sorted = values.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
         let (center, scale) = scale(&sorted, scaling);

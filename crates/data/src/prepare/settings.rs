@@ -1,5 +1,6 @@
 //! What a recipe may say about preparation, for the whole table and for one column, and what the two together ask for.
 
+use super::image::SIZE_MAX;
 use cupola_task::{Error, Needs, Range, Result, Setting, Settings, Value};
 use serde::{Deserialize, Serialize};
 
@@ -87,7 +88,58 @@ pub const COLUMN_SETTINGS: &[Setting] = &[
     Setting { default: "auto", range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 2, max: 4096 }]), ..MAX_CLASSES },
     SCALE,
     Setting { default: "auto", range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 1, max: 65_536 }]), ..MAX_FEATURES },
+    Setting {
+        name: "size",
+        alias: &["imgsz", "image_size"],
+        default: "auto",
+        range: Range::Any(&[Range::Choice(&["auto"]), Range::List(&Range::Integer { min: 1, max: SIZE_MAX as i64 })]),
+        doc: "Height and width that images are brought to, as one number or as [height, width]. auto: the model's where it takes no other, else that of the training images where they share one of at most 256 (or the model's usual size) a side, else the model's usual size.",
+    },
+    Setting {
+        name: "channels",
+        alias: &[],
+        default: "auto",
+        range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 1, max: 1 }, Range::Integer { min: 3, max: 3 }]),
+        doc: "Whether images are grey (1) or in colour (3). auto: as the model takes them, else in colour if any training image is.",
+    },
+    Setting {
+        name: "fit",
+        alias: &["resize_mode"],
+        default: "auto",
+        range: Range::Choice(&["auto", "pad", "resize", "crop"]),
+        doc: "How images of another size are brought to it: centred on black, stretched, or the shorter side resized and the middle cut out. auto: crop; pad where training images share a size that is smaller by at most a quarter.",
+    },
+    Setting {
+        name: "crop",
+        alias: &["crop_pct"],
+        default: "auto",
+        range: Range::Any(&[Range::Choice(&["auto"]), Range::Real { min: 0.1, max: 1.0 }]),
+        doc: "With fit=crop, the share of the shorter side that is kept. auto: 0.875 where most training images are larger than the size by that much, else 1.",
+    },
 ];
+
+/// How images are brought to one size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Fit {
+    Pad,
+    Resize,
+    Crop,
+}
+
+impl Fit {
+    pub fn word(self) -> &'static str {
+        match self {
+            Fit::Pad => "pad",
+            Fit::Resize => "resize",
+            Fit::Crop => "crop",
+        }
+    }
+
+    fn open(word: &str) -> Option<Fit> {
+        [Fit::Pad, Fit::Resize, Fit::Crop].into_iter().find(|fit| fit.word() == word)
+    }
+}
 
 /// What stands in for a missing cell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -183,6 +235,11 @@ pub(crate) struct Choice {
     pub scale: Option<Scaling>,
     pub max_features: usize,
     pub fill: Option<Value>,
+    /// Height and width.
+    pub size: Option<[u32; 2]>,
+    pub channels: Option<u8>,
+    pub fit: Option<Fit>,
+    pub crop: Option<f64>,
     /// What the column's own table says, and what the whole table's says.
     missing: [Option<Missing>; 2],
 }
@@ -210,6 +267,10 @@ impl Choice {
             scale: word("scale").and_then(Scaling::open),
             max_features: whole("max_features").map_or(256, |number| number.unsigned_abs() as usize),
             fill: fill.cloned(),
+            size: column.and_then(size),
+            channels: column.and_then(|column| column.try_integer("channels")).and_then(|channels| u8::try_from(channels).ok()),
+            fit: column.and_then(|column| column.try_text("fit")).and_then(Fit::open),
+            crop: column.and_then(|column| column.try_real("crop")),
             missing: [column.and_then(|column| column.try_text("missing")).and_then(Missing::open), Missing::open(table.text("missing"))],
         }
     }
@@ -231,14 +292,32 @@ impl Choice {
         }
     }
 
-    /// Whether the model takes finite numbers only.
+    /// Whether the model takes finite numbers only: no missing ones, and no categories.
     pub fn is_dense(&self) -> bool {
         self.needs == Needs::Dense
+    }
+
+    /// Whether the model wants numbers filled and scaled.
+    pub fn is_scaled(&self) -> bool {
+        !matches!(self.needs, Needs::Nothing | Needs::Native)
     }
 
     /// The dotted recipe key of one of the column's settings.
     pub fn key(&self, setting: &str) -> String {
         format!("inputs.{}.{setting}", quoted(&self.name))
+    }
+}
+
+/// Height and width, where the column's table says them.
+fn size(column: &Settings) -> Option<[u32; 2]> {
+    let side = |value: &Value| match value {
+        Value::Integer(side) => u32::try_from(*side).ok(),
+        _ => None,
+    };
+    match column.list("size") {
+        [both] => side(both).map(|side| [side; 2]),
+        [height, width, ..] => Some([side(height)?, side(width)?]),
+        [] => None,
     }
 }
 

@@ -2,13 +2,14 @@
 
 use super::category::{CategoryStep, texts};
 use super::date::DateStep;
+use super::image::ImageStep;
 use super::means::Truth;
 use super::number::NumberStep;
 use super::settings::Choice;
 use super::text::TextStep;
 use crate::cells::Cells;
 use arrow_array::{ArrayRef, Float64Array};
-use cupola_task::{Kind, Result, Value};
+use cupola_task::{Column, Kind, Needs, Result, Value};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -20,6 +21,9 @@ pub(crate) enum Step {
     Category(CategoryStep),
     Date(DateStep),
     Text(TextStep),
+    Image(ImageStep),
+    /// Images for a model that looks at no input.
+    Untouched(Kind),
 }
 
 impl Step {
@@ -30,6 +34,8 @@ impl Step {
             Cells::Dates(array) => Step::Date(DateStep::fit(array, choice)?),
             Cells::Texts(array) if *kind == Kind::Text => Step::Text(TextStep::fit(array, choice)),
             Cells::Texts(array) => Step::Category(CategoryStep::fit(array, truth, choice)?),
+            Cells::Images(_) if choice.needs == Needs::Nothing => Step::Untouched(kind.clone()),
+            Cells::Images(images) => Step::Image(ImageStep::fit(images, choice)?),
         })
     }
 
@@ -40,6 +46,8 @@ impl Step {
             (Step::Category(step), Kind::Category { .. }) => step.open(),
             (Step::Date(step), Kind::Date) => step.is_sound(),
             (Step::Text(step), Kind::Text) => step.open(),
+            (Step::Image(step), Kind::Image { .. }) => step.is_sound(),
+            (Step::Untouched(own), kind @ Kind::Image { .. }) => own == kind,
             _ => false,
         }
     }
@@ -50,7 +58,7 @@ impl Step {
             Step::Number(step) => step.fills(),
             Step::Category(step) => step.is_finite(),
             Step::Date(step) => step.is_finite(),
-            Step::Text(_) => true,
+            Step::Text(_) | Step::Image(_) | Step::Untouched(_) => true,
         }
     }
 
@@ -62,24 +70,28 @@ impl Step {
             Step::Date(step) => step.outputs(),
             Step::Text(step) if step.width() == 0 => vec![],
             Step::Text(step) => vec![(String::new(), Kind::Vector { width: step.width() })],
+            Step::Image(step) => vec![(String::new(), step.kind())],
+            Step::Untouched(kind) => vec![(String::new(), kind.clone())],
         }
     }
 
-    /// The prepared columns, as many as there are outputs.
-    pub fn apply(&self, cells: Cells<'_>) -> Vec<ArrayRef> {
-        match (self, cells) {
+    /// The prepared columns, as many as there are outputs. `name` is the raw column's, for messages.
+    pub fn apply(&self, cells: Cells<'_>, name: &str) -> Result<Vec<Column>> {
+        Ok(arrays(match (self, cells) {
             (Step::Number(step), cells) => apply_number(step, &cells.numbers().unwrap_or_default()),
             (Step::Date(step), Cells::Dates(array)) => step.apply(array),
             (Step::Category(step), cells) => step.apply(texts(cells)),
             (Step::Text(step), cells) => step.apply(texts(cells)),
-            (Step::Date(_), _) => unreachable!("dates are opened as dates"),
-        }
+            (Step::Image(step), Cells::Images(images)) => return Ok(vec![Column::Images(step.apply(images, name)?)]),
+            (Step::Untouched(_), Cells::Images(images)) => return Ok(vec![Column::Images(images.clone())]),
+            (Step::Date(_) | Step::Image(_) | Step::Untouched(_), _) => unreachable!("columns are opened as what they are"),
+        }))
     }
 
     /// The training rows' columns, where they differ from what [`Step::apply`] gives.
-    pub fn cross_fit(&self, cells: Cells<'_>, truth: Option<&Truth>, folds: &[u64]) -> Option<Vec<ArrayRef>> {
+    pub fn cross_fit(&self, cells: Cells<'_>, truth: Option<&Truth>, folds: &[u64]) -> Option<Vec<Column>> {
         match self {
-            Step::Category(step) => step.cross_fit(texts(cells), truth, folds),
+            Step::Category(step) => step.cross_fit(texts(cells), truth, folds).map(arrays),
             _ => None,
         }
     }
@@ -99,6 +111,8 @@ impl Step {
             Step::Category(step) => step.describe(),
             Step::Date(step) => step.describe(),
             Step::Text(step) => step.describe(),
+            Step::Image(step) => step.describe(),
+            Step::Untouched(_) => "not looked at".to_owned(),
         }
     }
 
@@ -109,6 +123,8 @@ impl Step {
             Step::Category(step) => step.resolved(),
             Step::Date(step) => step.resolved(),
             Step::Text(step) => step.resolved(),
+            Step::Image(step) => step.resolved(),
+            Step::Untouched(_) => vec![],
         }
     }
 
@@ -117,9 +133,13 @@ impl Step {
         match self {
             Step::Category(step) => step.elements(),
             Step::Text(step) => step.elements(),
-            Step::Number(_) | Step::Date(_) => &[],
+            Step::Number(_) | Step::Date(_) | Step::Image(_) | Step::Untouched(_) => &[],
         }
     }
+}
+
+fn arrays(arrays: Vec<ArrayRef>) -> Vec<Column> {
+    arrays.into_iter().map(Column::Array).collect()
 }
 
 /// Suffixes and kinds of a number's prepared columns.

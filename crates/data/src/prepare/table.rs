@@ -95,7 +95,8 @@ impl TablePreparation {
     /// The training rows, cross-fitted and weighed.
     fn train_table(&self, fitted: &FittedTable, raw: &Columns, truth: Option<&Truth>, draw: Draw) -> Result<Table> {
         let folds = folds(raw.rows(), draw);
-        let mut columns = fitted.inputs(raw, |step, cells| step.cross_fit(cells, truth, &folds).unwrap_or_else(|| step.apply(cells)))?;
+        let mut columns =
+            fitted.inputs(raw, |step, cells, name| step.cross_fit(cells, truth, &folds).map_or_else(|| step.apply(cells, name), Ok))?;
         columns.extend(fitted.others(raw)?);
         let mut schema = fitted.schema().clone();
         let mut columns = Columns::new(columns);

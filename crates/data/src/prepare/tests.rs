@@ -6,8 +6,8 @@ use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, UInt32Type};
 use cupola_task::{
-    Column, Columns, Dataset, Draw, Fault, Fitted, Key, Kind, Needs, Parts, Result, Role, Settings, Side, Splits, Table, Task, TrainSplit,
-    Value,
+    Column, Columns, Dataset, Draw, Fault, Fitted, ImageNeeds, Images, Key, Kind, Needs, Parts, Result, Role, Settings, Side, Splits,
+    Table, Task, TrainSplit, Value,
 };
 use expect_test::expect;
 use proptest::prelude::*;
@@ -364,6 +364,60 @@ fn what_cannot_be_prepared_is_refused() {
         columns: found no column age, wanted a column age (number); 
     "#]]
     .assert_eq(&told);
+}
+
+/// Images of two sizes beside a number with gaps and a category.
+fn album() -> Table {
+    let rows = 0..20usize;
+    let shapes: Vec<[u32; 3]> = rows.clone().map(|row| [6 + row as u32 % 2, 5, 1 + row as u32 % 2 * 2]).collect();
+    let bytes = shapes.iter().map(|shape| shape.iter().product::<u32>() as usize).sum();
+    let images = Images::packed((0..bytes).map(|byte| byte as u8).collect(), shapes);
+    table(vec![
+        ("photo", Role::Input, (Kind::Image { channels: 3, size: None }, Column::Images(images))),
+        ("age", Role::Input, numbers(rows.clone().map(|row| if row == 3 { f64::NAN } else { row as f64 }))),
+        ("town", Role::Input, classes(rows.clone().map(|row| ["here", "there"][row % 2]))),
+        ("kind", Role::Target(Task::Classify), classes(rows.map(|row| ["cat", "dog"][row / 10]))),
+    ])
+}
+
+#[test]
+fn images_are_brought_to_one_shape_beside_other_columns() {
+    let needs = ImageNeeds { channels: None, size: None, size_default: 8, size_min: 4 };
+    let (fitted, train) = fit(&preparation(Needs::Images(needs), &[], &[]), &album()).unwrap();
+    let kind = Kind::Image { channels: 3, size: Some([8, 8]) };
+    assert_eq!(fitted.schema().field("photo").unwrap().kind, kind);
+    assert_eq!(fitted.feature_names(), ["photo", "age", "age.missing", "town"]);
+    let prepared = train.read_all().unwrap().inputs;
+    let photos = prepared.get("photo").unwrap().images().unwrap();
+    assert_eq!(photos.common_shape(), Some([8, 8, 3]));
+    assert!(prepared.array("age").unwrap().as_primitive::<Float64Type>().values().iter().all(|age| age.is_finite()));
+    assert_eq!(fitted.schema().field("town").unwrap().kind.word(), "category");
+    let opened = open(&saved(&fitted)).unwrap();
+    let (again, _) = opened.apply(&raw(&album()).take(&[4])).unwrap();
+    assert_eq!(again.get("photo").unwrap().images().unwrap(), &photos.take(&[4]));
+    let error = opened.apply(&raw(&people())).unwrap_err();
+    assert_eq!(error.to_string(), "columns: found no column photo, wanted a column photo (image)");
+    let (fitted, train) = fit(&preparation(Needs::Nothing, &[], &[]), &album()).unwrap();
+    assert_eq!(fitted.describe()[0].1, "not looked at");
+    let same = train.read_all().unwrap().inputs;
+    assert_eq!(same.get("photo").unwrap().images(), album().columns().get("photo").unwrap().images());
+}
+
+#[test]
+fn saved_image_steps_from_outside_are_checked() {
+    let needs = ImageNeeds { channels: None, size: None, size_default: 8, size_min: 4 };
+    let (fitted, _) = fit(&preparation(Needs::Images(needs), &[], &[]), &album()).unwrap();
+    let text = String::from_utf8(saved(&fitted).0["prepare/table.json"].clone()).unwrap();
+    for (from, to) in [
+        ("\"size\":[8,8]", "\"size\":[0,8]"),
+        ("\"size\":[8,8]", "\"size\":[8,65536]"),
+        ("\"crop\":1.0", "\"crop\":-1.0"),
+        ("\"channels\":3,\"size\":[", "\"channels\":2,\"size\":["),
+    ] {
+        assert!(text.contains(from), "{text}");
+        let parts = Parts([("prepare/table.json".to_owned(), text.replace(from, to).into_bytes())].into());
+        assert!(open(&parts).is_err(), "{to}");
+    }
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! Rows that are left when rows that repeat others are left out: `data.clean.duplicates=drop`.
 
-use crate::cells::{Cells, column, fingerprints, joined};
+use crate::cells::{column, fingerprints, joined_codes};
 use cupola_task::{Dataset, Draw, Result};
 use std::collections::HashSet;
 
@@ -36,7 +36,7 @@ fn prints(table: &dyn Dataset, test: Option<&dyn Dataset>) -> Result<Vec<u128>> 
     let fields = schema.inputs().chain(schema.targets().map(|(field, _)| field));
     let codes = fields
         .filter(|field| column(&own, &field.name).is_some())
-        .map(|field| Ok(Cells::open(field, &joined(field, &own, other.as_ref().map(|other| (other, test_rows)))?)?.codes()))
+        .map(|field| joined_codes(field, &own, other.as_ref().map(|other| (other, test_rows))))
         .collect::<Result<Vec<_>>>()?;
     Ok(fingerprints(table.len() as usize + test_rows, codes.iter()))
 }

@@ -6,7 +6,7 @@
 
 use super::settings::By;
 use super::sides::{Cut, count, side_of_word};
-use crate::cells::{Cells, MISSING, column};
+use crate::cells::{Cells, MISSING, column, print};
 use crate::{Input, ReadOptions};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, StringArray};
@@ -39,6 +39,7 @@ fn absorb(states: &mut [(u64, u64)], name: &str, cells: Cells<'_>) {
         Cells::Numbers(_) => "number",
         Cells::Dates(_) => "date",
         Cells::Texts(_) => "text",
+        Cells::Images(_) => "image",
     };
     let hash = blake3::hash(format!("{variant} {name}").as_bytes());
     let present = hash.as_bytes().first_chunk().map_or(0, |head| u64::from_le_bytes(*head));
@@ -53,6 +54,7 @@ fn absorb(states: &mut [(u64, u64)], name: &str, cells: Cells<'_>) {
                 stir(state, array.value(row) as u64);
             }
             Cells::Texts(array) if array.is_valid(row) => stir_text(state, present, array.value(row).as_bytes()),
+            Cells::Images(images) => stir_text(state, present, print(images, row).as_bytes()),
             _ => stir(state, !present),
         }
     }

@@ -110,9 +110,9 @@ impl Net for Feedforward {
         input.truth.as_ref().map_or(input.rows as f64, Truth::weight)
     }
 
-    fn loss(&self, input: &Packed, pass: &Pass<'_>) -> Tensor<1> {
+    fn loss(&self, outputs: Tensor<2>, input: &Packed, pass: &Pass<'_>) -> Tensor<1> {
         let truth = input.truth.as_ref().expect("a batch to learn from was packed with its targets");
-        self.head.loss(self.forward(input, pass), truth, pass)
+        self.head.loss(outputs, truth, pass)
     }
 
     fn outputs(&self, input: &Packed, pass: &Pass<'_>) -> Tensor<2> {

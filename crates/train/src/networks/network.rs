@@ -50,7 +50,8 @@ fn with_job<T>(
     work: impl FnOnce(&Job<'_>) -> Result<T>,
 ) -> Result<T> {
     let Make::Trainee(make) = def.make else { return Err(Error::recipe("model", format!("{} is no network", def.name))) };
-    let trainee = trainee(make(settings, data.fitted.schema(), plan.device)?);
+    let mut trainee = trainee(make(settings, data.fitted.schema(), plan.device)?);
+    trainee.adapt(&plan.training)?;
     let options = LoopSettings::open(&plan.training, &plan.saving)
         .ok_or_else(|| Error::recipe("recipe", "save.every: wanted a number of steps or a duration"))?;
     let field = data.fitted.raw().field(&data.target.name).unwrap_or(data.target).clone();
