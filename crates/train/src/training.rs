@@ -277,7 +277,7 @@ fn suits(def: &ModelDef, task: Task, field: &Field) -> Result<()> {
     if def.tasks.contains(&task) {
         return Ok(());
     }
-    let able: Vec<&str> = crate::models().filter(|model| model.tasks.contains(&task)).map(|model| model.name).collect();
+    let able: Vec<&str> = models::models().filter(|model| model.tasks.contains(&task)).map(|model| model.name).collect();
     let task = crate::recipe::task_word(task);
     Err(cupola_task::Error::Unsupported {
         what: format!("to {task} {}", field.name),
