@@ -7,7 +7,8 @@ use crate::load::{self, Loaded};
 use crate::networks::{self, Estimate};
 use crate::report::{Report, TargetReport};
 use crate::{
-    Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, QualityGate, Result, Score, auto, models, records, resume, runs, summary,
+    Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, QualityGate, Result, Score, auto, models, records, resume, runs,
+    summary,
 };
 use cupola_data::Input;
 use cupola_data::leaks::{self, Finding, Severity};
@@ -277,7 +278,7 @@ fn suits(def: &ModelDef, task: Task, field: &Field) -> Result<()> {
     if def.tasks.contains(&task) {
         return Ok(());
     }
-    let able: Vec<&str> = models::models().filter(|model| model.tasks.contains(&task)).map(|model| model.name).collect();
+    let able: Vec<&str> = models().filter(|model| model.tasks.contains(&task)).map(|model| model.name).collect();
     let task = crate::recipe::task_word(task);
     Err(cupola_task::Error::Unsupported {
         what: format!("to {task} {}", field.name),

@@ -348,7 +348,8 @@ mod tests {
             224x224 in colour; images of other sizes: the middle, cut out after the shorter side was brought to it
             64x64 in grey; images of other sizes: stretched to it
             40x20 in colour; images of other sizes: the middle 0.5 of the shorter side, cut out after resizing
-        "#]].assert_eq(&told);
+        "#]]
+        .assert_eq(&told);
     }
 
     #[test]
@@ -372,7 +373,8 @@ mod tests {
             image 1 of column x: found 28x28 pixels with 4 channels, wanted at least one pixel, grey (1 channel) or colour (3); 
             image 0 of column x: found 0x28 pixels with 1 channels, wanted at least one pixel, grey (1 channel) or colour (3); 
             setting inputs.x.type: found image, wanted another type, for the model takes no images; 
-        "#]].assert_eq(&told);
+        "#]]
+        .assert_eq(&told);
     }
 
     #[test]

@@ -43,13 +43,10 @@ pub(crate) struct Trained {
     pub resolved: Vec<[String; 3]>,
 }
 
-/// Weight of the newest loss in the moving average that tells divergence, and how often the first one makes it.
-const SMOOTHING: f64 = 0.02;
-const DIVERGED: f64 = 2.0;
+/// Weight of the newest loss in the moving average that tells divergence.
+const SMOOTHING: f64 = 0.1;
 /// Between two messages about progress.
 const TOLD_EVERY: Duration = Duration::from_millis(100);
-/// Steps until the first loss counts as known.
-const FIRST_STEPS: u64 = 10;
 
 impl Job<'_> {
     /// Batches of that size; of the arena only what is fixed is looked at.
@@ -293,9 +290,8 @@ impl Training<'_> {
         let draw = self.job.run.draw("dropout").at(step);
         let loss = gradients(self.job, &mut state.arena, made, draw, frozen, sums)?;
         let norm = self.clip.apply(sums);
-        let [smooth, first] = smoothed(state.place.smooth, step, loss);
-        let has_grown = step > FIRST_STEPS && smooth > DIVERGED * first.abs().max(1e-12);
-        if !loss.is_finite() || !norm.is_finite() || has_grown {
+        let [smooth, first] = smoothed(state.place.smooth, loss);
+        if !loss.is_finite() || !norm.is_finite() || smooth > diverged(first) {
             return Ok(Some(loss));
         }
         let rate = self.rate(state, step);
@@ -418,14 +414,15 @@ impl Clock {
     }
 }
 
-/// The moving average of the loss, and that of the first steps.
-fn smoothed(before: Option<[f64; 2]>, step: u64, loss: f64) -> [f64; 2] {
-    let Some([smooth, first]) = before else { return [loss; 2] };
-    if step < FIRST_STEPS {
-        let mean = (first * step as f64 + loss) / (step + 1) as f64;
-        return [mean; 2];
-    }
-    [(1.0 - SMOOTHING) * smooth + SMOOTHING * loss, first]
+/// The moving average of the loss, and the first loss.
+fn smoothed(before: Option<[f64; 2]>, loss: f64) -> [f64; 2] {
+    before.map_or([loss; 2], |[smooth, first]| [(1.0 - SMOOTHING) * smooth + SMOOTHING * loss, first])
+}
+
+/// Losses are of the order of one, cross-entropies and errors of scaled numbers alike: a network that is so much worse than it was untrained
+/// does not come back by itself.
+fn diverged(first: f64) -> f64 {
+    2.0 * first.abs() + 1.0
 }
 
 /// An epoch as a line for people.

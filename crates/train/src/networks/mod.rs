@@ -14,6 +14,9 @@ mod settle;
 mod show;
 mod state;
 
+#[cfg(test)]
+mod tests;
+
 pub use estimate::{Estimate, duration};
 pub(crate) use fit::Trained;
 pub(crate) use network::{estimate, fit};

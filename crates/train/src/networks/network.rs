@@ -10,7 +10,8 @@ use crate::fit::Data;
 use crate::{Error, Plan, Result};
 use cupola_nets::optim::Freeze;
 use cupola_nets::trainee;
-use cupola_task::{Fitted, Make, ModelDef, Predictor, Role, Run, Settings, Start};
+use cupola_nets::weights::Pretrained;
+use cupola_task::{Event, Fitted, Make, ModelDef, Predictor, Role, Run, Settings, Start};
 
 /// Trains a network on prepared rows.
 ///
@@ -24,7 +25,7 @@ pub(crate) fn fit(
     run: &Run<'_>,
 ) -> Result<(Box<dyn Predictor>, Trained)> {
     with_job(def, settings, data, plan, run, |job| {
-        let first = job.trainee.initial(run.draw("network"), data.train)?;
+        let first = first_weights(job, plan)?;
         let trained = train(job, first, matches!(run.start, Start::Resume))?;
         Ok((job.trainee.freeze(trained.arena.clone()), trained))
     })
@@ -36,9 +37,39 @@ pub(crate) fn fit(
 /// As [`fit`], for the first steps.
 pub(crate) fn estimate(def: &ModelDef, settings: &Settings, data: &Data<'_>, plan: &Plan, run: &Run<'_>) -> Result<Estimate> {
     with_job(def, settings, data, plan, run, |job| {
-        let first = job.trainee.initial(run.draw("network"), data.train)?;
+        let first = first_weights(job, plan)?;
         Ok(Estimate::new(job, &settle(job, &first)?))
     })
+}
+
+/// The most that a file of weights may hold.
+const WEIGHTS_MAX: u64 = 16 << 30;
+
+/// First weights: drawn, with what is fixed learned from training rows; those of a file put over them where the recipe names one.
+fn first_weights(job: &Job<'_>, plan: &Plan) -> Result<Vec<f32>> {
+    let mut arena = job.trainee.initial(job.run.draw("network"), job.train)?;
+    let Some(pretrained) = Pretrained::open(&plan.training)? else { return Ok(arena) };
+    let unreadable = |source| Error::io(format!("read weights {}", pretrained.path), source);
+    let size = std::fs::metadata(&pretrained.path).map_err(unreadable)?.len();
+    if size > WEIGHTS_MAX {
+        return Err(Error::Data(format!("{}: found {size} bytes, wanted at most {WEIGHTS_MAX}", pretrained.path), None));
+    }
+    let bytes = std::fs::read(&pretrained.path).map_err(unreadable)?;
+    let warmed = pretrained.warm(&bytes, job.trainee.layout(), &mut arena)?;
+    let listed = |paths: &[String]| match paths.len() {
+        0 => "none".to_owned(),
+        1..=6 => paths.join(", "),
+        more => format!("{}, and {} more", paths[..6].join(", "), more - 6),
+    };
+    let text = format!(
+        "{} parameters are from {}; begun anew: {}; not used: {}",
+        warmed.taken,
+        pretrained.path,
+        listed(&warmed.fresh),
+        listed(&warmed.unexpected)
+    );
+    job.run.tell(Event::Note { text });
+    Ok(arena)
 }
 
 fn with_job<T>(

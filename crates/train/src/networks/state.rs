@@ -30,7 +30,7 @@ pub(crate) struct Place {
     pub retreats: u32,
     /// Sum of losses times weights in this epoch, and of weights.
     pub loss_sum: [f64; 2],
-    /// Moving average of the loss, and the first one.
+    /// Moving average of the loss, and the first loss.
     pub smooth: Option<[f64; 2]>,
     /// The best epoch on validation rows.
     pub best: Option<Best>,
