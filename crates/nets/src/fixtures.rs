@@ -63,11 +63,21 @@ pub(crate) fn schema([height, width, channels]: [u32; 3], classes: usize) -> Sch
     }
 }
 
+/// Patches of 8x8 with a quarter of noise, so that images and places differ far into a network.
+fn image(row: usize, [height, width, channels]: [usize; 3]) -> impl Iterator<Item = u8> {
+    let (fine, coarse) = (seed("image"), seed("patch"));
+    let [high, wide] = [height, width].map(|side| side.div_ceil(8));
+    (0..height * width * channels).map(move |place| {
+        let [y, x, channel] = [place / channels / width, place / channels % width, place % channels];
+        let patch = ((row * high + y / 8) * wide + x / 8) * channels + channel;
+        let noise = mixed(fine, row * height * width * channels + place) >> 24;
+        ((3 * (mixed(coarse, patch) >> 24) + noise) >> 2) as u8
+    })
+}
+
 /// Images by formula, and labels one after another.
 pub(crate) fn table(rows: usize, shape: [u32; 3], classes: usize) -> Table {
-    let len = shape.iter().product::<u32>() as usize;
-    let seed = seed("image");
-    let pixels: Vec<u8> = (0..rows * len).map(|place| (mixed(seed, place) >> 24) as u8).collect();
+    let pixels: Vec<u8> = (0..rows).flat_map(|row| image(row, shape.map(|side| side as usize))).collect();
     let images = Images::packed(pixels, vec![shape; rows]);
     let labels = match classes {
         0 => Column::Array(Arc::new(Float64Array::from_iter_values((0..rows).map(|row| 3.0 + row as f64)))),

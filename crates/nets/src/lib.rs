@@ -27,4 +27,27 @@ pub use pass::{Bound, Mode, Pass, Stopwatch};
 use cupola_task::ModelDef;
 
 /// Every network, by name.
-pub const MODELS: &[ModelDef] = &[vision::lenet5::LENET5, vision::lenet5_modern::LENET5_MODERN, vision::layers::LAYERS];
+pub const MODELS: &[ModelDef] = &[
+    vision::lenet5::LENET5,
+    vision::lenet5_modern::LENET5_MODERN,
+    vision::layers::LAYERS,
+    vision::small_resnet::RESNET8,
+    vision::small_resnet::RESNET20,
+    vision::small_resnet::RESNET32,
+    vision::small_resnet::RESNET44,
+    vision::small_resnet::RESNET56,
+    vision::resnet::RESNET18,
+    vision::resnet::RESNET34,
+    vision::resnet::RESNET50,
+    vision::resnet::RESNET101,
+    vision::resnet::RESNET152,
+    vision::vgg::VGG11,
+    vision::vgg::VGG11_BN,
+    vision::vgg::VGG13,
+    vision::vgg::VGG13_BN,
+    vision::vgg::VGG16,
+    vision::vgg::VGG16_BN,
+    vision::vgg::VGG19,
+    vision::vgg::VGG19_BN,
+    vision::mobilenet_v2::MOBILENET_V2,
+];

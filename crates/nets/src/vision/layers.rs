@@ -29,27 +29,21 @@
 //! assert!(cupola_task::Settings::check("model", model.settings, [("layers", &list)]).is_ok());
 //! ```
 
+use super::entry::image_model;
 use super::feedforward::Architecture;
 use super::image_column::NORMALIZE;
 use crate::layers::{Activation, BatchNorm, Bias, Conv, Dense, Padding, Pool, Stack};
-use cupola_task::{Error, ImageNeeds, Make, Math, ModelDef, Needs, Range, Result, Setting, Settings, Task, Value, nearest};
+use cupola_task::{Error, ImageNeeds, ModelDef, Range, Result, Setting, Settings, Value, nearest};
 use std::fmt::Display;
 use std::str::FromStr;
 
 /// The registry's entry.
-pub(crate) const LAYERS: ModelDef = ModelDef {
-    name: "layers",
-    doc: "A network that the recipe lists layer by layer: convolutions, pooling, batch norm, dense layers, dropout.",
-    tasks: &[Task::Classify, Task::Regress],
-    settings: ARCHITECTURE.settings,
-    needs: Needs::Images(ImageNeeds { channels: None, size: None, size_default: 32, size_min: 1 }),
-    math: Math::Rounded(1e-3),
-    auto: &[],
-    make: Make::Trainee(|settings, schema, place| ARCHITECTURE.make(settings, schema, place)),
-    open: |parts, schema, place| ARCHITECTURE.open(parts, schema, place),
-};
-
-pub(crate) const ARCHITECTURE: Architecture = Architecture { settings: &[LIST, NORMALIZE], field: None, build };
+pub(crate) const LAYERS: ModelDef = image_model!(
+    "layers",
+    "A network that the recipe lists layer by layer: convolutions, pooling, batch norm, dense layers, dropout.",
+    ImageNeeds { channels: None, size: None, size_default: 32, size_min: 1 },
+    Architecture { settings: &[LIST, NORMALIZE], field: None, build },
+);
 
 const LIST: Setting = Setting {
     name: "layers",

@@ -16,25 +16,19 @@
 // deviation of the training images do that. The field around smaller images is black (0), which is the paper of MNIST's images.
 // Differs: subsampling begins at the mean of its window (see `layers/subsample.rs`), everything else within 2.4 / fan in as there.
 
+use super::entry::image_model;
 use super::feedforward::Architecture;
 use super::image_column::NORMALIZE;
 use crate::layers::{Activation, Bias, Conv, Dense, Init, Stack};
-use cupola_task::{ImageNeeds, Make, Math, ModelDef, Needs, Result, Settings, Task};
+use cupola_task::{ImageNeeds, ModelDef, Result, Settings};
 
 /// The registry's entry.
-pub(crate) const LENET5: ModelDef = ModelDef {
-    name: "lenet5",
-    doc: "LeNet-5 as of 1998: grey images up to 32x32, partial connections, trained subsampling, scaled tanh.",
-    tasks: &[Task::Classify, Task::Regress],
-    settings: ARCHITECTURE.settings,
-    needs: Needs::Images(ImageNeeds { channels: Some(1), size: None, size_default: 32, size_min: 1 }),
-    math: Math::Rounded(1e-3),
-    auto: &[],
-    make: Make::Trainee(|settings, schema, place| ARCHITECTURE.make(settings, schema, place)),
-    open: |parts, schema, place| ARCHITECTURE.open(parts, schema, place),
-};
-
-pub(crate) const ARCHITECTURE: Architecture = Architecture { settings: &[NORMALIZE], field: Some([32, 32]), build };
+pub(crate) const LENET5: ModelDef = image_model!(
+    "lenet5",
+    "LeNet-5 as of 1998: grey images up to 32x32, partial connections, trained subsampling, scaled tanh.",
+    ImageNeeds { channels: Some(1), size: None, size_default: 32, size_min: 1 },
+    Architecture { settings: &[NORMALIZE], field: Some([32, 32]), build },
+);
 
 /// Which maps of S2 each map of C3 sees: the paper's Table I.
 const TABLE_I: &[&[usize]] = &[
@@ -79,13 +73,12 @@ fn build(_settings: &Settings, stack: &mut Stack<'_>, outputs: usize) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::fixtures::{model, schema, settings};
+    use crate::fixtures::{schema, trainee};
 
     #[test]
     fn layers_have_as_many_numbers_as_the_paper_counts() {
-        let net = ARCHITECTURE.net(&settings(model("lenet5"), "").unwrap(), &schema([28, 28, 1], 10)).unwrap();
-        let layout = crate::net::Net::layout(&net);
+        let trainee = trainee("lenet5", "", &schema([28, 28, 1], 10)).unwrap();
+        let layout = trainee.layout();
         let of =
             |layer: &str| layout.entries().iter().filter(|entry| entry.path.starts_with(layer)).map(|entry| entry.len()).sum::<usize>();
         assert_eq!(["c1", "s2", "c3", "s4", "c5", "f6", "output"].map(of), [156, 12, 1516, 32, 48_120, 10_164, 850]);
@@ -96,7 +89,7 @@ mod tests {
 
     #[test]
     fn larger_images_are_refused() {
-        let error = ARCHITECTURE.net(&settings(model("lenet5"), "").unwrap(), &schema([33, 28, 1], 10)).unwrap_err();
+        let error = trainee("lenet5", "", &schema([33, 28, 1], 10)).err().unwrap();
         assert_eq!(error.to_string(), "column image: found images of 33x28, wanted at most 32x32");
     }
 }

@@ -13,25 +13,19 @@
 //! # Ok::<(), cupola_task::Error>(())
 //! ```
 
+use super::entry::image_model;
 use super::feedforward::Architecture;
 use super::image_column::NORMALIZE;
 use crate::layers::{Activation, Conv, Dense, Padding, Pool, Stack};
-use cupola_task::{ImageNeeds, Make, Math, ModelDef, Needs, Range, Result, Setting, Settings, Task};
+use cupola_task::{ImageNeeds, ModelDef, Range, Result, Setting, Settings};
 
 /// The registry's entry.
-pub(crate) const LENET5_MODERN: ModelDef = ModelDef {
-    name: "lenet5_modern",
-    doc: "The usual modern LeNet-5: two convolutions with full connections, relu and max pooling, three dense layers.",
-    tasks: &[Task::Classify, Task::Regress],
-    settings: ARCHITECTURE.settings,
-    needs: Needs::Images(ImageNeeds { channels: None, size: None, size_default: 28, size_min: 12 }),
-    math: Math::Rounded(1e-3),
-    auto: &[],
-    make: Make::Trainee(|settings, schema, place| ARCHITECTURE.make(settings, schema, place)),
-    open: |parts, schema, place| ARCHITECTURE.open(parts, schema, place),
-};
-
-pub(crate) const ARCHITECTURE: Architecture = Architecture { settings: &[ACTIVATION, POOL, NORMALIZE], field: None, build };
+pub(crate) const LENET5_MODERN: ModelDef = image_model!(
+    "lenet5_modern",
+    "The usual modern LeNet-5: two convolutions with full connections, relu and max pooling, three dense layers.",
+    ImageNeeds { channels: None, size: None, size_default: 28, size_min: 12 },
+    Architecture { settings: &[ACTIVATION, POOL, NORMALIZE], field: None, build },
+);
 
 const ACTIVATION: Setting = Setting {
     name: "activation",
@@ -66,15 +60,14 @@ fn build(settings: &Settings, stack: &mut Stack<'_>, outputs: usize) -> Result<(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::fixtures::{model, schema, settings};
+    use crate::fixtures::{schema, trainee};
 
     #[test]
     fn it_has_as_many_numbers_as_tutorials_count() {
-        let net = |sides: [u32; 3]| ARCHITECTURE.net(&settings(model("lenet5_modern"), "").unwrap(), &schema(sides, 10));
-        assert_eq!(crate::net::Net::layout(&net([28, 28, 1]).unwrap()).params(), 61_706);
+        let net = |sides: [u32; 3]| trainee("lenet5_modern", "", &schema(sides, 10));
+        assert_eq!(net([28, 28, 1]).unwrap().layout().params(), 61_706);
         assert!(net([12, 12, 3]).is_ok());
-        let error = net([11, 28, 1]).unwrap_err().to_string();
+        let error = net([11, 28, 1]).err().unwrap().to_string();
         assert_eq!(error, "layer 6 \"maxpool 2\": found 1x10 maps, wanted at least 2x2");
     }
 }
