@@ -56,6 +56,13 @@ wrapped["module.fc.bias"] = torch.nn.Parameter(wrapped["module.fc.bias"])
 checkpoint = {"epoch": 3, "best": 0.75, "done": True, "note": None, "big": 1 << 70, "model": wrapped, "optimizer": optimizer.state_dict()}
 torch.save(checkpoint, folder / "checkpoint.pt")
 
+# The same archive with 64-bit fields everywhere, as files above 4 GiB have them.
+zipfile.ZIP64_LIMIT = zipfile.ZIP_FILECOUNT_LIMIT = 0
+with zipfile.ZipFile(folder / "state.pt") as plain, zipfile.ZipFile(folder / "state_zip64.pt", "w") as wide:
+    for name in plain.namelist():
+        wide.writestr(zipfile.ZipInfo(name), plain.read(name))
+zipfile.ZIP64_LIMIT, zipfile.ZIP_FILECOUNT_LIMIT = (1 << 31) - 1, (1 << 16) - 1
+
 # What must be refused.
 torch.save({"fc.bias": values(3)}, folder / "old_format.pt", _use_new_zipfile_serialization=False)
 torch.save(torch.nn.Linear(2, 2), folder / "whole_module.pt")

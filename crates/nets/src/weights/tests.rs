@@ -15,6 +15,7 @@ macro_rules! files {
 files!(
     "state.pt",
     "state_protocol_4.pth",
+    "state_zip64.pt",
     "state.safetensors",
     "checkpoint.pt",
     "old_format.pt",
@@ -58,7 +59,7 @@ fn take(name: &str, layout: &Layout, map: &str, wanted: &str) -> Result<(Vec<f32
 #[test]
 fn files_of_every_kind_give_the_same_numbers() {
     let layout = layout(3);
-    for name in ["state.pt", "state_protocol_4.pth", "state.safetensors", "checkpoint.pt"] {
+    for name in ["state.pt", "state_protocol_4.pth", "state_zip64.pt", "state.safetensors", "checkpoint.pt"] {
         let wanted = if name == "checkpoint.pt" { "body" } else { "all" };
         let (arena, warmed) = take(name, &layout, "[]", wanted).unwrap();
         assert_eq!((warmed.taken, warmed.fresh.len()), (8, 0), "{name}");
@@ -158,6 +159,15 @@ fn what_does_not_fit_is_told() {
         .collect();
     let wanted: Vec<(String, String)> = cases.iter().map(|&(.., text, hint)| (text.to_owned(), hint.to_owned())).collect();
     assert_eq!(found, wanted);
+}
+
+#[test]
+fn a_directory_may_be_told_by_its_64_bit_record() {
+    let mut bytes = file("state_zip64.pt").to_vec();
+    let end = bytes.len() - 22;
+    bytes[end + 10..end + 12].fill(0xff);
+    bytes[end + 16..end + 20].fill(0xff);
+    assert_eq!(load("file", &bytes, &layout(3), &KeyMap::default()).unwrap().values.len(), 8);
 }
 
 #[test]
