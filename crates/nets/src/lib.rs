@@ -13,6 +13,7 @@ pub mod optim;
 mod pass;
 #[cfg(test)]
 mod penalty;
+pub mod tabular;
 pub mod vision;
 pub mod weights;
 
@@ -28,6 +29,7 @@ use cupola_task::ModelDef;
 
 /// Every network, by name.
 pub const MODELS: &[ModelDef] = &[
+    tabular::mlp::MLP,
     vision::lenet5::LENET5,
     vision::lenet5_modern::LENET5_MODERN,
     vision::layers::LAYERS,

@@ -67,16 +67,19 @@ pub(super) fn groups(settings: &Settings, layout: &Layout) -> Result<(Vec<Group>
     Ok((groups, lengths))
 }
 
-/// Layers with a matrix or kernel. What has none, a norm or an activation, is no level of its own.
+/// Layers with a matrix or kernel. What has none, a norm or an activation, is no level of its own, nor are embeddings: all lie below the first.
 fn levels(layout: &Layout) -> BTreeSet<usize> {
-    layout.entries().iter().filter(|entry| entry.decays).map(|entry| entry.layer).collect()
+    layout.entries().iter().filter(|entry| entry.decays && !is_embedding(entry, layout)).map(|entry| entry.layer).collect()
+}
+
+fn is_embedding(entry: &Entry, layout: &Layout) -> bool {
+    layout.layers().get(entry.layer).is_some_and(|layer| layer.kind.starts_with("embedding"))
 }
 
 /// The first and the last layer, embeddings, biases and norms are not for Muon (Jordan et al. 2024).
 fn goes_to_muon(entry: &Entry, layout: &Layout, levels: &BTreeSet<usize>) -> bool {
     let is_outer = Some(&entry.layer) == levels.first() || Some(&entry.layer) == levels.last();
-    let is_embedding = layout.layers().get(entry.layer).is_some_and(|layer| layer.kind.starts_with("embedding"));
-    entry.decays && entry.shape.len() > 1 && !is_outer && !is_embedding
+    entry.decays && entry.shape.len() > 1 && !is_outer && !is_embedding(entry, layout)
 }
 
 /// Kernels are taken as matrices, one row for each output channel.
