@@ -3,6 +3,7 @@
 //! The promise is *never a silently wrong table*: what does not fit is refused with its place, what was found and what
 //! was wanted, or kept out by an explicit recipe key and counted.
 
+pub mod augment;
 mod cells;
 mod conform;
 mod date;
@@ -15,6 +16,7 @@ pub mod profile;
 mod read;
 mod source;
 pub mod split;
+mod thumbnail;
 mod write;
 
 #[cfg(test)]
@@ -25,4 +27,5 @@ pub use error::{Error, Result};
 pub use formats::{Chunk, FORMATS, FormatDef, is_guarded};
 pub use infer::{ColumnType, Inferred, infer, schema};
 pub use read::{BadRows, Encoding, Input, Places, Raw, ReadOptions, Skipped, Stream, read, stream};
+pub use thumbnail::{Thumbnail, thumbnail};
 pub use write::{OutputFormat, WholeFile, Writer};

@@ -3,6 +3,7 @@
 use crate::models::model;
 use crate::recipe::{self, Entry, Recipe};
 use crate::{Error, Result};
+use cupola_data::augment::Augment;
 use cupola_data::{ColumnType, Input, ReadOptions};
 use cupola_metrics::METRICS;
 use cupola_task::{MetricDef, ModelDef, Setting, Settings, Task, Value, Where, nearest};
@@ -118,6 +119,8 @@ pub struct Plan {
     pub inputs: BTreeMap<String, InputPlan>,
     /// What is said about single targets.
     pub outputs: BTreeMap<String, OutputPlan>,
+    /// How training images are changed at random; it opens as an [`Augment`](cupola_data::augment::Augment).
+    pub augment: Settings,
     /// The model.
     pub model: Choice,
     /// How networks learn: the recipe's `[train]`.
@@ -201,6 +204,7 @@ impl Plan {
             prepare: clean,
             inputs: inputs(&recipe)?,
             outputs,
+            augment: augment(&recipe)?,
             model,
             training: settings(&recipe, &["train"])?,
             saving: saving(&recipe)?,
@@ -383,6 +387,12 @@ fn inputs(recipe: &Recipe) -> Result<BTreeMap<String, InputPlan>> {
         plans.insert(column.to_owned(), InputPlan { column_type: column_type(&prepare), prepare });
     }
     Ok(plans)
+}
+
+fn augment(recipe: &Recipe) -> Result<Settings> {
+    let settings = settings(recipe, &["augment"])?;
+    Augment::open(&settings).map_err(|error| located(recipe, &["augment"], error))?;
+    Ok(settings)
 }
 
 fn outputs(recipe: &Recipe) -> Result<BTreeMap<String, OutputPlan>> {

@@ -264,6 +264,7 @@ pub fn lists(table: &[&str]) -> Vec<&'static [Setting]> {
         ["inputs", _] => vec![INPUT, cupola_data::prepare::COLUMN_SETTINGS],
         ["outputs", _] => vec![OUTPUT],
         ["model"] | ["outputs", _, "model"] => vec![MODEL],
+        ["augment"] => cupola_data::augment::Augment::settings(),
         ["train"] => vec![crate::networks::TRAIN, cupola_nets::optim::SETTINGS],
         ["save"] => vec![crate::networks::SAVE],
         ["eval"] => vec![EVAL],
@@ -273,7 +274,8 @@ pub fn lists(table: &[&str]) -> Vec<&'static [Setting]> {
 
 /// Every key that can be written without naming a column, as dotted names, for "did you mean".
 pub fn names() -> Vec<String> {
-    let tables: [&[&str]; 8] = [&[], &["data"], &["data", "split"], &["data", "clean"], &["model"], &["train"], &["save"], &["eval"]];
+    let tables: [&[&str]; 9] =
+        [&[], &["data"], &["data", "split"], &["data", "clean"], &["augment"], &["model"], &["train"], &["save"], &["eval"]];
     let mut names: Vec<String> = tables
         .iter()
         .flat_map(|table| {
@@ -301,6 +303,7 @@ pub fn json_schema() -> Json {
     let mut output = table(&["outputs", "*"]);
     output["properties"]["model"] = model_schema();
     top.insert("outputs".into(), json!({ "type": "object", "additionalProperties": output }));
+    top.insert("augment".into(), table(&["augment"]));
     top.insert("train".into(), table(&["train"]));
     top.insert("save".into(), table(&["save"]));
     top.insert("eval".into(), table(&["eval"]));
