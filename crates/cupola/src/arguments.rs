@@ -35,6 +35,11 @@ Examples:
   cupola predict runs/latest data.csv -o answers.parquet
   generate | cupola predict model.cupola - --bare --format jsonl";
 
+const AFTER_PREVIEW: &str = "\
+Examples:
+  cupola data preview photos/ augment.policy=standard -o sheet.png
+  cupola data preview recipe.toml augment.rotate=15 augment.cutout=8";
+
 /// The keys of `serve`, which no recipe holds.
 fn after_serve() -> String {
     let key = |setting: &cupola_task::Setting| format!("  {:<18} {:<15} {}", setting.name, setting.default, setting.doc);
@@ -97,6 +102,11 @@ pub enum Command {
         /// Model files or run folders, then key=value
         #[arg(value_name = "MODEL|KEY=VALUE", required = true)]
         arguments: Vec<String>,
+    },
+    /// Look at the data as a model is shown it
+    Data {
+        #[command(subcommand)]
+        command: DataCommand,
     },
     /// List, show and remove runs
     Runs {
@@ -189,6 +199,30 @@ pub enum ModelCommand {
     },
 }
 
+/// What `data` takes.
+#[derive(Subcommand)]
+pub enum DataCommand {
+    /// Draw a sheet of training images: as they are prepared, and as epochs will show them
+    #[command(after_help = AFTER_PREVIEW)]
+    Preview(PreviewArguments),
+}
+
+/// What `data preview` takes.
+#[derive(Args)]
+pub struct PreviewArguments {
+    #[command(flatten)]
+    pub recipe: RecipeArguments,
+    /// Where to write the PNG file; default: runs/preview.png
+    #[arg(short, long, value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Rows of the sheet: how many images
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub rows: u8,
+    /// Columns beside the first: how many epochs' views of each image
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub views: u8,
+}
+
 /// What `runs` takes.
 #[derive(Subcommand)]
 pub enum RunsCommand {
@@ -208,7 +242,7 @@ pub enum RunsCommand {
 }
 
 /// Flags that clap knows; every other `--key value` or `--key=value` is a recipe key.
-const FLAGS: [&str; 10] = ["json", "quiet", "help", "version", "tiny", "output", "force", "format", "bare", ""];
+const FLAGS: [&str; 12] = ["json", "quiet", "help", "version", "tiny", "output", "force", "format", "bare", "rows", "views", ""];
 
 /// Writes `--train.lr 1e-3` and `--train.lr=1e-3` as `train.lr=1e-3`, the one form that commands read.
 pub fn as_pairs(words: impl Iterator<Item = OsString>) -> Vec<OsString> {

@@ -9,6 +9,7 @@ mod evaluate;
 mod fit;
 mod folds;
 mod load;
+mod sheet;
 mod training;
 
 mod answers;
@@ -34,4 +35,5 @@ pub use models::{model, models};
 pub use networks::{Assumed, Estimate, Shown, duration, show, show_pipeline};
 pub use plan::{Choice, Golden, InputPlan, LeakGate, OutputPlan, Plan, QualityGate, metric};
 pub use resume::{plan_of, resume};
+pub use sheet::{Sheet, SheetSize, sheet};
 pub use training::{Outcome, estimate, train};

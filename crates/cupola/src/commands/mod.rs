@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod data;
 mod eval;
 mod init;
 mod metrics;
@@ -37,6 +38,7 @@ pub fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCode> {
         Command::Predict(arguments) => predict::run(&arguments, screen),
         Command::Verify { model } => verify::run(&model, screen),
         Command::Serve { arguments } => serve::run(&arguments, screen),
+        Command::Data { command } => data::run(&command, screen),
         Command::Runs { command } => runs::run(command, screen),
         Command::Models { name } => models::run(name.as_deref(), screen),
         Command::Model { command: ModelCommand::Show { named, pairs } } => model::show(&named, &pairs, screen),

@@ -6,7 +6,7 @@ use expect_test::expect_file;
 #[test]
 fn every_command_helps() {
     let desk = Desk::new();
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 16] = [
         &[],
         &["init"],
         &["check"],
@@ -16,6 +16,8 @@ fn every_command_helps() {
         &["predict"],
         &["verify"],
         &["serve"],
+        &["data"],
+        &["data", "preview"],
         &["runs"],
         &["runs", "rm"],
         &["models"],
