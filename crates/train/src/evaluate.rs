@@ -290,7 +290,10 @@ pub fn importance(
     let whole = measure(&answer(shuffle.inputs)?)?;
     let sign = if ruler.0.is_score { 1.0 } else { -1.0 };
     let mut columns = Vec::new();
-    for (place, (name, column)) in shuffle.inputs.iter().enumerate() {
+    // A picture shuffled among rows is a row shuffled: that the model looks at it, its score has said already.
+    let (images, scalars): (Vec<_>, Vec<_>) = shuffle.inputs.iter().enumerate().partition(|(_, (_, column))| column.images().is_some());
+    let left_out = images.into_iter().map(|(_, (name, _))| name.to_string()).collect();
+    for (place, (name, column)) in scalars {
         let mut drops = Vec::new();
         for repeat in 0..shuffle.repeats {
             let order = shuffle.draw.at((place as u64) << 32 | u64::from(repeat)).permutation(shuffle.inputs.rows() as u64);
@@ -304,5 +307,5 @@ pub fn importance(
         columns.push(report::Importance { column: name.to_string(), drop: Measure::new(mean, low, high) });
     }
     columns.sort_by(|a, b| b.drop.value.total_cmp(&a.drop.value));
-    Ok(report::Permutation { measure: ruler.0.name.to_owned(), repeats: shuffle.repeats, side: "test".to_owned(), columns })
+    Ok(report::Permutation { measure: ruler.0.name.to_owned(), repeats: shuffle.repeats, side: "test".to_owned(), columns, left_out })
 }

@@ -70,7 +70,7 @@ pub fn sheet(plan: &Plan, size: SheetSize) -> Result<Sheet> {
     let images = batch.inputs.get(&image.name).and_then(|column| column.images()).expect("a prepared image stays an image");
     let shape = images.common_shape().ok_or_else(|| Error::Data("no training row to show".into(), None))?;
     let augment = Augment::open(&plan.augment)?;
-    let epochs = (0..size.epochs).map(|epoch| augment.apply(images, draw(STREAM).at(epoch), &rows).images);
+    let epochs = (0..size.epochs).map(|epoch| augment.apply(images, draw("network").stream(STREAM).at(epoch), &rows).images);
     let columns: Vec<Images> = std::iter::once(images.clone()).chain(epochs).collect();
     let raw: Vec<usize> = (0..cut.sides.len()).filter(|&row| cut.sides[row] == cupola_task::Side::Train).collect();
     let told = |row: &u64| (loaded.place(raw[*row as usize]), labels.get(*row as usize).cloned());

@@ -12,7 +12,7 @@ use crate::training::{Divided, TargetFit};
 use crate::{Artifact, Choice, Pipeline, Plan, Result, auto, records, runs};
 use cupola_data::leaks::{Finding, Severity};
 use cupola_data::split;
-use cupola_task::{Answer, Field, Role, Side, Task, Value, argmax};
+use cupola_task::{Answer, Field, Kind, Role, Side, Task, Value, argmax};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -205,10 +205,12 @@ fn resolved_recipe(facts: &Facts<'_>) -> (Recipe, BTreeMap<String, String>) {
     let plan = facts.plan;
     let mut recipe = plan.recipe.clone();
     let mut notes = BTreeMap::new();
-    // What networks are told stands in the recipe of a run only when a network learned in it.
+    // What networks are told, and how images are changed, stands in the recipe of a run only where there is one.
     let networks: &[&[&str]] = if facts.targets.iter().any(|target| target.trained.is_some()) { &[&["train"], &["save"]] } else { &[] };
+    let has_images = facts.divided.loaded.schema().inputs().any(|field| matches!(field.kind, Kind::Image { .. }));
+    let images: &[&[&str]] = if has_images { &[&["augment"]] } else { &[] };
     let tables: [&[&str]; 5] = [&[], &["data"], &["data", "split"], &["data", "clean"], &["eval"]];
-    for table in tables.into_iter().chain(networks.iter().copied()) {
+    for table in tables.into_iter().chain(images.iter().copied()).chain(networks.iter().copied()) {
         for setting in recipe::lists(table).into_iter().flatten() {
             let path: Vec<&str> = table.iter().copied().chain([setting.name]).collect();
             if recipe.entry(&path).is_none() {

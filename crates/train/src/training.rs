@@ -5,7 +5,7 @@ use crate::fit::{Fit, Prepared, columns, fit, read_all};
 use crate::journal::{Journal, heard_by};
 use crate::load::{self, Loaded};
 use crate::networks::{self, Estimate};
-use crate::report::{Report, TargetReport};
+use crate::report::{self, Report, TargetReport};
 use crate::{
     Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, QualityGate, Result, Score, auto, models, records, resume, runs,
     summary,
@@ -33,6 +33,8 @@ const COLUMNS_SHUFFLED_MAX: usize = 500;
 /// Rows that permutation importance needs at least, and shuffles of each column.
 const ROWS_SHUFFLED_MIN: usize = 200;
 const SHUFFLES: u32 = 3;
+/// Bytes of all pictures of a report; in the page they take a third more.
+const PICTURES_BYTES_MAX: usize = 600_000;
 
 /// What a finished run leaves.
 pub struct Outcome {
@@ -338,7 +340,16 @@ fn measure(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target:
         evaluate::target_report(&field, target.task, &rulers, [judged(0), judged(1), judged(2)], baseline.as_ref(), sampling(plan, run))?;
     report.baseline = summary::baseline_phrase(baseline.as_ref());
     report.class_rows = load::class_rows(divided.splits.train(), &field)?;
-    Ok((report, answers.pop().flatten()))
+    let answer = answers.pop().flatten();
+    if let Some(answer) = &answer {
+        let place = |row: u64| match plan.test {
+            Some(_) => divided.loaded.test_place(row as usize),
+            None => divided.loaded.place(row as usize),
+        };
+        let share = PICTURES_BYTES_MAX / divided.loaded.schema().targets().count().max(1);
+        report.pictures = report::pictures(&field, &sides.test, answer, &place, share)?;
+    }
+    Ok((report, answer))
 }
 
 fn assemble(
@@ -397,6 +408,10 @@ fn with_importance(
 ) -> Result<Vec<summary::Target>> {
     let inputs = &sides.test.inputs;
     if inputs.rows() == 0 || inputs.is_empty() {
+        return Ok(targets);
+    }
+    if inputs.iter().all(|(_, column)| column.images().is_some()) {
+        run.tell(Event::Note { text: "importance is not measured for columns of images, and there are no others".into() });
         return Ok(targets);
     }
     run.tell(Event::Stage { name: "importance".into() });

@@ -15,7 +15,7 @@ use super::{cutout, erasing};
 use cupola_task::{Draw, Error, Images, Result, Setting, Settings};
 use rayon::prelude::*;
 
-/// The purpose of a run's draw that augmentation takes: `run.draw(STREAM).at(epoch)`.
+/// The stream of a network's draw that augmentation takes: `draw.stream(STREAM).at(epoch)`.
 pub const STREAM: &str = "augment";
 
 /// Below so many bytes a batch is changed by one thread.

@@ -103,7 +103,8 @@ pub(super) fn binary() -> Report {
         class: ">50K".into(),
         bins: bins.map(|p| Bin { predicted: p, observed: (p * 1.01).min(1.0), rows: (5000.0 * (1.0 - p).powi(3)) as u64 + 300 }).collect(),
     }];
-    target.permutation = Some(Permutation { measure: "roc_auc".into(), repeats: 5, side: "valid".into(), columns: importance() });
+    target.permutation =
+        Some(Permutation { measure: "roc_auc".into(), repeats: 5, side: "valid".into(), columns: importance(), left_out: vec![] });
     target.thresholds = vec![
         Threshold { purpose: "default".into(), threshold: 0.5, precision: 0.781, recall: 0.654, f1: 0.712, used: true },
         Threshold {
@@ -239,6 +240,55 @@ pub(super) fn regression() -> Report {
     report
 }
 
+/// A network on images: curves, pictures, some of them wrong.
+pub(super) fn pictures() -> Report {
+    let mut target = TargetReport::new("label", Task::Classify);
+    target.main = "accuracy".into();
+    target.baseline = "always 7".into();
+    target.classes = vec!["1".into(), "7".into(), "<b>9</b>".into()];
+    target.class_rows = vec![500, 520, 480];
+    target.scores = vec![score("accuracy", Better::Higher, 1.0, [0.968, 0.957, 0.977], 0.35, 0.991)];
+    let counts = vec![vec![97.0, 2.0, 1.0], vec![1.0, 101.0, 2.0], vec![0.0, 3.0, 93.0]];
+    target.confusion = Some(Confusion { classes: target.classes.clone(), counts });
+    let point = |epoch: u32| {
+        let done = f64::from(epoch);
+        HistoryPoint {
+            epoch: done,
+            step: u64::from(epoch) * 12,
+            seconds: done * 0.8,
+            rate: 0.05 * (1.0 + (done / 20.0 * std::f64::consts::PI).cos()),
+            train_loss: 0.02 + 2.2 * (-done / 4.0).exp(),
+            valid_loss: 0.09 + 2.0 * (-done / 4.0).exp() + 0.003 * (done - 12.0).max(0.0),
+            valid_score: 0.97 - 0.8 * (-done / 3.0).exp(),
+        }
+    };
+    target.history = Some(History { watched: "accuracy".into(), points: (1..=20).map(point).collect(), best_epoch: Some(14.0) });
+    let picture = |number: u8, truth: &str, answer: &str, probability: f64| {
+        let stroke = |place: u32| if (place % 14).abs_diff(3 + u32::from(number)) < 2 { 230 } else { 12 };
+        let pixels = (0..14 * 14).map(stroke).collect();
+        let png = cupola_data::Thumbnail { height: 14, width: 14, channels: 1, pixels }.png().expect("a picture is a PNG file");
+        let place = format!("t10k-images, row {number}");
+        Picture { place, truth: truth.into(), answer: answer.into(), probability, loss: 4.0 - f64::from(number), png }
+    };
+    target.pictures = Some(Pictures {
+        column: "image".into(),
+        wrong: 9,
+        samples: vec![picture(4, "1", "1", 0.998), picture(5, "7", "7", 0.87), picture(6, "<b>9</b>", "<b>9</b>", 0.6)],
+        mistakes: vec![picture(1, "7", "1", 0.991), picture(2, "<b>9</b>", "7", 0.93), picture(3, "1", "7", 0.55)],
+    });
+    target.permutation = None;
+    let mut report = run("0010-digits-lenet5", "lenet5");
+    report.data.rows = SplitRows { train: 1500, valid: 150, test: 300, out: 0 };
+    report.data.split = "random, 77/8/15".into();
+    report.data.files = vec![DataFile { path: "digits/".into(), purpose: "data".into(), rows_read: 1950, ..DataFile::default() }];
+    report.data.columns = vec![
+        column("image", "image", "input", "images of 28x28 pixels", 0, 1950),
+        column("label", "category", "target", "named by target=", 0, 3),
+    ];
+    report.targets = vec![target];
+    report
+}
+
 /// Many columns and classes, all with names that try to break out of a page, a table or a terminal.
 pub(super) fn hostile(columns: usize, classes: usize) -> Report {
     const ATTACKS: [&str; 8] = [
@@ -278,6 +328,7 @@ pub(super) fn hostile(columns: usize, classes: usize) -> Report {
         repeats: 3,
         side: "test".into(),
         columns: (0..columns).map(|i| Importance { column: name(i), drop: Measure::new(0.1, f64::NAN, f64::INFINITY) }).collect(),
+        left_out: (0..columns.min(20)).map(name).collect(),
     });
     report.targets = vec![target; 30];
     report

@@ -6,9 +6,12 @@ use super::names::{plural, shown};
 use super::numbers::{bytes, count, decimals, decimals_of_spread, fixed, interval, percent, seconds, signed, signed_interval};
 use super::plots::{Plot, leaderboard_plot, style, target_plots};
 use super::report::{
-    Better, ClassScore, Finding, Leaderboard, Measure, Permutation, Report, Residuals, Score, Severity, Step, TargetReport, Threshold,
+    Better, ClassScore, Finding, Leaderboard, Measure, Permutation, Picture, Report, Residuals, Score, Severity, Step, TargetReport,
+    Threshold,
 };
 use super::verdict::{Level, Remark, Side, Topic, Verdict, rows_phrase, verdict};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 const STYLE: &str = include_str!("page.css");
@@ -31,6 +34,8 @@ const COLUMNS_MAX: usize = 200;
 const SETTINGS_MAX: usize = 300;
 const FILES_MAX: usize = 60;
 const STEPS_MAX: usize = 12;
+/// Pictures of each sort.
+const PICTURES_MAX: usize = 24;
 
 /// Writes the page.
 pub fn html(report: &Report) -> String {
@@ -201,7 +206,10 @@ fn measured(report: &Report, target: &TargetReport, place: usize) -> Markup {
         @if !plots.is_empty() {
             section { h2 { "Plots of " bdi { (shown(&target.name, NAME)) } } div.plots { @for plot in &plots { (figure(plot)) } } }
         }
-        @if is_full { (permutation(target, &relied_on)) }
+        @if is_full {
+            (pictures(target))
+            (permutation(target, &relied_on))
+        }
     }
 }
 
@@ -333,6 +341,44 @@ fn figure(plot: &Plot) -> Markup {
     }
 }
 
+fn pictures(target: &TargetReport) -> Markup {
+    html! {
+        @if let Some(pictures) = &target.pictures {
+            section {
+                h2 { "Pictures of " bdi { (shown(&target.name, NAME)) } }
+                @if !pictures.mistakes.is_empty() {
+                    h3 { "Worst mistakes" }
+                    p.faint.small {
+                        @if target.classes.is_empty() { "Test rows of the largest error." }
+                        @else { "Of " (plural(pictures.wrong, "wrong answer")) " on test rows, those that gave the truth the least probability." }
+                        " Column " bdi { (shown(&pictures.column, NAME)) } "."
+                    }
+                    div.pictures { @for picture in pictures.mistakes.iter().take(PICTURES_MAX) { (picture_of(picture)) } }
+                }
+                @if !pictures.samples.is_empty() {
+                    h3 { "Some test rows" }
+                    div.pictures { @for picture in pictures.samples.iter().take(PICTURES_MAX) { (picture_of(picture)) } }
+                }
+            }
+        }
+    }
+}
+
+fn picture_of(picture: &Picture) -> Markup {
+    let is_right = picture.answer == picture.truth;
+    let uri = format!("data:image/png;base64,{}", STANDARD.encode(&picture.png));
+    html! {
+        figure.(if is_right { "good" } else { "bad" }) title=(shown(&picture.place, NAME)) {
+            @if !picture.png.is_empty() { img src=(uri) alt=(format!("image of {}", shown(&picture.truth, NAME))); }
+            figcaption {
+                bdi { (shown(&picture.truth, 40)) }
+                @if !is_right { " taken for " b { bdi { (shown(&picture.answer, 40)) } } }
+                @if picture.probability.is_finite() { " " span.range { (fixed(picture.probability, 3)) } }
+            }
+        }
+    }
+}
+
 fn permutation(target: &TargetReport, plots: &[Plot]) -> Markup {
     html! {
         @if let Some(permutation) = target.permutation.as_ref().filter(|permutation| !permutation.columns.is_empty()) {
@@ -341,6 +387,9 @@ fn permutation(target: &TargetReport, plots: &[Plot]) -> Markup {
                 p.faint.small {
                     "What " (shown(&permutation.measure, NAME)) " loses on " (shown(&permutation.side, NAME)) " rows when a column is shuffled. "
                     "Columns that say the same can stand in for each other, and then each looks less important than it is."
+                    @if !permutation.left_out.is_empty() {
+                        " Not measured, for they hold images: " (shown(&permutation.left_out.join(", "), SENTENCE)) "."
+                    }
                 }
                 div.plots { @for plot in plots { (figure(plot)) } }
                 details {
@@ -571,8 +620,20 @@ mod tests {
         if open.is_empty() { Ok(()) } else { Err(format!("{open:?} stand open")) }
     }
 
+    /// The page without the pictures that stand in it whole.
+    fn without_pictures(page: &str) -> String {
+        let mut parts = page.split("<img src=\"data:image/png;base64,");
+        let mut rest = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (picture, after) = part.split_once('"').unwrap();
+            assert!(picture.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')));
+            rest.push_str(after.split_once('>').unwrap().1);
+        }
+        rest
+    }
+
     fn check(report: &Report) {
-        let page = html(report);
+        let page = without_pictures(&html(report));
         assert!(page.len() <= 2_000_000, "{} bytes", page.len());
         let body = page.replacen("<!DOCTYPE html>", "", 1);
         let body = body.replacen("</style></head>", "</style>", 1).replace("</body></html>", "</body>");
@@ -585,7 +646,9 @@ mod tests {
 
     #[test]
     fn a_page_is_whole_and_needs_nothing_else() {
-        fixtures::all().iter().chain([&Report::default()]).for_each(check);
+        fixtures::all().iter().chain([&Report::default(), &fixtures::pictures()]).for_each(check);
+        let page = html(&fixtures::pictures());
+        assert!(page.contains("Worst mistakes") && page.contains("Loss in training") && page.matches("<img ").count() == 6);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod names;
 mod numbers;
+mod pictures;
 #[expect(clippy::module_inception, reason = "the file holds the struct of that name")]
 mod report;
 mod residuals;
@@ -21,11 +22,12 @@ mod fixtures;
 
 pub use card::card;
 pub use html::html;
+pub(crate) use pictures::pictures;
 pub use plots::{Plot, plots};
 pub use report::{
-    Better, Bin, Bucket, Calibration, Candidate, ClassScore, ColumnSummary, Confusion, Curve, DataFile, DataSummary, Finding, Importance,
-    Leaderboard, Measure, Origin, OutputFile, Permutation, Point, Quantile, Report, Residuals, Score, SettingSource, Severity, SplitRows,
-    Statement, Step, TargetReport, Threshold, Timing,
+    Better, Bin, Bucket, Calibration, Candidate, ClassScore, ColumnSummary, Confusion, Curve, DataFile, DataSummary, Finding, History,
+    HistoryPoint, Importance, Leaderboard, Measure, Origin, OutputFile, Permutation, Picture, Pictures, Point, Quantile, Report, Residuals,
+    Score, SettingSource, Severity, SplitRows, Statement, Step, TargetReport, Threshold, Timing,
 };
 pub use terminal::{Paint, terminal};
 pub use verdict::{Level, Remark, Topic, Verdict, verdict};

@@ -251,6 +251,80 @@ pub struct TargetReport {
     pub permutation: Option<Permutation>,
     /// Where a probability becomes a yes.
     pub thresholds: Vec<Threshold>,
+    /// How training went, for a model that learns in epochs.
+    #[serde(default)]
+    pub history: Option<History>,
+    /// Test rows as pictures, where an input holds images.
+    #[serde(default)]
+    pub pictures: Option<Pictures>,
+}
+
+/// How training went.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// The measure that is watched on validation rows.
+    pub watched: String,
+    /// One an epoch, in order.
+    pub points: Vec<HistoryPoint>,
+    /// The epoch whose weights were kept, when they are not the last ones.
+    #[serde(default)]
+    pub best_epoch: Option<f64>,
+}
+
+/// The end of an epoch, or of a part of one. What was not measured is NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryPoint {
+    /// Epochs done.
+    pub epoch: f64,
+    /// Steps done.
+    pub step: u64,
+    /// Seconds since training began.
+    pub seconds: f64,
+    /// The learning rate.
+    #[serde(with = "undefined")]
+    pub rate: f64,
+    /// Mean loss of the epoch's training rows, as they were learned from.
+    #[serde(with = "undefined")]
+    pub train_loss: f64,
+    /// Mean loss on validation rows.
+    #[serde(with = "undefined")]
+    pub valid_loss: f64,
+    /// The measure watched, on validation rows.
+    #[serde(with = "undefined")]
+    pub valid_score: f64,
+}
+
+/// Test rows as pictures.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pictures {
+    /// The column of images.
+    pub column: String,
+    /// Test rows that were answered wrongly; for numbers, all.
+    pub wrong: u64,
+    /// Some test rows, evenly from all.
+    pub samples: Vec<Picture>,
+    /// The wrong answers of the highest loss, the worst first.
+    pub mistakes: Vec<Picture>,
+}
+
+/// One test row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Picture {
+    /// Where it stands.
+    pub place: String,
+    /// What is true.
+    pub truth: String,
+    /// What the model answered.
+    pub answer: String,
+    /// The probability of that answer; NaN for numbers.
+    #[serde(with = "undefined")]
+    pub probability: f64,
+    /// Minus the natural logarithm of the truth's probability, or the squared error.
+    #[serde(with = "undefined")]
+    pub loss: f64,
+    /// The picture as a PNG file; in the page only.
+    #[serde(skip)]
+    pub png: Vec<u8>,
 }
 
 /// One measure everywhere it was taken.
@@ -383,6 +457,9 @@ pub struct Permutation {
     pub side: String,
     /// Columns, the most important first.
     pub columns: Vec<Importance>,
+    /// Columns that were not shuffled, for they hold images.
+    #[serde(default)]
+    pub left_out: Vec<String>,
 }
 
 /// One column's importance.
@@ -554,6 +631,8 @@ impl TargetReport {
             residuals: None,
             permutation: None,
             thresholds: Vec::new(),
+            history: None,
+            pictures: None,
         }
     }
 
@@ -595,7 +674,7 @@ mod tests {
 
     #[test]
     fn a_report_reads_back_what_it_wrote() {
-        for report in super::super::fixtures::all() {
+        for report in super::super::fixtures::all().into_iter().chain([super::super::fixtures::pictures()]) {
             let text = serde_json::to_string(&report).unwrap();
             let read: Report = serde_json::from_str(&text).unwrap();
             // NaN is unequal to itself, so the texts are compared.

@@ -3,6 +3,7 @@
 use super::calibration::calibration;
 use super::canvas::{sheet, style, view_box};
 use super::confusion::confusion;
+use super::history::{losses, rate, watched};
 use super::importance::importance;
 use super::leaderboard::leaderboard;
 use super::precision_recall::precision_recall;
@@ -76,7 +77,8 @@ pub fn plots(report: &Report) -> Vec<Plot> {
 
 /// The plots about one target.
 pub(in crate::report) fn target_plots(target: &TargetReport) -> Vec<Plot> {
-    [confusion, roc, precision_recall, calibration, scatter, histogram, importance].iter().filter_map(|plot| plot(target)).collect()
+    let plots = [losses, watched, rate, confusion, roc, precision_recall, calibration, scatter, histogram, importance];
+    plots.iter().filter_map(|plot| plot(target)).collect()
 }
 
 /// The plot of the leaderboard.

@@ -7,6 +7,7 @@ mod frame;
 
 mod calibration;
 mod confusion;
+mod history;
 mod importance;
 mod leaderboard;
 mod precision_recall;
