@@ -1,5 +1,6 @@
 //! What a server holds, its routes, and what happens around every request: id, deadline, measure, panic guard.
 
+use crate::batcher::Batcher;
 use crate::desk::Desk;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
@@ -19,6 +20,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) struct App {
@@ -37,10 +39,15 @@ pub(crate) struct Model {
     pub(crate) name: String,
     pub(crate) artifact: Arc<Artifact>,
     pub(crate) inputs: Inputs,
+    /// Where requests wait to be answered together, if they are.
+    pub(crate) batcher: Option<Batcher>,
     /// A row that may be shown to anybody, and its answers.
     pub(crate) example: serde_json::Map<String, Value>,
     pub(crate) sample: Predictions,
 }
+
+/// How long a request for images waits for others when nothing is said: little beside what a network takes.
+const IMAGE_WINDOW: Duration = Duration::from_millis(2);
 
 /// By when a request must be answered.
 #[derive(Clone, Copy)]
@@ -49,7 +56,7 @@ pub(crate) struct Deadline(pub(crate) Instant);
 /// The routes as 404 and `/docs` list them.
 pub(crate) const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/", "a page to try the model by hand"),
-    ("POST", "/predict", "rows in, predictions out: JSON or CSV"),
+    ("POST", "/predict", "rows in, predictions out: JSON, CSV, or a form with files"),
     ("POST", "/models/{model}/predict", "the same for one of several models"),
     ("GET", "/docs", "how to ask, for people"),
     ("GET", "/openapi.json", "how to ask, for programs"),
@@ -76,10 +83,12 @@ impl App {
             let wrong = |what: String| Error::Models(format!("{name}: {what}"));
             let inputs = Inputs::new(artifact.raw(), artifact.notation()).map_err(wrong)?;
             let example = example::row(&artifact);
+            let window = options.batch_window.unwrap_or(if inputs.has_images() { IMAGE_WINDOW } else { Duration::ZERO });
+            let batcher = (!window.is_zero()).then(|| Batcher::new(window, options.batch_rows, options.queue));
             let columns =
                 inputs.read_json(Value::from(example.clone()).to_string().as_bytes(), 1).map_err(|problem| wrong(problem.to_string()))?;
             let sample = artifact.predict(&columns).map_err(|error| wrong(error.to_string()))?;
-            Ok(Arc::new(Model { name, artifact, inputs, example, sample }))
+            Ok(Arc::new(Model { name, artifact, inputs, batcher, example, sample }))
         };
         Ok(App {
             models: models.into_iter().map(open).collect::<Result<_>>()?,
@@ -151,7 +160,8 @@ async fn health(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let text = app.metrics.text(&app.models, app.desk.waiting());
+    let gathered: usize = app.models.iter().filter_map(|model| model.batcher.as_ref()).map(Batcher::waiting).sum();
+    let text = app.metrics.text(&app.models, app.desk.waiting() + gathered);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 

@@ -15,6 +15,7 @@ pub(crate) fn row(artifact: &Artifact) -> Map<String, Value> {
             let common = golden(name).and_then(|array| commonest(array.as_any().downcast_ref()?));
             common.or_else(|| classes.first().map(|class| class.to_string())).map_or(Value::Null, Value::from)
         }
+        Kind::Image { .. } => crate::pictures::example().into(),
         _ => Value::Null,
     };
     artifact.raw().inputs().map(|field| (field.name.to_string(), value(&field.name, &field.kind))).collect()

@@ -5,14 +5,17 @@
 
 mod answers;
 mod app;
+mod batcher;
 mod connection;
 mod desk;
 mod error;
 mod example;
+mod form;
 mod listen;
 mod metrics;
 mod options;
 mod pages;
+mod pictures;
 mod predict;
 mod problem;
 mod reader;

@@ -15,6 +15,8 @@ pub(crate) struct Metrics {
     requests: Mutex<BTreeMap<(String, u16), u64>>,
     latency: Mutex<BTreeMap<String, Latency>>,
     rows: AtomicU64,
+    batches: AtomicU64,
+    batched: AtomicU64,
     /// Columns come from the models' schemas, so that clients cannot make this grow.
     unseen: Mutex<BTreeMap<(String, Arc<str>), u64>>,
 }
@@ -48,6 +50,12 @@ impl Metrics {
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);
     }
 
+    /// Rows that were answered together.
+    pub(crate) fn batch(&self, rows: usize) {
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.batched.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
     pub(crate) fn unseen(&self, model: &str, column: &Arc<str>, count: u64) {
         *lock(&self.unseen).entry((model.to_owned(), column.clone())).or_default() += count;
     }
@@ -61,6 +69,10 @@ impl Metrics {
         self.latencies(&mut text);
         family(&mut text, "cupola_rows_total", "counter", "Rows answered.");
         line(&mut text, "cupola_rows_total", &[], self.rows.load(Ordering::Relaxed));
+        family(&mut text, "cupola_batches_total", "counter", "Batches of rows that waited for each other.");
+        line(&mut text, "cupola_batches_total", &[], self.batches.load(Ordering::Relaxed));
+        family(&mut text, "cupola_batched_rows_total", "counter", "Rows in those batches.");
+        line(&mut text, "cupola_batched_rows_total", &[], self.batched.load(Ordering::Relaxed));
         family(&mut text, "cupola_unseen_total", "counter", "Categories that training did not see, by column.");
         for ((model, column), count) in &*lock(&self.unseen) {
             line(&mut text, "cupola_unseen_total", &[("model", model), ("column", column)], count);
@@ -135,6 +147,8 @@ mod tests {
             cupola_request_seconds_sum{route="/predict"} 60.002
             cupola_request_seconds_count{route="/predict"} 2
             cupola_rows_total 0
+            cupola_batches_total 0
+            cupola_batched_rows_total 0
             cupola_unseen_total{model="m",column="a \"quoted\"\nname"} 3
             cupola_queue 5"#]]
         .assert_eq(&kept.join("\n"));

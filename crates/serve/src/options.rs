@@ -20,6 +20,10 @@ pub struct ServeOptions {
     pub queue: usize,
     /// How many predictions run at once.
     pub workers: usize,
+    /// How long a request waits for others to be answered with; none: 2 ms where a model looks at images, else not at all.
+    pub batch_window: Option<Duration>,
+    /// Most rows that are answered together.
+    pub batch_rows: usize,
     /// From a request's headers to its answer.
     pub request_timeout: Duration,
     /// From a request's first byte to the end of its headers.
@@ -78,6 +82,20 @@ pub const SETTINGS: &[Setting] = &[
         range: Range::Integer { min: 1, max: 1024 },
         doc: "how many predictions run at once",
     },
+    Setting {
+        name: "batch_window_ms",
+        alias: &["batch-window-ms"],
+        default: "auto",
+        range: Range::Any(&[Range::Choice(&["auto"]), Range::Real { min: 0.0, max: 10_000.0 }]),
+        doc: "milliseconds a request waits for others to be answered with; auto: 2 where a model looks at images, else 0",
+    },
+    Setting {
+        name: "batch_rows",
+        alias: &["batch-rows", "max_batch_size"],
+        default: "64",
+        range: Range::Integer { min: 1, max: 1 << 20 },
+        doc: "most rows of several requests that are answered together",
+    },
     Setting { name: "request_timeout_s", alias: &[], default: "30", range: SECONDS, doc: "seconds from a request's headers to its answer" },
     Setting {
         name: "header_timeout_s",
@@ -119,6 +137,8 @@ impl ServeOptions {
             max_rows: count("max_rows"),
             queue: count("queue"),
             workers: count("workers"),
+            batch_window: settings.try_real("batch_window_ms").map(|window| Duration::from_secs_f64(window / 1000.0)),
+            batch_rows: count("batch_rows"),
             request_timeout: seconds("request_timeout_s"),
             header_timeout: seconds("header_timeout_s"),
             idle_timeout: seconds("idle_timeout_s"),

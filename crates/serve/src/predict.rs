@@ -3,14 +3,14 @@
 use crate::answers::{Answered, Rows, UNSEEN_LISTED, to_csv};
 use crate::app::{App, Deadline, Model};
 use crate::problem::Problem;
-use crate::reader;
 use crate::rows::{Inputs, Unseen};
+use crate::{form, pictures, reader};
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cupola_data::{Input, ReadOptions};
-use cupola_task::{Columns, Predictions};
+use cupola_task::{Columns, Kind, Predictions};
 use std::sync::Arc;
 
 /// What a body is written in.
@@ -19,6 +19,8 @@ enum Form {
     Json,
     Csv,
     Tsv,
+    /// A form with files.
+    Multipart,
 }
 
 pub(crate) async fn predict(
@@ -45,43 +47,92 @@ pub(crate) async fn predict_named(
 async fn answer(app: Arc<App>, model: Arc<Model>, deadline: Deadline, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
     let (asked, answered) = forms(headers)?;
     let body = reader::read(headers, body, app.options.max_body_bytes, deadline.0).await?;
-    let limit = app.options.max_rows;
-    let work = {
-        let app = app.clone();
-        move || {
-            let columns = match asked {
-                Form::Json => model.inputs.read_json(&body, limit)?,
-                Form::Csv | Form::Tsv => from_csv(&model.inputs, body, asked, limit)?,
-            };
-            let (predictions, unseen) = ask(&app, &model, &columns)?;
-            Ok(write(&model, predictions, &unseen, answered))
-        }
+    let sent = match asked {
+        Form::Multipart => Sent::Form(form::read(headers, body).await?),
+        _ => Sent::Bytes(body),
     };
+    let limit = app.options.max_rows;
+    let read = move |inputs: &Inputs| {
+        let columns = match sent {
+            Sent::Form(form) => form.columns(inputs, limit),
+            Sent::Bytes(body) if asked == Form::Json => inputs.read_json(&body, limit),
+            Sent::Bytes(body) => from_csv(inputs, body, asked, limit),
+        };
+        Ok((columns?, ()))
+    };
+    let write = move |model: &Model, predictions, unseen: &[Unseen], ()| Ok(write(model, predictions, unseen, answered));
     let content_type = if answered == Form::Json { "application/json" } else { "text/csv; charset=utf-8" };
-    let bytes = app.desk.run(deadline.0, work).await?;
+    let bytes = ask(&app, &model, deadline, read, write).await?;
     Ok(([(header::CONTENT_TYPE, content_type)], bytes).into_response())
 }
 
-/// Asks a model and counts what it was asked.
-pub(crate) fn ask(app: &App, model: &Model, columns: &Columns) -> Result<(Predictions, Vec<Unseen>), Problem> {
-    let columns = model.artifact.conform(columns, &|row| format!("row {}", row + 1)).map_err(misfit)?;
-    let predictions = model.artifact.answer(&columns).map_err(|error| Problem::fault(&error))?;
-    let unseen = model.inputs.unseen(&columns);
+/// A body as it came.
+enum Sent {
+    Bytes(Vec<u8>),
+    Form(form::Form),
+}
+
+/// Reads a request's rows, asks a model, counts what it was asked, and writes the answer. Small requests wait for others where the model
+/// answers in batches. What `read` gives beside the rows goes to `write`.
+pub(crate) async fn ask<R: Send + 'static, T: Send + 'static>(
+    app: &Arc<App>,
+    model: &Arc<Model>,
+    deadline: Deadline,
+    read: impl FnOnce(&Inputs) -> Result<(Columns, R), Problem> + Send + 'static,
+    write: impl FnOnce(&Model, Predictions, &[Unseen], R) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let work = {
+        let (app, model) = (app.clone(), model.clone());
+        move || {
+            let (columns, rest) = read(&model.inputs)?;
+            let columns = conformed(&model, &columns)?;
+            let unseen = count(&app, &model, &columns);
+            if model.batcher.as_ref().is_some_and(|batcher| batcher.takes(columns.rows())) {
+                return Ok(Step::Gather { columns, unseen, rest, write });
+            }
+            let predictions = model.artifact.answer(&columns).map_err(|error| Problem::fault(&error))?;
+            write(&model, predictions, &unseen, rest).map(Step::Done)
+        }
+    };
+    match (app.desk.run(deadline.0, work).await?, &model.batcher) {
+        (Step::Gather { columns, unseen, rest, write }, Some(batcher)) => {
+            write(model, batcher.ask(app, model, columns, deadline.0).await?, &unseen, rest)
+        }
+        (Step::Gather { .. }, None) => unreachable!("only a model with a batcher gathers"),
+        (Step::Done(done), _) => Ok(done),
+    }
+}
+
+/// How far a request has come on its worker.
+enum Step<T, R, W> {
+    Done(T),
+    Gather { columns: Columns, unseen: Vec<Unseen>, rest: R, write: W },
+}
+
+/// The model's inputs, typed.
+fn conformed(model: &Model, columns: &Columns) -> Result<Columns, Problem> {
+    let columns = model.artifact.conform(columns, &|row| format!("row {}", row + 1)).map_err(|error| misfit(&model.inputs, error))?;
+    Ok(columns.select(|name| model.inputs.input(name).is_some()))
+}
+
+fn count(app: &App, model: &Model, columns: &Columns) -> Vec<Unseen> {
+    let unseen = model.inputs.unseen(columns);
     app.metrics.rows(columns.rows());
     for run in unseen.chunk_by(|a, b| a.column == b.column) {
         app.metrics.unseen(&model.name, &run[0].column, run.len() as u64);
     }
-    Ok((predictions, unseen))
+    unseen
 }
 
 /// A cell that does not fit its column, with column and row where the crate below names them.
-fn misfit(error: cupola_train::Error) -> Problem {
+fn misfit(inputs: &Inputs, error: cupola_train::Error) -> Problem {
     match error {
         // Its hint is for whoever trains: recipe keys are no use to a client.
         cupola_train::Error::Read(cupola_data::Error::Column { column, place, found, wanted, .. }) => {
             let row = place.strip_prefix("row ").and_then(|row| row.parse().ok());
-            Problem::misfit(&column, row, found, wanted)
-                .with_hint("send nothing (null in JSON, an empty cell in CSV) where the value is not known")
+            let is_image = inputs.input(&column).is_some_and(|input| matches!(input.kind, Kind::Image { .. }));
+            let unknown = "send nothing (null in JSON, an empty cell in CSV) where the value is not known";
+            Problem::misfit(&column, row, found, wanted).with_hint(if is_image { pictures::HINT } else { unknown })
         }
         error => Problem::fault(&error),
     }
@@ -103,18 +154,20 @@ fn forms(headers: &HeaderMap) -> Result<(Form, Form), Problem> {
     let asked = match media.as_str() {
         "text/csv" | "application/csv" => Form::Csv,
         "text/tab-separated-values" => Form::Tsv,
+        "multipart/form-data" => Form::Multipart,
         // `curl --data` says that it sends a form when nothing else is said.
         "" | "application/json" | "text/json" | "text/plain" | "application/x-www-form-urlencoded" => Form::Json,
         other => {
             let message = format!("content-type {:?} is not supported", crate::problem::shorten(other));
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).with_hint("send application/json or text/csv"));
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+                .with_hint("send application/json, text/csv or multipart/form-data"));
         }
     };
     let accept = text(header::ACCEPT);
     let answered = match (accept.contains("text/csv"), accept.contains("application/json")) {
         (true, false) => Form::Csv,
         (false, true) => Form::Json,
-        _ if asked == Form::Json => Form::Json,
+        _ if matches!(asked, Form::Json | Form::Multipart) => Form::Json,
         _ => Form::Csv,
     };
     Ok((asked, answered))
@@ -138,5 +191,5 @@ fn from_csv(inputs: &Inputs, body: Vec<u8>, form: Form, max_rows: usize) -> Resu
             .with_hint("send fewer rows at once"));
     }
     inputs.check_names(&raw.columns)?;
-    Ok(raw.columns)
+    pictures::decoded(inputs, raw.columns)
 }

@@ -93,6 +93,13 @@ impl Problem {
         Problem { status, ..self }
     }
 
+    /// The same, where a value that does not fit counts as malformed.
+    #[must_use]
+    pub(crate) fn misfit_as_bad(self) -> Problem {
+        let is_misfit = self.status == StatusCode::UNPROCESSABLE_ENTITY;
+        if is_misfit { self.with_status(StatusCode::BAD_REQUEST) } else { self }
+    }
+
     /// The body: an object under `error`, or, in the Open Inference Protocol, a text.
     pub(crate) fn body(&self, request_id: &str, is_protocol: bool) -> Vec<u8> {
         let json = if is_protocol {

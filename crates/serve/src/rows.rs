@@ -1,8 +1,9 @@
 //! Rows in a JSON body become typed columns on the way in, without a tree of values between: what a body can make us
 //! hold is a small multiple of its size, and a wrong cell is told with its column and row.
 
+use crate::pictures;
 use crate::problem::Problem;
-use arrow_array::builder::{Float64Builder, StringBuilder};
+use arrow_array::builder::{BinaryBuilder, Float64Builder, StringBuilder};
 use arrow_array::{Array, ArrayRef, StringArray};
 use cupola_data::Notation;
 use cupola_task::{Column, Columns, Kind, Schema, nearest};
@@ -41,10 +42,10 @@ impl Inputs {
     /// # Errors
     /// When an input is none that can be sent as a cell.
     pub(crate) fn new(raw: &Schema, notation: &Notation) -> Result<Inputs, String> {
-        let fits = |kind: &Kind| matches!(kind, Kind::Number | Kind::Category { .. } | Kind::Text | Kind::Date);
+        let fits = |kind: &Kind| matches!(kind, Kind::Number | Kind::Category { .. } | Kind::Text | Kind::Date | Kind::Image { .. });
         if let Some(field) = raw.inputs().find(|field| !fits(&field.kind)) {
             return Err(format!(
-                "found the input {} of kind {}, wanted numbers, categories, dates and texts",
+                "found the input {} of kind {}, wanted numbers, categories, dates, texts and images",
                 field.name,
                 field.kind.word()
             ));
@@ -86,7 +87,7 @@ impl Inputs {
 
     /// Holds the names of as-read columns against the schema.
     pub(crate) fn check_names(&self, columns: &Columns) -> Result<(), Problem> {
-        if let Some(name) = columns.names().find(|name| !self.place.contains_key(*name) && !self.others.contains(*name)) {
+        if let Some(name) = columns.names().find(|name| !self.is_known(name)) {
             return Err(self.unknown(name, None));
         }
         match self.columns.iter().find(|input| columns.get(&input.name).is_none()) {
@@ -111,6 +112,16 @@ impl Inputs {
 
     pub(crate) fn input(&self, name: &str) -> Option<&Input> {
         self.place.get(name).map(|&place| &self.columns[place])
+    }
+
+    /// Whether the name is an input's, or one that may be sent and is not looked at.
+    pub(crate) fn is_known(&self, name: &str) -> bool {
+        self.place.contains_key(name) || self.others.contains(name)
+    }
+
+    /// Whether an input holds images.
+    pub(crate) fn has_images(&self) -> bool {
+        self.columns.iter().any(|input| matches!(input.kind, Kind::Image { .. }))
     }
 
     pub(crate) fn missing_values(&self) -> Vec<String> {
@@ -140,6 +151,7 @@ impl Input {
         match self.kind {
             Kind::Number => "a number or null",
             Kind::Date => "a date as text, or null",
+            Kind::Image { .. } => pictures::WANTED,
             _ => "a text or null",
         }
     }
@@ -150,6 +162,7 @@ const SHAPE: &str = r#"send {"rows": [{"column": value, ...}, ...]}; /docs shows
 enum Cells {
     Numbers(Float64Builder),
     Texts(StringBuilder),
+    Pictures(BinaryBuilder),
 }
 
 /// The rows read so far.
@@ -168,6 +181,7 @@ impl<'a> Table<'a> {
     fn new(inputs: &'a Inputs, max_rows: usize) -> Table<'a> {
         let cells = inputs.columns.iter().map(|input| match input.kind {
             Kind::Number => Cells::Numbers(Float64Builder::new()),
+            Kind::Image { .. } => Cells::Pictures(BinaryBuilder::new()),
             _ => Cells::Texts(StringBuilder::new()),
         });
         Table { cells: cells.collect(), filled: vec![false; inputs.columns.len()], inputs, rows: 0, max_rows, problem: None }
@@ -198,6 +212,7 @@ impl<'a> Table<'a> {
         let arrays = self.cells.into_iter().map(|cells| match cells {
             Cells::Numbers(mut builder) => Arc::new(builder.finish()) as ArrayRef,
             Cells::Texts(mut builder) => Arc::new(builder.finish()) as ArrayRef,
+            Cells::Pictures(mut builder) => Arc::new(builder.finish()) as ArrayRef,
         });
         Columns::new(self.inputs.columns.iter().zip(arrays).map(|(input, array)| (input.name.clone(), Column::Array(array))).collect())
     }
@@ -426,6 +441,15 @@ impl CellSeed<'_, '_, '_> {
             return Err(table.stop(Problem::misfit(&input.name, Some(row), "the column twice", "each column once")));
         }
         table.filled[place] = true;
+        if let (Cells::Pictures(cells), Value::Text(text)) = (&mut table.cells[place], value) {
+            return match pictures::decode(text) {
+                Ok(bytes) => {
+                    cells.append_value(bytes);
+                    Ok(())
+                }
+                Err(found) => Err(table.stop(Problem::misfit(&input.name, Some(row), found, input.wanted()).with_hint(pictures::HINT))),
+            };
+        }
         if let Err(value) = table.cells[place].push(value, input, table.inputs) {
             let problem = Problem::misfit(&input.name, Some(row), value, input.wanted());
             let is_quoted = input.kind == Kind::Number && matches!(value, Value::Text(text) if text.trim().parse::<f64>().is_ok());

@@ -156,6 +156,17 @@ fn take_lists(ends: &[u32], items: &Column, rows: &[u64]) -> Column {
     Column::List { ends: taken_ends.into(), items: Box::new(items.take(&wanted)) }
 }
 
+fn concat_columns(name: &str, columns: &[&Column]) -> Result<Column> {
+    let wrong =
+        |found: &dyn std::fmt::Display| Error::input(format!("column {name}"), found, "columns of one type, of scalars or of images");
+    if let Some(images) = columns.iter().map(|column| column.images()).collect::<Option<Vec<_>>>() {
+        return Ok(Column::Images(Images::concat(&images)));
+    }
+    let arrays = columns.iter().map(|column| column.array().map(|array| &**array)).collect::<Option<Vec<&dyn Array>>>();
+    let arrays = arrays.ok_or_else(|| wrong(&"others"))?;
+    arrow_select::concat::concat(&arrays).map(Column::Array).map_err(|error| wrong(&error))
+}
+
 impl Columns {
     /// Columns that must be of equal length under unique names; asserts both, since only our own code builds them.
     pub fn new(columns: Vec<(Arc<str>, Column)>) -> Self {
@@ -248,6 +259,19 @@ impl Columns {
     pub fn take(&self, rows: &[u64]) -> Columns {
         let list = self.list.iter().map(|(name, column)| (name.clone(), column.take(rows))).collect();
         Columns { list, places: self.places.clone() }
+    }
+
+    /// The rows of the first, then those of the next, and so on. Scalars and images only.
+    ///
+    /// # Errors
+    /// When one lacks a column of the first, has it with another type, or it is neither scalars nor images.
+    pub fn concat(parts: &[Columns]) -> Result<Columns> {
+        let Some(first) = parts.first() else { return Ok(Columns::default()) };
+        let column = |name: &Arc<str>| {
+            let columns = parts.iter().map(|part| part.get(name).ok_or_else(|| part.missing(name))).collect::<Result<Vec<_>>>()?;
+            Ok((name.clone(), concat_columns(name, &columns)?))
+        };
+        Ok(Columns::indexed(first.list.iter().map(|(name, _)| column(name)).collect::<Result<_>>()?))
     }
 
     /// The columns whose names the filter accepts, in order.

@@ -86,6 +86,14 @@ impl Images {
         Images { pixels: self.pixels.clone(), places: rows.iter().map(|&row| self.places[row as usize]).collect() }
     }
 
+    /// All of the first, then all of the next, and so on, in a store of their own.
+    pub fn concat(parts: &[&Images]) -> Images {
+        let all = || parts.iter().flat_map(|images| (0..images.len()).map(move |row| images.pixels(row)));
+        let mut pixels = Vec::with_capacity(all().map(<[u8]>::len).sum());
+        all().for_each(|image| pixels.extend_from_slice(image));
+        Images::packed(pixels, parts.iter().flat_map(|images| images.shapes()))
+    }
+
     /// The shape that all images share, when they do.
     pub fn common_shape(&self) -> Option<[u32; 3]> {
         let first = self.places.first()?.shape;
@@ -117,6 +125,7 @@ mod tests {
         assert_eq!((taken.pixels(0), taken.pixels(1), taken.pixels(2)), (&[2, 3, 4][..], &[2, 3, 4][..], &[1][..]));
         assert!(Arc::ptr_eq(&images.pixels, &taken.pixels));
         assert_eq!(taken, Images::packed(vec![2, 3, 4, 2, 3, 4, 1], [[1, 3, 1], [1, 3, 1], [1, 1, 1]]));
+        assert_eq!(Images::concat(&[&images, &taken.take(&[2])]), images.take(&[0, 1, 0]));
         assert_eq!((images.common_shape(), taken.take(&[0, 1]).common_shape()), (None, Some([1, 3, 1])));
     }
 }

@@ -8,7 +8,7 @@ use cupola_data::augment::{Augment, STREAM};
 use cupola_data::prepare::TablePreparation;
 use cupola_data::split::{self, SplitSettings, TestRows};
 use cupola_data::{Thumbnail, thumbnail};
-use cupola_task::{Columns, Dataset, Draw, Field, Fitted, ImageNeeds, Images, Kind, Needs, Schema, Splits};
+use cupola_task::{Columns, Draw, Field, ImageNeeds, Images, Kind, Needs, Schema, Splits};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -83,10 +83,21 @@ fn predict(app: &App, model: &Model) -> Value {
         "summary": format!("Asks {} for predictions.", model.name),
         "requestBody": {"required": true, "content": {
             "application/json": {"schema": body, "example": example},
-            "text/csv": {"schema": {"type": "string"}}
+            "text/csv": {"schema": {"type": "string"}},
+            "multipart/form-data": {"schema": form(model)}
         }},
         "responses": responses
     })
+}
+
+/// A field for each column; files for pictures.
+fn form(model: &Model) -> Value {
+    let field = |input: &Input| match input.kind {
+        Kind::Image { .. } => (input.name.to_string(), json!({"type": "string", "contentMediaType": "application/octet-stream"})),
+        _ => (input.name.to_string(), json!({"type": "string"})),
+    };
+    let properties: Map<String, Value> = model.inputs.columns.iter().map(field).collect();
+    json!({"type": "object", "properties": properties})
 }
 
 fn infer() -> Value {
@@ -113,6 +124,10 @@ fn column(input: &Input) -> Value {
         Kind::Date => {
             json!({"type": ["string", "null"], "description": "A date, as 2024-12-31 or 2024-12-31T23:59:59, or written as in training."})
         }
+        Kind::Image { .. } => json!({
+            "type": "string", "contentEncoding": "base64", "contentMediaType": "image/*",
+            "description": "The content of a JPEG, PNG, WebP, BMP, TIFF or GIF file in base64, with or without data:image/...;base64, before it. A path or an address is never opened."
+        }),
         _ => json!({"type": ["string", "number", "boolean", "null"]}),
     }
 }

@@ -28,10 +28,31 @@ function show(target, cells) {
   return parts;
 }
 
+const fields = [...form.querySelectorAll("[data-kind]")];
+const pictures = fields.filter((field) => field.dataset.kind === "image");
+
 function row() {
-  const fields = [...form.querySelectorAll("[data-kind]")];
-  const value = (field) => (field.value === "" ? null : field.dataset.kind === "number" ? Number(field.value) : field.value);
+  const value = (field) => {
+    if (field.dataset.kind === "image") return field.dataset.content ?? null;
+    return field.value === "" ? null : field.dataset.kind === "number" ? Number(field.value) : field.value;
+  };
   return Object.fromEntries(fields.map((field) => [field.name, value(field)]));
+}
+
+function choose(field) {
+  const file = field.files[0];
+  const preview = field.nextElementSibling;
+  delete field.dataset.content;
+  preview.hidden = true;
+  if (!file) return;
+  const reader = new FileReader();
+  reader.onload = () => {
+    field.dataset.content = reader.result;
+    preview.src = reader.result;
+    preview.hidden = false;
+    answerForm();
+  };
+  reader.readAsDataURL(file);
 }
 
 async function ask() {
@@ -48,9 +69,14 @@ async function ask() {
 }
 
 function answerForm() {
+  if (pictures.some((field) => !field.dataset.content)) {
+    answer.replaceChildren(element("p", "note", "Choose a picture, and the answer appears here."));
+    return Promise.resolve();
+  }
   return ask().catch((error) => answer.replaceChildren(element("p", "wrong", error.message)));
 }
 
+for (const field of pictures) field.addEventListener("change", () => choose(field));
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   answerForm().then(() => answer.scrollIntoView({ block: "nearest" }));

@@ -65,7 +65,8 @@ pub(super) fn try_page(app: &App, model: &Model) -> Markup {
                 div.fields { @for input in &model.inputs.columns { (field(input, &model.example[&*input.name])) } }
                 div.actions {
                     button type="submit" { "Predict" }
-                    span.note { "Leave a field empty where the value is not known." }
+                    @if model.inputs.has_images() { span.note { "Pictures go to this server only." } }
+                    @else { span.note { "Leave a field empty where the value is not known." } }
                 }
             }
             section #answer aria-live="polite" { p.note { "The answer appears here." } }
@@ -101,6 +102,10 @@ fn field(input: &Input, example: &Value) -> Markup {
                     datalist id={ (id) "-list" } { @for class in classes.iter().take(SUGGESTED_MAX) { option value=(class) {} } }
                 }
                 (Kind::Number, _) => { input id=(id) name=(input.name) data-kind="number" type="number" step="any" inputmode="decimal" value=(text); }
+                (Kind::Image { .. }, _) => {
+                    input id=(id) name=(input.name) data-kind="image" type="file" accept="image/*";
+                    img.preview alt="" hidden;
+                }
                 (Kind::Date, _) => { input id=(id) name=(input.name) data-kind="text" placeholder="2024-12-31" value=(text); }
                 _ => { textarea id=(id) name=(input.name) data-kind="text" rows="2" { (text) } }
             }
@@ -132,7 +137,7 @@ pub(super) fn docs(app: &App) -> Markup {
             }
             section {
                 h2 { "Open Inference Protocol" }
-                p { "Each input column is a tensor of shape [n] or [n, 1]: numbers as FP64 (or any other number type; NaN is missing), everything else as BYTES (an empty text is missing). "
+                p { "Each input column is a tensor of shape [n] or [n, 1]: numbers as FP64 (or any other number type; NaN is missing), pictures as UINT8 pixels of shape [n, height, width, channels] or as BYTES with the content of files (in JSON in base64), everything else as BYTES (an empty text is missing). "
                     code { "prediction" } " is BYTES for classes and FP64 for numbers; " code { "probability" } " is FP64 of shape [n, classes], whose classes the model's description lists. "
                     "Several targets prefix the names with the target and an underscore. Raw tensors (the binary extension) work in both directions." }
             }
@@ -160,10 +165,25 @@ fn model_docs(app: &App, model: &Model) -> Markup {
             pre { code { "curl -s http://" (app.address()) (path) " -H 'content-type: application/json' -d @- <<'END'\n" (request) "\nEND" } }
             h3 { "Answer" }
             pre { code { (answer) } }
-            h3 { "A whole file" }
-            pre { code { "curl -s http://" (app.address()) (path) " -H 'content-type: text/csv' --data-binary @rows.csv > predictions.csv" } }
+            @if model.inputs.has_images() {
+                h3 { "Pictures as files" }
+                pre { code { (format!("curl -s http://{}{path}{}", app.address(), form(model))) } }
+                p.note { "A field may come several times, once a row. In JSON a picture is its file's content in base64, with or without data:image/...;base64, before it. A path or an address is never opened." }
+            } @else {
+                h3 { "A whole file" }
+                pre { code { "curl -s http://" (app.address()) (path) " -H 'content-type: text/csv' --data-binary @rows.csv > predictions.csv" } }
+            }
         }
     }
+}
+
+/// The fields of a form as curl writes them.
+fn form(model: &Model) -> String {
+    let field = |input: &Input| match input.kind {
+        Kind::Image { .. } => format!(" -F {}=@picture.png", input.name),
+        _ => format!(" -F {}=...", input.name),
+    };
+    model.inputs.columns.iter().map(field).collect()
 }
 
 fn values(input: &Input) -> String {

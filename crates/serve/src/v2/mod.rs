@@ -9,13 +9,13 @@ use crate::app::{App, Deadline, Model};
 use crate::predict::ask;
 use crate::problem::Problem;
 use crate::reader;
-use crate::rows::Input;
+use crate::rows::{Input, Inputs, Unseen};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use cupola_task::Kind;
+use cupola_task::{Kind, Predictions};
 use outputs::Output;
 use request::InferRequest;
 use serde::Deserialize;
@@ -83,18 +83,18 @@ pub(crate) async fn infer(
     let model = which.find(&app)?;
     let body = reader::read(&headers, body, app.options.max_body_bytes, deadline.0).await?;
     let json_length = json_length(&headers, body.len())?;
-    let work = {
-        let app = app.clone();
-        move || {
-            let (json, binary) = body.split_at(json_length);
-            let mut request = InferRequest::parse(json)?;
-            let columns = request.columns(&model.inputs, binary, app.options.max_rows)?;
-            let (predictions, unseen) = ask(&app, &model, &columns).map_err(|problem| problem.with_status(StatusCode::BAD_REQUEST))?;
-            let chosen = request.choose(outputs::outputs(&predictions))?;
-            Ok(outputs::write(&model.name, request.id.as_deref(), unseen.len(), chosen))
-        }
+    let max_rows = app.options.max_rows;
+    let read = move |inputs: &Inputs| {
+        let (json, binary) = body.split_at(json_length);
+        let mut request = InferRequest::parse(json)?;
+        Ok((request.columns(inputs, binary, max_rows)?, request))
     };
-    let (json_length, bytes) = app.desk.run(deadline.0, work).await?;
+    let write = |model: &Model, predictions: Predictions, unseen: &[Unseen], request: InferRequest| {
+        let chosen = request.choose(outputs::outputs(&predictions))?;
+        Ok(outputs::write(&model.name, request.id.as_deref(), unseen.len(), chosen))
+    };
+    // The protocol knows no 422.
+    let (json_length, bytes) = ask(&app, &model, deadline, read, write).await.map_err(Problem::misfit_as_bad)?;
     let is_binary = json_length < bytes.len();
     let mut response = Response::new(Body::from(bytes));
     let content_type = if is_binary { "application/octet-stream" } else { "application/json" };

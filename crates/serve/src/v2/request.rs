@@ -1,16 +1,20 @@
 //! An inference request: tensors become columns.
 
 use super::outputs::Output;
+use crate::pictures;
 use crate::problem::{Problem, shorten};
 use crate::rows::{Input, Inputs};
+use arrow_array::builder::BinaryBuilder;
 use arrow_array::{ArrayRef, Float64Array, StringArray, new_null_array};
 use arrow_schema::DataType;
 use axum::http::StatusCode;
-use cupola_task::{Column, Columns, Kind};
+use cupola_task::{Column, Columns, Images, Kind};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::fmt;
 use std::sync::Arc;
 
+/// What an input of images takes.
+const PICTURES: &str = "UINT8 pixels of shape [n, height, width, channels], or BYTES with the content of picture files";
 const DATATYPES: &str = "BOOL, INT8..INT64, UINT8..UINT64, FP32, FP64 or BYTES";
 
 #[derive(serde::Deserialize)]
@@ -77,19 +81,24 @@ impl InferRequest {
         }
         let mut columns = Columns::default();
         for mut tensor in std::mem::take(&mut self.inputs) {
-            let data = tensor.read(rows, &mut binary)?;
             if columns.get(&tensor.name).is_some() {
                 return Err(tensor.wrong("the input twice", "each input once"));
             }
-            let array = match inputs.input(&tensor.name) {
+            let column = match inputs.input(&tensor.name) {
+                Some(input) if matches!(input.kind, Kind::Image { .. }) => tensor.images(rows, &mut binary)?,
                 Some(input) => {
+                    let data = tensor.read(rows, &mut binary)?;
                     let found = data.word();
-                    data.column(inputs, input, &tensor.datatype).ok_or_else(|| tensor.wrong(found, input.wanted()))?
+                    let array = data.column(inputs, input, &tensor.datatype);
+                    Column::Array(array.ok_or_else(|| tensor.wrong(found, input.wanted()))?)
                 }
                 // It may be a target or a key, whose values do not matter.
-                None => new_null_array(&DataType::Null, rows as usize),
+                None => {
+                    tensor.read(rows, &mut binary)?;
+                    Column::Array(new_null_array(&DataType::Null, rows as usize))
+                }
             };
-            columns.insert(tensor.name.as_str().into(), Column::Array(array));
+            columns.insert(tensor.name.as_str().into(), column);
         }
         inputs.check_names(&columns).map_err(|problem| problem.with_status(StatusCode::BAD_REQUEST))?;
         Ok(columns.select(|name| inputs.input(name).is_some()))
@@ -127,10 +136,7 @@ impl Tensor {
         }
         let data = match self.parameters.binary_data_size {
             Some(size) => {
-                let left = format!("at most the {} bytes that are left", binary.len());
-                let found = format!("binary_data_size {size}");
-                let (own, rest) = binary.split_at_checked(size).ok_or_else(|| self.wrong(&found, &left))?;
-                *binary = rest;
+                let own = self.raw(size, binary)?;
                 Data::decode(&self.datatype, own)
                     .ok_or_else(|| self.wrong(&format!("{size} bytes of {}", shorten(&self.datatype)), DATATYPES))?
             }
@@ -140,6 +146,84 @@ impl Tensor {
             found if found == rows => Ok(data),
             found => Err(self.wrong(&format!("{found} values"), &format!("{rows}, as the shape says"))),
         }
+    }
+
+    /// The next so many bytes of the raw tensors.
+    fn raw<'b>(&self, size: usize, binary: &mut &'b [u8]) -> Result<&'b [u8], Problem> {
+        let left = format!("at most the {} bytes that are left", binary.len());
+        let (own, rest) = binary.split_at_checked(size).ok_or_else(|| self.wrong(&format!("binary_data_size {size}"), &left))?;
+        *binary = rest;
+        Ok(own)
+    }
+
+    /// Pictures: pixels as UINT8 of shape `[n, height, width, channels]`, or `[n, height, width]` for grey, as Triton's and KServe's clients
+    /// send them to models with preprocessing of their own; or BYTES, each the content of a file (in JSON in base64).
+    ///
+    /// Other numbers are refused: whether FP32 pixels go to 1 or to 255, and which channel comes first, cannot be seen.
+    fn images(&mut self, rows: u64, binary: &mut &[u8]) -> Result<Column, Problem> {
+        match self.datatype.as_str() {
+            "BYTES" => self.files(rows, binary),
+            "UINT8" => self.pixels(rows, binary),
+            other => Err(self.wrong(&format!("the type {}", shorten(other)), PICTURES)),
+        }
+    }
+
+    fn files(&mut self, rows: u64, binary: &mut &[u8]) -> Result<Column, Problem> {
+        let mut files = BinaryBuilder::new();
+        match self.parameters.binary_data_size {
+            Some(size) => {
+                if !matches!(self.shape[..], [n] | [n, 1] if n == rows && n > 0) {
+                    return Err(self.wrong(&format!("shape {:?}", &self.shape[..self.shape.len().min(8)]), "[n] or [n, 1] for BYTES"));
+                }
+                let own = self.raw(size, binary)?;
+                let parts = parts(own).ok_or_else(|| self.wrong(&format!("{size} bytes"), "each value behind its length in 4 bytes"))?;
+                if parts.len() as u64 != rows {
+                    return Err(self.wrong(&format!("{} values", parts.len()), &format!("{rows}, as the shape says")));
+                }
+                parts.into_iter().for_each(|part| files.append_value(part));
+            }
+            None => {
+                let Data::Texts(texts) = self.read(rows, binary)? else { return Err(self.wrong("numbers", pictures::WANTED)) };
+                for text in texts {
+                    let found = text.map_or_else(|| Err("nothing".to_owned()), |text| pictures::decode(&text));
+                    files.append_value(found.map_err(|found| self.wrong(&found, pictures::WANTED).with_hint(pictures::HINT))?);
+                }
+            }
+        }
+        Ok(Column::Array(Arc::new(files.finish())))
+    }
+
+    fn pixels(&mut self, rows: u64, binary: &mut &[u8]) -> Result<Column, Problem> {
+        let wanted = "[n, height, width, 1 or 3] or [n, height, width], with n > 0 as in the first input";
+        let shown = format!("shape {:?}", &self.shape[..self.shape.len().min(8)]);
+        let sides = match self.shape[..] {
+            [n, height, width] if n == rows => [height, width, 1],
+            [n, height, width, channels] if n == rows && matches!(channels, 1 | 3) => [height, width, channels],
+            _ => return Err(self.wrong(&shown, wanted)),
+        };
+        // An image is no larger than a side that fits and an area that can be counted.
+        let bytes = sides.iter().try_fold(rows, |product, side| product.checked_mul(*side)).filter(|bytes| *bytes > 0);
+        let bytes = bytes.filter(|_| sides.iter().all(|side| *side <= u64::from(u16::MAX))).ok_or_else(|| self.wrong(&shown, wanted))?;
+        let pixels = match self.parameters.binary_data_size {
+            Some(size) => self.raw(size, binary)?.to_vec(),
+            None => match self.data.take() {
+                Some(Data::Numbers(numbers)) => {
+                    let level = |number: &f64| (number.fract() == 0.0 && (0.0..=255.0).contains(number)).then_some(*number as u8);
+                    numbers
+                        .iter()
+                        .map(level)
+                        .collect::<Option<Vec<u8>>>()
+                        .ok_or_else(|| self.wrong("other numbers", "whole numbers of 0 to 255"))?
+                }
+                Some(Data::Texts(_)) => return Err(self.wrong("texts", PICTURES)),
+                None => return Err(self.wrong("no data", "data or binary_data_size")),
+            },
+        };
+        if pixels.len() as u64 != bytes {
+            return Err(self.wrong(&format!("{} values", pixels.len()), &format!("{bytes}, as the shape says")));
+        }
+        let shape = sides.map(|side| side as u32);
+        Ok(Column::Images(Images::packed(pixels, std::iter::repeat_n(shape, rows as usize))))
     }
 
     fn wrong(&self, found: &str, wanted: &str) -> Problem {
@@ -229,15 +313,19 @@ impl Data {
     }
 }
 
-/// Each text behind its length in four bytes.
-fn decode_texts(mut bytes: &[u8]) -> Option<Vec<Option<String>>> {
-    let mut texts = Vec::new();
+fn decode_texts(bytes: &[u8]) -> Option<Vec<Option<String>>> {
+    parts(bytes)?.into_iter().map(|part| Some(Some(std::str::from_utf8(part).ok()?.to_owned()))).collect()
+}
+
+/// Values of BYTES, each behind its length in four bytes.
+fn parts(mut bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut parts = Vec::new();
     while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
-        let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        texts.push(Some(std::str::from_utf8(text).ok()?.to_owned()));
+        let (part, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        parts.push(part);
         bytes = rest;
     }
-    bytes.is_empty().then_some(texts)
+    bytes.is_empty().then_some(parts)
 }
 
 impl<'de> Deserialize<'de> for Data {
