@@ -7,10 +7,13 @@
 //! | text | as it is | shortest digits | ISO 8601 |
 //! | date | parsed in the column's format or ISO 8601 | refused | as it is |
 //!
+//! An image is pixels as they are, or bytes that are the content of a picture's file. Text is refused: only [`conform_files`] takes it
+//! for a path, and the server never calls that, so that no request can open a file.
+//!
 //! Ignored columns are carried as they are.
 
 use crate::formats::{Markers, normal};
-use crate::{Error, Result, date};
+use crate::{Error, Result, date, images};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, Float64Array, StringArray, TimestampMicrosecondArray};
@@ -18,6 +21,7 @@ use arrow_schema::{DataType, TimeUnit};
 use cupola_task::{Column, Columns, Field, Kind, Role, Schema};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 /// How cells are written where the schema does not say it. It is kept beside the raw schema, so that rows to answer are read as the rows
@@ -30,6 +34,9 @@ pub struct Notation {
     /// The cells that stand for a missing value, whatever format they come from; the empty one always does.
     #[serde(default)]
     pub missing_values: Vec<String>,
+    /// Most pixels of the shorter side of a picture: larger ones are made smaller first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shrink: Option<u32>,
 }
 
 /// Which of the schema's columns must be there.
@@ -61,6 +68,33 @@ pub fn conform(
     place: &dyn Fn(usize) -> String,
     wanted: Wanted,
 ) -> Result<Conformed> {
+    conform_all(columns, schema, notation, place, wanted, None)
+}
+
+/// The same for a table whose texts may name pictures: where a column of images is wanted, a text is the path of a file below `base`.
+/// Only for rows whose writer may read every picture there.
+///
+/// # Errors
+/// As [`conform`]; a path that leads out of `base`, and a file that cannot be read or is no picture.
+pub fn conform_files(
+    columns: &Columns,
+    schema: &Schema,
+    notation: &Notation,
+    place: &dyn Fn(usize) -> String,
+    wanted: Wanted,
+    base: &Path,
+) -> Result<Conformed> {
+    conform_all(columns, schema, notation, place, wanted, Some(base))
+}
+
+fn conform_all(
+    columns: &Columns,
+    schema: &Schema,
+    notation: &Notation,
+    place: &dyn Fn(usize) -> String,
+    wanted: Wanted,
+    base: Option<&Path>,
+) -> Result<Conformed> {
     let markers = Markers::new(&notation.missing_values);
     let given: HashMap<&str, &Column> = columns.iter().map(|(name, column)| (&**name, column)).collect();
     let mut conformed = Vec::with_capacity(schema.fields.len());
@@ -68,7 +102,7 @@ pub fn conform(
         let is_wanted = wanted == Wanted::All || field.role == Role::Input;
         match given.get(&*field.name) {
             Some(_) if !is_wanted && field.role == Role::Ignored => {}
-            Some(column) => conformed.push((field.name.clone(), one(field, column, notation, &markers, place)?)),
+            Some(column) => conformed.push((field.name.clone(), one(field, column, notation, &markers, place, base)?)),
             None if is_wanted => return Err(missing(field, columns, schema)),
             None => {}
         }
@@ -117,8 +151,25 @@ fn missing(field: &Field, columns: &Columns, schema: &Schema) -> Error {
     }
 }
 
-fn one(field: &Field, column: &Column, notation: &Notation, markers: &Markers, place: &dyn Fn(usize) -> String) -> Result<Column> {
-    let (Column::Array(array), true) = (column, field.role != Role::Ignored) else { return Ok(column.clone()) };
+fn one(
+    field: &Field,
+    column: &Column,
+    notation: &Notation,
+    markers: &Markers,
+    place: &dyn Fn(usize) -> String,
+    base: Option<&Path>,
+) -> Result<Column> {
+    if field.role == Role::Ignored {
+        return Ok(column.clone());
+    }
+    if let Kind::Image { .. } = field.kind {
+        return Ok(Column::Images(images::cells(&field.name, column, notation.shrink, place, base)?));
+    }
+    let array = match column {
+        Column::Array(array) => array,
+        Column::Images(_) => return Err(Error::column(&field.name, place(0), "images", format!("a {}", field.kind.word()))),
+        _ => return Ok(column.clone()),
+    };
     let array = &normal::without_markers(array, markers);
     let format = notation.dates.get(&*field.name).map(String::as_str);
     let array = match &field.kind {
@@ -274,7 +325,11 @@ mod tests {
     }
 
     fn shown(columns: Columns, wanted: Wanted) -> String {
-        let formats = Notation { dates: [("day".to_owned(), "%d.%m.%Y".to_owned())].into(), missing_values: vec!["-999".to_owned()] };
+        let formats = Notation {
+            dates: [("day".to_owned(), "%d.%m.%Y".to_owned())].into(),
+            missing_values: vec!["-999".to_owned()],
+            ..Notation::default()
+        };
         match conform(&columns, &schema(), &formats, &|row| format!("a.csv:{}", row + 2), wanted) {
             Ok(conformed) => {
                 let cell = |array: &ArrayRef, row| arrow_cast::display::array_value_to_string(array, row).unwrap();

@@ -15,7 +15,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
-use cupola_task::{Column, Columns, Field, Key, Kind, Role, Schema, Task};
+use cupola_task::{Column, Columns, Field, Images, Key, Kind, Role, Schema, Task};
 use facts::{Facts, grouped};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,8 @@ pub enum ColumnType {
     Text,
     /// Names the row; no model sees it.
     Id,
+    /// Pictures.
+    Image,
     /// Says nothing; it is ignored.
     Constant,
 }
@@ -57,7 +59,7 @@ pub struct Inferred {
     pub role: Role,
     /// Why: `all 32,561 values are numbers, 73 distinct`.
     pub reason: String,
-    /// How many different values, missing ones aside.
+    /// How many different values, missing ones aside; 0 for images, which are not compared here.
     pub distinct: u64,
     /// How many rows have none.
     pub missing: u64,
@@ -74,13 +76,14 @@ const ID_ROWS_MIN: u64 = 20;
 
 impl ColumnType {
     /// All, in the order of the docs.
-    pub const ALL: [ColumnType; 7] = [
+    pub const ALL: [ColumnType; 8] = [
         ColumnType::Number,
         ColumnType::Category,
         ColumnType::Binary,
         ColumnType::Date,
         ColumnType::Text,
         ColumnType::Id,
+        ColumnType::Image,
         ColumnType::Constant,
     ];
 
@@ -93,6 +96,7 @@ impl ColumnType {
             ColumnType::Date => "date",
             ColumnType::Text => "text",
             ColumnType::Id => "id",
+            ColumnType::Image => "image",
             ColumnType::Constant => "constant",
         }
     }
@@ -140,9 +144,12 @@ pub fn infer(
     let results: Vec<Result<Inferred>> = list
         .par_iter()
         .map(|(name, column)| {
-            let Column::Array(array) = column else { return Ok(carried(name)) };
-            let is_target = targets.contains(&&***name);
-            Asked { name, array, asked: overrides.get(&***name).copied(), is_target, place }.infer()
+            let (asked, is_target) = (overrides.get(&***name).copied(), targets.contains(&&***name));
+            match column {
+                Column::Array(array) => Asked { name, array, asked, is_target, place }.infer(),
+                Column::Images(images) => pictures(name, images, asked, is_target),
+                _ => Ok(carried(name)),
+            }
         })
         .collect();
     results.into_iter().collect()
@@ -152,7 +159,7 @@ pub fn infer(
 pub fn schema(inferred: &[Inferred]) -> (Schema, Notation) {
     let field = |column: &Inferred| Field { name: column.name.as_str().into(), kind: column.kind.clone(), role: column.role };
     let formats = inferred.iter().filter_map(|column| Some((column.name.clone(), column.date_format.clone()?)));
-    (Schema { fields: inferred.iter().map(field).collect() }, Notation { dates: formats.collect(), missing_values: vec![] })
+    (Schema { fields: inferred.iter().map(field).collect() }, Notation { dates: formats.collect(), ..Notation::default() })
 }
 
 fn unknown(table: &str, name: &str, columns: &Columns) -> Error {
@@ -163,7 +170,40 @@ fn unknown(table: &str, name: &str, columns: &Columns) -> Error {
     }
 }
 
-/// Pixels, sound and objects are no scalars: nothing to find out.
+/// Of pictures the kind is how many channels most have, and the size that all have.
+fn pictures(name: &str, images: &Images, asked: Option<ColumnType>, is_target: bool) -> Result<Inferred> {
+    if let Some(asked) = asked.filter(|asked| !matches!(asked, ColumnType::Image | ColumnType::Constant)) {
+        return Err(Error::setting(format!("inputs.{name}.type"), format!("{asked} for a column of images"), "image or constant"));
+    }
+    if is_target {
+        let error = Error::setting("target", format!("{name}, a column of images"), "a column of classes or numbers");
+        return Err(error.with_hint("give the pictures labels: a folder for each class, or a table that names them"));
+    }
+    let colour = images.shapes().filter(|shape| shape[2] > 1).count();
+    let channels = if colour * 2 > images.len() { 3 } else { 1 };
+    let first = images.shapes().next().unwrap_or([0; 3]);
+    let size = images.shapes().all(|shape| shape[..2] == first[..2]).then_some([first[0], first[1]]).filter(|_| !images.is_empty());
+    let sizes = size.map_or("many sizes".to_owned(), |[height, width]| format!("{width} x {height}"));
+    let count = grouped(images.len() as u64);
+    let reason = match colour {
+        0 => format!("{count} grey images of {sizes}"),
+        colour if colour == images.len() => format!("{count} colour images of {sizes}"),
+        colour => format!("{count} images of {sizes}, {} of them in colour", grouped(colour as u64)),
+    };
+    let is_used = asked != Some(ColumnType::Constant);
+    Ok(Inferred {
+        name: name.to_owned(),
+        column_type: if is_used { ColumnType::Image } else { ColumnType::Constant },
+        kind: Kind::Image { channels, size },
+        role: if is_used { Role::Input } else { Role::Ignored },
+        reason: if is_used { reason } else { "set by the recipe".to_owned() },
+        distinct: 0,
+        missing: 0,
+        date_format: None,
+    })
+}
+
+/// Sound and objects are no scalars: nothing to find out.
 fn carried(name: &str) -> Inferred {
     Inferred {
         name: name.to_owned(),
@@ -310,6 +350,11 @@ impl Asked<'_> {
         match (asked, facts.odd) {
             (ColumnType::Number, Some(row)) => Err(against(row, "a number")),
             (ColumnType::Number, None) if facts.is_time => Err(Error::column(self.name, (self.place)(0), "a point in time", "a number")),
+            (ColumnType::Image, _) => {
+                let found = shown(if array.is_empty() { "" } else { text_at(array, 0) });
+                Err(Error::column(self.name, (self.place)(0), found, "a picture")
+                    .with_hint("a table names pictures by paths relative to it"))
+            }
             (ColumnType::Binary, _) if facts.distinct > 2 => {
                 let found = format!("{} distinct values", grouped(facts.distinct));
                 Err(Error::setting(format!("{}.type", self.name), found, "two for type=binary").with_hint("set type=category"))
@@ -342,7 +387,7 @@ impl Asked<'_> {
             ColumnType::Date => (Kind::Date, Role::Input),
             ColumnType::Text => (Kind::Text, Role::Input),
             ColumnType::Id => (category(), Role::Key(Key::Id)),
-            ColumnType::Constant => (number_or_category(), Role::Ignored),
+            ColumnType::Constant | ColumnType::Image => (number_or_category(), Role::Ignored),
         })
     }
 

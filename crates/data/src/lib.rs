@@ -9,6 +9,7 @@ mod conform;
 mod date;
 mod error;
 mod formats;
+mod images;
 mod infer;
 pub mod leaks;
 pub mod prepare;
@@ -22,9 +23,10 @@ mod write;
 #[cfg(test)]
 mod parity;
 
-pub use conform::{Conformed, Notation, Wanted, category_text, conform};
+pub use conform::{Conformed, Notation, Wanted, category_text, conform, conform_files};
 pub use error::{Error, Result};
-pub use formats::{Chunk, FORMATS, FormatDef, is_guarded};
+pub use formats::{Chunk, FORMATS, FormatDef, Layout, is_guarded};
+pub use images::{Changes, Decoded, ImageOptions, Keep, decode};
 pub use infer::{ColumnType, Inferred, infer, schema};
 pub use read::{BadRows, Encoding, Input, Places, Raw, ReadOptions, Skipped, Stream, read, stream};
 pub use thumbnail::{Thumbnail, thumbnail};

@@ -8,18 +8,20 @@
 //! # Ok::<(), cupola_data::Error>(())
 //! ```
 
-use crate::formats::{self, Chunk, FormatDef, Rows};
+use crate::formats::{self, Chunk, Content, FormatDef, Layout, Rows};
+use crate::images::ImageOptions;
 use crate::source;
 use crate::{Error, Result};
 use bytes::Bytes;
 use cupola_task::{Columns, Range, Setting, Settings, Value};
+use std::ops;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where a table comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// A file.
+    /// A file, or a folder of files.
     Path(PathBuf),
     /// Standard input.
     Stdin,
@@ -80,6 +82,8 @@ pub struct ReadOptions {
     pub max_bytes: u64,
     /// Most bytes of one record of a text file.
     pub max_line: u64,
+    /// How pictures are read.
+    pub images: ImageOptions,
 }
 
 /// Rows that were left out.
@@ -103,16 +107,25 @@ pub(crate) struct Lines {
 
 /// Tells where rows stand. Cheap to keep beside the columns.
 #[derive(Clone, Debug)]
-pub struct Places {
-    name: Arc<str>,
-    lines: Lines,
+pub struct Places(Standing);
+
+#[derive(Clone, Debug)]
+enum Standing {
+    /// In one input.
+    Lines(Arc<str>, Lines),
+    /// In several files: the row where each begins, the file, and the number there of that row.
+    Parts(Arc<[(usize, Arc<str>, u64)]>),
+    /// Each in a file of its own.
+    Files(Arc<[Arc<str>]>),
 }
 
 /// A whole input as it was read.
 #[derive(Clone, Debug)]
 pub struct Raw {
-    /// As-read columns: `Utf8`, `Float64` or `Timestamp(Microsecond, None)`.
+    /// As-read columns: `Utf8`, `Float64`, `Timestamp(Microsecond, None)` or images.
     pub columns: Columns,
+    /// Columns that the format made, and what they are for.
+    pub layout: Layout,
     /// The input's name.
     pub name: String,
     /// The format's name.
@@ -121,7 +134,7 @@ pub struct Raw {
     pub skipped: Skipped,
     /// What looked odd but could be read.
     pub warnings: Vec<String>,
-    /// BLAKE3 of the bytes as they came, before unpacking, in hexadecimal.
+    /// BLAKE3 of the bytes as they came, before unpacking, in hexadecimal; of several files over their names and hashes.
     pub hash: String,
     /// How many bytes came.
     pub bytes: u64,
@@ -173,7 +186,7 @@ impl ReadOptions {
             name: "format",
             alias: &[],
             default: "auto",
-            range: Range::Choice(&["auto", "csv", "tsv", "jsonl", "parquet", "arrow"]),
+            range: Range::Choice(&["auto", "csv", "tsv", "jsonl", "parquet", "arrow", "idx", "cifar", "webdataset", "images"]),
             doc: "what the file is; auto goes by its content, then by its name",
         },
         Setting {
@@ -214,7 +227,7 @@ impl ReadOptions {
             alias: &["on_bad_lines"],
             default: "fail",
             range: Range::Choice(&["fail", "skip"]),
-            doc: "whether a broken row of a text file stops the reading or is left out and counted",
+            doc: "whether a broken row of a text file, or a broken picture, stops the reading or is left out and counted",
         },
         Setting {
             name: "max_bytes",
@@ -262,6 +275,7 @@ impl ReadOptions {
             bad_rows: if settings.text("bad_rows") == "skip" { BadRows::Skip } else { BadRows::Fail },
             max_bytes: settings.integer("max_bytes").unsigned_abs(),
             max_line: settings.integer("max_line").unsigned_abs(),
+            images: ImageOptions::default(),
         })
     }
 }
@@ -321,15 +335,41 @@ impl Lines {
 
 impl Places {
     pub(crate) fn new(name: Arc<str>, lines: Lines) -> Places {
-        Places { name, lines }
+        Places(Standing::Lines(name, lines))
     }
 
-    /// `adult.csv:17` for text, `adult.parquet row 17` (counted from 1) for other formats. A row behind the last gets the place it would have.
+    /// Rows of several files, each with a run of them, counted from 0.
+    pub(crate) fn of_parts(parts: impl Iterator<Item = (Arc<str>, ops::Range<u64>)>) -> Places {
+        let mut row = 0;
+        let begin = |(name, rows): (Arc<str>, ops::Range<u64>)| {
+            let begin = (row, name, rows.start);
+            row += (rows.end - rows.start) as usize;
+            begin
+        };
+        Places(Standing::Parts(parts.map(begin).collect()))
+    }
+
+    /// Rows that are files of their own.
+    pub(crate) fn of_files(files: impl Iterator<Item = Arc<str>>) -> Places {
+        Places(Standing::Files(files.collect()))
+    }
+
+    /// `adult.csv:17` for text, `adult.parquet row 17` (counted from 1) for other formats, the path of a picture. A row behind the last gets the place it would have.
     pub fn place(&self, row: usize) -> String {
-        let runs = &self.lines.runs;
-        match runs.partition_point(|(first, _)| *first <= row).checked_sub(1).map(|run| runs[run]) {
-            Some((first, line)) => format!("{}:{}", self.name, line + (row - first) as u64),
-            None => format!("{} row {}", self.name, self.lines.first_row + row as u64 + 1),
+        match &self.0 {
+            Standing::Lines(name, lines) => {
+                let runs = &lines.runs;
+                match runs.partition_point(|(first, _)| *first <= row).checked_sub(1).map(|run| runs[run]) {
+                    Some((first, line)) => format!("{name}:{}", line + (row - first) as u64),
+                    None => format!("{name} row {}", lines.first_row + row as u64 + 1),
+                }
+            }
+            Standing::Files(files) => files.get(row).map_or_else(|| format!("row {}", row + 1), ToString::to_string),
+            Standing::Parts(parts) => {
+                let part = parts.partition_point(|(first, ..)| *first <= row).saturating_sub(1);
+                let Some((first, name, number)) = parts.get(part) else { return format!("row {}", row + 1) };
+                format!("{name} row {}", number + (row - first) as u64 + 1)
+            }
         }
     }
 }
@@ -347,20 +387,35 @@ impl Raw {
 /// Whatever makes the table other than what the file says, with place, found, wanted and a hint: see the crate's
 /// documentation.
 pub fn read(input: &Input, options: &ReadOptions) -> Result<Raw> {
-    let opened = source::open(input, options, true)?;
-    let name: Arc<str> = input.name().into();
-    let (format, mut rows) = formats::open(opened.plain, name.clone(), &opened.extension, options)?;
+    let (format, mut rows, content) = open(input, options, true)?;
+    let name = input.name();
     let chunk = rows.next(usize::MAX)?.ok_or_else(|| formats::no_rows(&name, rows.skipped()))?;
+    let Content { hash, bytes } = rows.content().cloned().unwrap_or(content);
     Ok(Raw {
         columns: chunk.columns,
-        name: name.to_string(),
+        layout: rows.layout(),
+        name,
         format: format.name,
         skipped: rows.skipped().clone(),
         warnings: rows.warnings().to_vec(),
-        hash: opened.hash,
-        bytes: opened.bytes,
+        hash,
+        bytes,
         places: chunk.places,
     })
+}
+
+/// Opens an input, and tells what came of it as far as it was read.
+fn open(input: &Input, options: &ReadOptions, is_whole: bool) -> Result<(&'static FormatDef, Box<dyn Rows>, Content)> {
+    if let Input::Path(path) = input
+        && (path.is_dir() || formats::is_pattern(path) && !path.exists())
+    {
+        let (format, rows) = formats::open_folder(path, options, is_whole)?;
+        return Ok((format, rows, Content::default()));
+    }
+    let opened = source::open(input, options, is_whole)?;
+    let content = Content { hash: opened.hash, bytes: opened.bytes };
+    let (format, rows) = formats::open(opened.plain, input, &opened.extension, options, is_whole)?;
+    Ok((format, rows, content))
 }
 
 /// Opens an input to be read `rows` rows at a time, in memory that does not grow with the input.
@@ -371,16 +426,32 @@ pub fn read(input: &Input, options: &ReadOptions) -> Result<Raw> {
 /// # Errors
 /// As [`read`], for what can be seen at the beginning; the rest comes from the iterator.
 pub fn stream(input: &Input, options: &ReadOptions, rows: usize) -> Result<Stream> {
-    let opened = source::open(input, options, false)?;
-    let name: Arc<str> = input.name().into();
-    let (format, opened_rows): (&'static FormatDef, _) = formats::open(opened.plain, name, &opened.extension, options)?;
-    Ok(Stream { rows: opened_rows, chunk_rows: rows.max(1), format: format.name, is_ended: false })
+    let (format, opened, _) = open(input, options, false)?;
+    Ok(Stream { rows: opened, chunk_rows: rows.max(1), format: format.name, is_ended: false })
 }
 
 impl Stream {
     /// The format's name.
     pub fn format(&self) -> &'static str {
         self.format
+    }
+
+    /// Columns that the format made, and what they are for.
+    pub fn layout(&self) -> Layout {
+        self.rows.layout()
+    }
+
+    /// How many rows there are, where a header or a listing tells before they are read.
+    pub fn total(&self) -> Option<u64> {
+        self.rows.total()
+    }
+
+    /// At most `rows` rows that show what is there, instead of all of them one after another.
+    ///
+    /// # Errors
+    /// As the iterator.
+    pub fn sample(mut self, rows: usize) -> Result<Option<Chunk>> {
+        self.rows.sample(rows)
     }
 
     /// What was left out so far.

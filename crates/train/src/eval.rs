@@ -8,7 +8,7 @@ use crate::training::answer_of;
 use crate::{Artifact, Error, Result, load, summary};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
-use cupola_data::{Input, ReadOptions, Wanted, conform, read};
+use cupola_data::{Input, Raw, ReadOptions, Wanted, conform, read};
 use cupola_metrics::Sampling;
 use cupola_task::{Batch, Draw, Field, MetricDef, Value, View};
 
@@ -59,15 +59,20 @@ impl EvalPlan {
 /// # Errors
 /// When the file cannot be read, lacks a column the model needs or a target, or holds a row without a target.
 pub fn evaluate_file(artifact: &Artifact, input: &Input, options: &ReadOptions, asked: &EvalPlan) -> Result<Evaluation> {
-    let raw = read(input, options)?;
+    let mut raw = read(input, options)?;
+    let untouched = test_rows(&raw);
+    if let Some(rows) = &untouched {
+        raw.columns = raw.columns.take(rows);
+    }
+    let place = |row: usize| raw.place(untouched.as_ref().map_or(row, |rows| rows[row] as usize));
     let schema = artifact.raw();
-    let columns = conform(&raw.columns, schema, artifact.notation(), &|row| raw.place(row), Wanted::Inputs)?.columns;
+    let columns = conform(&raw.columns, schema, artifact.notation(), &place, Wanted::Inputs)?.columns;
     crate::training::check_measures(schema, asked.metrics.as_deref(), &asked.gates)?;
-    load::check_weights(schema, &columns, &|row| raw.place(row))?;
+    load::check_weights(schema, &columns, &place)?;
     for (field, _) in schema.targets() {
         let truth = columns.array(&field.name).map_err(|error| error.with_hint("eval needs the truth; `cupola predict` does without"))?;
         if let Some(row) = (0..truth.len()).find(|&row| truth.is_null(row)) {
-            return Err(Error::Data(format!("{}: target {} is missing", raw.place(row), field.name), None));
+            return Err(Error::Data(format!("{}: target {} is missing", place(row), field.name), None));
         }
     }
     let answers = artifact.predict(&columns)?;
@@ -88,12 +93,22 @@ pub fn evaluate_file(artifact: &Artifact, input: &Input, options: &ReadOptions, 
         rows_skipped: raw.skipped.count,
         hash: Some(raw.hash.clone()),
     };
-    let mut warnings = raw.warnings;
+    let mut warnings = raw.warnings.clone();
+    if untouched.is_some() {
+        warnings.push(format!("{} holds training rows too: only its test rows are measured", raw.name));
+    }
     warnings.extend(schema.targets().filter_map(|(field, _)| unseen(field, batch.targets.array(&field.name).ok()?)));
     if !has_weights {
         warnings.push("the model was trained with weights, and the file has none: every row counts alike".into());
     }
     Ok(Evaluation { failed_gates: summary::failed_gates(&asked.gates, &targets), file, targets, warnings })
+}
+
+/// The test rows of files that hold training rows beside them, where the files say so.
+fn test_rows(raw: &Raw) -> Option<Vec<u64>> {
+    let sides = raw.columns.array(raw.layout.split?).ok()?.as_string_opt::<i32>()?;
+    let rows: Vec<u64> = (0..).zip(sides).filter(|(_, side)| *side == Some("test")).map(|(row, _)| row).collect();
+    (!rows.is_empty() && rows.len() < sides.len()).then_some(rows)
 }
 
 /// Classes that training did not see have no probability, so their rows count as wrong.

@@ -6,11 +6,13 @@ use crate::report::{ColumnSummary, DataFile};
 use crate::{Error, Plan, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, StringArray};
 use cupola_data::split::{self, SplitSettings, TestRows};
-use cupola_data::{ColumnType, Inferred, Input, Notation, Places, Raw, Wanted, conform, infer, read};
-use cupola_task::{Batch, Columns, Dataset, Field, Key, Kind, Role, Schema, Splits, Table, Task, TrainSplit, Value, nearest};
+use cupola_data::{ColumnType, Inferred, Input, Layout, Notation, Places, Raw, Wanted, conform, infer, read};
+use cupola_task::{Batch, Column, Columns, Dataset, Field, Key, Kind, Role, Schema, Splits, Table, Task, TrainSplit, Value, nearest};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The tables of a run.
 pub(crate) struct Loaded {
@@ -24,6 +26,10 @@ pub(crate) struct Loaded {
     pub files: Vec<DataFile>,
     /// Sentences about what looked odd or was left out.
     pub warnings: Vec<String>,
+    /// Sentences about what was decided because the recipe does not say it.
+    pub notes: Vec<String>,
+    /// How the rows are to be split.
+    pub split: SplitSettings,
     /// How dates and missing values are written.
     pub notation: Notation,
     origin: Provenance,
@@ -66,7 +72,9 @@ impl Loaded {
 /// When a file cannot be read, a column the plan names is not there, a value does not fit its column's type, or rows have no target.
 pub(crate) fn load(plan: &Plan) -> Result<Loaded> {
     let raw = read(&plan.train, &plan.read)?;
-    let typed = typed(plan, &raw.columns, &|row| raw.place(row))?;
+    let (plan, notes) = laid_out(plan, raw.layout);
+    let plan = &*plan;
+    let typed = typed(plan, raw.layout, &raw.columns, &|row| raw.place(row))?;
     let mut warnings = raw.warnings.clone();
     warnings.extend(left_out(plan, &typed.columns));
     let mut files = vec![data_file(&raw, "data")];
@@ -80,12 +88,24 @@ pub(crate) fn load(plan: &Plan) -> Result<Loaded> {
         }
     }
     let origin = Provenance { places: raw.places, kept };
-    Ok(Loaded { table, test, columns: typed.columns, files, warnings, notation: typed.notation, origin, test_origin })
+    let Typed { columns, notation, split, .. } = typed;
+    Ok(Loaded { table, test, columns, files, warnings, notes, split, notation, origin, test_origin })
+}
+
+/// The plan with the target that the data's format names, where the recipe names none, and a sentence about it.
+fn laid_out(plan: &Plan, layout: Layout) -> (Cow<'_, Plan>, Vec<String>) {
+    match layout.target.filter(|_| plan.targets.is_empty()) {
+        None => (Cow::Borrowed(plan), vec![]),
+        Some(target) => {
+            let plan = Plan { targets: vec![target.to_owned()], ..plan.clone() };
+            (Cow::Owned(plan), vec![format!("target: {target}, as the data is laid out")])
+        }
+    }
 }
 
 /// A sentence about the columns that nobody asked to leave out.
 fn left_out(plan: &Plan, columns: &[ColumnSummary]) -> Option<String> {
-    let unasked = |column: &&ColumnSummary| column.role == "ignored" && !plan.ignore.contains(&column.name);
+    let unasked = |column: &&ColumnSummary| column.role == "ignored" && !plan.ignore.contains(&column.name) && column.reason != LAID_OUT;
     let named: Vec<String> = columns.iter().filter(unasked).map(|column| format!("{} ({})", column.name, column.reason)).collect();
     let more = if named.len() > 5 { format!("; and {} more", named.len() - 5) } else { String::new() };
     (!named.is_empty()).then(|| format!("not learned from: {}{more}", named[..named.len().min(5)].join("; ")))
@@ -101,21 +121,32 @@ pub(crate) struct Typed {
     pub schema: Schema,
     pub notation: Notation,
     pub columns: Vec<ColumnSummary>,
+    pub split: SplitSettings,
 }
+
+/// Why a column of sides is no input.
+const LAID_OUT: &str = "says each row's side";
 
 /// Types and roles of as-read columns, from the plan and from what they hold.
 ///
 /// # Errors
 /// When the plan names a column that is not there, or no target.
-pub(crate) fn typed(plan: &Plan, columns: &Columns, place: &(dyn Fn(usize) -> String + Sync)) -> Result<Typed> {
+pub(crate) fn typed(plan: &Plan, layout: Layout, columns: &Columns, place: &(dyn Fn(usize) -> String + Sync)) -> Result<Typed> {
     check_names(plan, columns)?;
     let targets: Vec<&str> = plan.targets.iter().map(String::as_str).collect();
-    let inferred = infer(columns, &overrides(plan), &targets, place)?;
-    let split = SplitSettings::open(&plan.split, if plan.test.is_some() { TestRows::Given } else { TestRows::Cut })?;
-    let notation = Notation { missing_values: plan.read.missing_values.clone(), ..Notation::default() };
-    let mut typed = Typed { schema: Schema::default(), notation, columns: Vec::new() };
-    for column in inferred {
-        let role = role(plan, &split, &column)?;
+    let inferred = infer(columns, &overrides(plan, layout), &targets, place)?;
+    let test = if plan.test.is_some() { TestRows::Given } else { TestRows::Cut };
+    let split = match layout.split {
+        Some(column) => SplitSettings::open_laid_out(&plan.split, test, column)?,
+        None => SplitSettings::open(&plan.split, test)?,
+    };
+    let notation = Notation { missing_values: plan.read.missing_values.clone(), shrink: plan.read.images.shrink, ..Notation::default() };
+    let mut typed = Typed { schema: Schema::default(), notation, columns: Vec::new(), split };
+    for mut column in inferred {
+        let mut role = role(plan, &typed.split, &column)?;
+        if layout.split == Some(&*column.name) && !matches!(role, Role::Key(_) | Role::Target(_)) {
+            (role, column.reason) = (Role::Ignored, LAID_OUT.to_owned());
+        }
         if let Some(format) = &column.date_format {
             typed.notation.dates.insert(column.name.to_string(), format.clone());
         }
@@ -143,7 +174,7 @@ fn no_inputs(plan: &Plan, columns: &[ColumnSummary]) -> Error {
     )
 }
 
-fn overrides(plan: &Plan) -> BTreeMap<String, ColumnType> {
+fn overrides(plan: &Plan, layout: Layout) -> BTreeMap<String, ColumnType> {
     let inputs = plan.inputs.iter().filter_map(|(name, input)| Some((name.clone(), input.column_type?)));
     let outputs = plan.outputs.iter().filter_map(|(name, output)| Some((name.clone(), output.column_type?)));
     let mut overrides: BTreeMap<String, ColumnType> = inputs.chain(outputs).collect();
@@ -157,10 +188,21 @@ fn overrides(plan: &Plan) -> BTreeMap<String, ColumnType> {
     if let Some(weight) = &plan.weight {
         overrides.entry(weight.clone()).or_insert(ColumnType::Number);
     }
+    // Classes may be called by numbers, and be many.
+    if let Some(target) = layout.target {
+        overrides.entry(target.to_owned()).or_insert(ColumnType::Category);
+    }
+    if let Some(split) = layout.split {
+        overrides.insert(split.to_owned(), ColumnType::Category);
+    }
     overrides
 }
 
 fn check_names(plan: &Plan, columns: &Columns) -> Result<()> {
+    if plan.targets.is_empty() && columns.iter().all(|(_, column)| column.images().is_some()) {
+        let error = Error::recipe(plan.train.name(), "no target: the pictures have no labels");
+        return Err(error.with_hint("put a file of labels beside them, a folder for each class, or a table that names the pictures"));
+    }
     if plan.targets.is_empty() {
         let names: Vec<&str> = columns.names().collect();
         let shown = if names.len() > 12 { format!("{}, and {} more", names[..12].join(", "), names.len() - 12) } else { names.join(", ") };
@@ -232,7 +274,7 @@ fn summary(column: &Inferred, role: Role) -> ColumnSummary {
         },
         reason: column.reason.clone(),
         missing: column.missing,
-        distinct: Some(column.distinct),
+        distinct: Some(column.distinct).filter(|_| column.column_type != ColumnType::Image),
     }
 }
 
@@ -280,9 +322,14 @@ fn test_table(
     files: &mut Vec<DataFile>,
     warnings: &mut Vec<String>,
 ) -> Result<(Table, Provenance)> {
-    let raw = read(input, &plan.read)?;
+    let mut raw = read(input, &plan.read)?;
     warnings.extend(raw.warnings.iter().cloned());
     files.push(data_file(&raw, "test"));
+    if let (Some(TestRows::Given), Some(column)) = (typed.split.laid_out, &typed.split.key) {
+        // The column was made for the training files; in a test file every row measures.
+        let sides = StringArray::from(vec!["test"; raw.columns.rows()]);
+        raw.columns.insert(column.as_str().into(), Column::Array(Arc::new(sides)));
+    }
     let (table, kept) = table(&Plan { drops_duplicates: false, ..plan.clone() }, &raw, typed, warnings)?;
     Ok((table, Provenance { places: raw.places, kept }))
 }
@@ -354,7 +401,7 @@ fn only_value(array: &ArrayRef) -> Option<String> {
 /// The first weight that is not, with its place.
 pub(crate) fn check_weights(schema: &Schema, columns: &Columns, place: &dyn Fn(usize) -> String) -> Result<()> {
     for field in schema.keys(Key::Weight) {
-        let Some(array) = columns.get(&field.name).and_then(cupola_task::Column::array) else { continue };
+        let Some(array) = columns.get(&field.name).and_then(Column::array) else { continue };
         let numbers = array.as_primitive_opt::<Float64Type>();
         for row in 0..array.len() {
             let value = numbers.filter(|numbers| numbers.is_valid(row)).map(|numbers| numbers.value(row)).filter(|value| !value.is_nan());
@@ -398,6 +445,8 @@ pub(crate) fn class_rows(train: &TrainSplit, field: &Field) -> Result<Vec<u64>> 
 pub struct Preview {
     /// Rows that were looked at.
     pub rows: usize,
+    /// How many there are, where that is known without reading them.
+    pub rows_total: Option<u64>,
     /// The targets.
     pub targets: Vec<String>,
     /// What each column was taken for.
@@ -414,22 +463,22 @@ const ROWS_PREVIEWED: usize = 20_000;
 /// # Errors
 /// As [`load`], for the rows looked at.
 pub fn preview(plan: &Plan) -> Result<Preview> {
-    let mut stream = cupola_data::stream(&plan.train, &plan.read, ROWS_PREVIEWED)?;
-    let chunk = stream.next().transpose()?.ok_or_else(|| Error::Data(format!("{} has no rows", plan.train.name()), None))?;
-    let typed = typed(plan, &chunk.columns, &|row| chunk.places.place(row))?;
+    let stream = cupola_data::stream(&plan.train, &plan.read, ROWS_PREVIEWED)?;
+    let (layout, total, warnings) = (stream.layout(), stream.total(), stream.warnings().to_vec());
+    let (plan, _) = laid_out(plan, layout);
+    let plan = &*plan;
+    let chunk = stream.sample(ROWS_PREVIEWED)?.ok_or_else(|| Error::Data(format!("{} has no rows", plan.train.name()), None))?;
+    let typed = typed(plan, layout, &chunk.columns, &|row| chunk.places.place(row))?;
     let conformed = conform(&chunk.columns, &typed.schema, &typed.notation, &|row| chunk.places.place(row), Wanted::All)?;
     if let Some(test) = &plan.test {
-        let mut stream = cupola_data::stream(test, &plan.read, ROWS_PREVIEWED)?;
-        if let Some(chunk) = stream.next().transpose()? {
-            conform(&chunk.columns, &typed.schema, &typed.notation, &|row| chunk.places.place(row), Wanted::All)?;
+        let stream = cupola_data::stream(test, &plan.read, ROWS_PREVIEWED)?;
+        if let Some(chunk) = stream.sample(ROWS_PREVIEWED)? {
+            // A column that the training files' layout made need not be there.
+            let fields = typed.schema.fields.iter().filter(|field| Some(&*field.name) != layout.split).cloned().collect();
+            conform(&chunk.columns, &Schema { fields }, &typed.notation, &|row| chunk.places.place(row), Wanted::All)?;
         }
     }
-    Ok(Preview {
-        rows: conformed.columns.rows(),
-        targets: plan.targets.clone(),
-        columns: typed.columns,
-        warnings: stream.warnings().to_vec(),
-    })
+    Ok(Preview { rows: conformed.columns.rows(), rows_total: total, targets: plan.targets.clone(), columns: typed.columns, warnings })
 }
 
 /// A recipe for the plan's data, with what was guessed and why.
@@ -452,7 +501,13 @@ pub fn draft(plan: &Plan) -> Result<String> {
             notes.insert(path.join("."), setting.doc.to_owned());
         }
     }
-    for column in preview(plan)?.columns {
+    let Preview { columns, targets, .. } = preview(plan)?;
+    if plan.targets.is_empty() {
+        let targets = targets.into_iter().map(Value::Text).collect();
+        recipe.set(vec!["target".to_owned()], Value::List(targets), recipe::Origin::Inferred, "inferred");
+        notes.insert("target".to_owned(), "as the data is laid out".to_owned());
+    }
+    for column in columns.into_iter().filter(|column| column.reason != LAID_OUT) {
         let table = if column.role == "target" { "outputs" } else { "inputs" };
         let path = [table, &column.name, "type"];
         if recipe.entry(&path).is_none() {

@@ -4,7 +4,7 @@ use crate::models::model;
 use crate::recipe::{self, Entry, Recipe};
 use crate::{Error, Result};
 use cupola_data::augment::Augment;
-use cupola_data::{ColumnType, Input, ReadOptions};
+use cupola_data::{ColumnType, ImageOptions, Input, ReadOptions};
 use cupola_metrics::METRICS;
 use cupola_task::{MetricDef, ModelDef, Setting, Settings, Task, Value, Where, nearest};
 use std::collections::BTreeMap;
@@ -192,7 +192,10 @@ impl Plan {
             },
             train: Input::parse(train),
             test: filled(data.text("test")).map(|path| Input::parse(&path)),
-            read: ReadOptions::from_settings(&data)?,
+            read: ReadOptions {
+                images: ImageOptions::from_settings(&settings(&recipe, &["data", "images"])?),
+                ..ReadOptions::from_settings(&data)?
+            },
             split: settings(&recipe, &["data", "split"])?,
             leaks: match clean.text("leaks") {
                 "warn" => LeakGate::Warn,

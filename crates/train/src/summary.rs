@@ -205,10 +205,15 @@ fn resolved_recipe(facts: &Facts<'_>) -> (Recipe, BTreeMap<String, String>) {
     let plan = facts.plan;
     let mut recipe = plan.recipe.clone();
     let mut notes = BTreeMap::new();
+    if plan.targets.is_empty() {
+        let targets = facts.targets.iter().map(|target| Value::Text(target.field.name.to_string())).collect();
+        recipe.set(owned(&["target"]), Value::List(targets), Origin::Inferred, "inferred");
+        notes.insert("target".into(), "as the data is laid out".into());
+    }
     // What networks are told, and how images are changed, stands in the recipe of a run only where there is one.
     let networks: &[&[&str]] = if facts.targets.iter().any(|target| target.trained.is_some()) { &[&["train"], &["save"]] } else { &[] };
     let has_images = facts.divided.loaded.schema().inputs().any(|field| matches!(field.kind, Kind::Image { .. }));
-    let images: &[&[&str]] = if has_images { &[&["augment"]] } else { &[] };
+    let images: &[&[&str]] = if has_images { &[&["data", "images"], &["augment"]] } else { &[] };
     let tables: [&[&str]; 5] = [&[], &["data"], &["data", "split"], &["data", "clean"], &["eval"]];
     for table in tables.into_iter().chain(images.iter().copied()).chain(networks.iter().copied()) {
         for setting in recipe::lists(table).into_iter().flatten() {
@@ -229,7 +234,7 @@ fn resolved_recipe(facts: &Facts<'_>) -> (Recipe, BTreeMap<String, String>) {
             _ => "inputs",
         };
         let path = [table, &column.name, "type"];
-        let is_typed = matches!(column.kind.as_str(), "number" | "category" | "binary" | "date" | "text" | "id" | "constant");
+        let is_typed = matches!(column.kind.as_str(), "number" | "category" | "binary" | "date" | "text" | "id" | "image" | "constant");
         if recipe.entry(&path).is_none() && is_typed && matches!(column.role.as_str(), "target" | "input" | "ignored") {
             recipe.set(owned(&path), Value::Text(column.kind.clone()), Origin::Inferred, "inferred");
             notes.insert(path.join("."), column.reason.clone());

@@ -12,7 +12,7 @@ use crate::{
 };
 use cupola_data::Input;
 use cupola_data::leaks::{self, Finding, Severity};
-use cupola_data::split::{self, Cut, SplitSettings, TestRows};
+use cupola_data::split::{self, Cut, SplitSettings};
 use cupola_metrics::Sampling;
 use cupola_task::{
     Answer, Batch, Columns, Dataset, Event, Exit, Fault, Field, Flow, Make, MetricDef, ModelDef, Predictions, Run, Schema, Settings, Side,
@@ -139,12 +139,14 @@ pub(crate) fn in_folder(
 pub(crate) fn divide(plan: &Plan, run: &Run<'_>) -> Result<Divided> {
     run.tell(Event::Stage { name: "read".into() });
     let loaded = load::load(plan)?;
+    for note in &loaded.notes {
+        run.tell(Event::Note { text: note.clone() });
+    }
     for warning in &loaded.warnings {
         run.tell(Event::Warning { text: warning.clone() });
     }
     run.tell(Event::Stage { name: "split".into() });
-    let test_rows = if plan.test.is_some() { TestRows::Given } else { TestRows::Cut };
-    let split = SplitSettings::open(&plan.split, test_rows)?;
+    let split = loaded.split.clone();
     let mut cut = split::sides(&loaded.table, &split, run.draw("split"))?;
     let keys = split::row_keys(&loaded.table)?;
     if let Some(path) = &split.keep {

@@ -30,6 +30,7 @@ pub fn run(arguments: &RecipeArguments, screen: &Screen) -> Result<ExitCode> {
     for warning in &preview.warnings {
         screen.note(&format!("warning: {warning}"));
     }
-    screen.text(&format!("\nok: {} rows looked at, target {}, model {model}", preview.rows, preview.targets.join(", ")));
+    let of = preview.rows_total.map_or(String::new(), |total| format!(" of {total}"));
+    screen.text(&format!("\nok: {}{of} rows looked at, target {}, model {model}", preview.rows, preview.targets.join(", ")));
     Ok(ExitCode::SUCCESS)
 }

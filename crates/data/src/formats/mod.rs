@@ -3,35 +3,62 @@
 //! A format turns bytes into chunks of *as-read* columns:
 //! - text stays the text that stood in the file, with null where the trimmed cell is one of the markers for missing;
 //! - numbers of typed formats are `Float64`; whole numbers that a `f64` cannot hold keep their digits as `Utf8`;
-//! - flags are the `Utf8` words `true` and `false`, times of day `Utf8`, points in time `Timestamp(Microsecond, None)` in UTC.
+//! - flags are the `Utf8` words `true` and `false`, times of day `Utf8`, points in time `Timestamp(Microsecond, None)` in UTC;
+//! - pictures are `Column::Images`, in the column `image`; beside it the format may make the columns `label` and `split`, and says so in
+//!   its [`Layout`].
 
 mod arrow;
+mod cifar;
 mod csv;
 mod dialect;
+mod folder;
+mod idx;
+pub(crate) mod images;
 mod jsonl;
 mod markers;
 pub(crate) mod normal;
 mod parquet;
 mod record;
 mod tsv;
+mod webdataset;
 mod window;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use folder::{Content, is_pattern};
 pub(crate) use markers::Markers;
 pub(crate) use window::Window;
 
-use crate::read::{Lines, Places, ReadOptions, Skipped};
+use crate::read::{Input, Lines, Places, ReadOptions, Skipped};
 use crate::source::{Plain, Store};
 use crate::{Error, Result};
 use cupola_task::Columns;
+use folder::Folder;
 use std::cell::Cell;
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Every format that can be read, in the order in which content is tried.
-pub const FORMATS: &[FormatDef] = &[parquet::FORMAT, arrow::FORMAT, jsonl::FORMAT, tsv::FORMAT, csv::FORMAT];
+pub const FORMATS: &[FormatDef] = &[
+    parquet::FORMAT,
+    arrow::FORMAT,
+    jsonl::FORMAT,
+    tsv::FORMAT,
+    csv::FORMAT,
+    idx::FORMAT,
+    cifar::FORMAT,
+    webdataset::FORMAT,
+    images::FORMAT,
+];
+
+/// The column of pictures that a format makes.
+pub(crate) const IMAGE: &str = "image";
+/// The column of what each picture shows.
+pub(crate) const LABEL: &str = "label";
+/// The column of the side each row is on: `train`, `valid` or `test`.
+pub(crate) const SPLIT: &str = "split";
 
 /// How much of a file's beginning decides what it is.
 pub(crate) const HEAD: usize = 64 * 1024;
@@ -63,6 +90,22 @@ pub(crate) enum Open {
     Bytes(fn(Box<dyn Read + Send>, Arc<str>, &ReadOptions) -> Opened),
     /// Bytes in any order; the name is for messages.
     Random(fn(Store, Arc<str>, &ReadOptions) -> Opened),
+    /// Several files: those of a folder, or one file with what stands beside it.
+    Folder {
+        /// Whether the folder is laid out so.
+        claims: fn(&Folder, &ReadOptions) -> Result<bool>,
+        /// Opens it. The last argument says that all is to be read and hashed.
+        open: fn(Folder, &ReadOptions, bool) -> Opened,
+    },
+}
+
+/// Columns that a format made from how files are laid out, and what they are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// What is to be learned when nothing else is said.
+    pub target: Option<&'static str>,
+    /// Says each row's side: `train`, `valid` or `test`.
+    pub split: Option<&'static str>,
 }
 
 /// Rows that were read together.
@@ -84,11 +127,31 @@ pub(crate) trait Rows: Send {
     fn warnings(&self) -> &[String] {
         &[]
     }
+    /// Columns that the format made.
+    fn layout(&self) -> Layout {
+        Layout::default()
+    }
+    /// How many rows there are, where a header or a listing tells before they are read.
+    fn total(&self) -> Option<u64> {
+        None
+    }
+    /// What was read, where the format opens files by itself and has read them whole.
+    fn content(&self) -> Option<&Content> {
+        None
+    }
+    /// At most `rows` rows that show what is there: the first, unless they say little about the rest.
+    fn sample(&mut self, rows: usize) -> Result<Option<Chunk>> {
+        self.next(rows)
+    }
 }
 
 impl FormatDef {
     fn is_text(&self) -> bool {
         matches!(self.open, Open::Text(_))
+    }
+
+    fn is_folder(&self) -> bool {
+        matches!(self.open, Open::Folder { .. })
     }
 
     /// The format of that name.
@@ -101,14 +164,33 @@ impl FormatDef {
     }
 }
 
+/// Opens a folder as the first format that knows its layout, or as the one asked for.
+pub(crate) fn open_folder(path: &Path, options: &ReadOptions, is_whole: bool) -> Result<(&'static FormatDef, Box<dyn Rows>)> {
+    let folder = if path.is_dir() { Folder::open(path)? } else { Folder::matching(path)? };
+    let asked = options.format.as_deref().and_then(FormatDef::named);
+    if let Some(format) = asked.filter(|format| !format.is_folder()) {
+        return Err(Error::refused(&folder.name, "a folder", format!("a file of {}", format.name)).with_hint("name one file of it"));
+    }
+    for format in FORMATS {
+        if let Open::Folder { claims, open } = format.open
+            && asked.map_or_else(|| claims(&folder, options), |asked| Ok(asked.name == format.name))?
+        {
+            return Ok((format, open(folder, options, is_whole)?));
+        }
+    }
+    Err(folder::unknown(&folder))
+}
+
 /// Finds out what the source is and opens it. Asked for by name, a format is taken at its word; otherwise content
 /// decides, and the file name where content cannot.
 pub(crate) fn open(
     mut plain: Plain,
-    name: Arc<str>,
+    input: &Input,
     extension: &str,
     options: &ReadOptions,
+    is_whole: bool,
 ) -> Result<(&'static FormatDef, Box<dyn Rows>)> {
+    let name: Arc<str> = input.name().into();
     let head = plain.head(&name)?;
     if head.is_empty() {
         return Err(Error::refused(&name, "an empty file", "a header and rows").with_hint("check that writing the file had finished"));
@@ -118,7 +200,16 @@ pub(crate) fn open(
     let binary = FORMATS.iter().find(|format| !format.is_text() && (format.sniff)(&head));
     let binary = asked.or(binary).or(by_name.filter(|format| !format.is_text()));
     if let Some(format) = binary {
-        return open_as(format, plain, name, options);
+        let rows = match format.open {
+            Open::Text(open) => open(crate::source::text(plain, name, options)?, options)?,
+            Open::Bytes(open) => open(plain.into_read(), name, options)?,
+            Open::Random(open) => open(plain.into_store(&name)?, name, options)?,
+            Open::Folder { .. } if *input == Input::Stdin => {
+                return Err(Error::refused(name, format!("{} from a pipe", format.name), "a path").with_hint("name the file or folder"));
+            }
+            Open::Folder { open, .. } => open(Folder::around(input), options, is_whole)?,
+        };
+        return Ok((format, rows));
     }
     refuse_foreign(&name, &head)?;
     let mut window = crate::source::text(plain, name, options)?;
@@ -126,17 +217,8 @@ pub(crate) fn open(
     let format = sniff_text(&window, by_name);
     match format.open {
         Open::Text(open) => Ok((format, open(window, options)?)),
-        Open::Bytes(_) | Open::Random(_) => unreachable!("only text formats are tried on text"),
+        Open::Bytes(_) | Open::Random(_) | Open::Folder { .. } => unreachable!("only text formats are tried on text"),
     }
-}
-
-fn open_as(format: &'static FormatDef, plain: Plain, name: Arc<str>, options: &ReadOptions) -> Result<(&'static FormatDef, Box<dyn Rows>)> {
-    let rows = match format.open {
-        Open::Text(open) => open(crate::source::text(plain, name, options)?, options)?,
-        Open::Bytes(open) => open(plain.into_read(), name, options)?,
-        Open::Random(open) => open(plain.into_store(&name)?, name, options)?,
-    };
-    Ok((format, rows))
 }
 
 /// JSON is known by its content even under another name; whether the fields are tabs or commas may follow the name.
@@ -145,6 +227,16 @@ fn sniff_text(window: &Window, by_name: Option<&'static FormatDef>) -> &'static 
     match by_name {
         Some(named) if sniffed.name != jsonl::FORMAT.name && (named.name == tsv::FORMAT.name || sniffed.name == csv::FORMAT.name) => named,
         _ => sniffed,
+    }
+}
+
+/// Whether content that begins so is a picture of a kind that is read.
+pub(crate) fn is_picture(head: &[u8]) -> bool {
+    match image::guess_format(head) {
+        // Two letters begin many a text; behind them and the size a BMP has four bytes of zero.
+        Ok(image::ImageFormat::Bmp) => head.get(6..10) == Some(&[0; 4]),
+        Ok(format) => format.reading_enabled(),
+        Err(_) => false,
     }
 }
 
@@ -168,6 +260,10 @@ const FOREIGN: &[(&[u8], &str, &str)] = &[
 ];
 
 fn refuse_foreign(name: &str, head: &[u8]) -> Result<()> {
+    if is_picture(head) {
+        let error = Error::refused(name, "one picture", "a table, or a folder of pictures");
+        return Err(error.with_hint("name the folder it lies in"));
+    }
     match FOREIGN.iter().find(|(magic, ..)| head.starts_with(magic)) {
         Some((_, found, hint)) => {
             let names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();

@@ -75,6 +75,8 @@ pub struct SplitSettings {
     pub shares: [f64; 3],
     /// The path of an earlier run's record of sides, when the recipe names one.
     pub keep: Option<String>,
+    /// Where the column was made by the data's format: where test rows come from. Sides that the files lack are made then.
+    pub laid_out: Option<TestRows>,
 }
 
 impl By {
@@ -131,7 +133,21 @@ impl SplitSettings {
             let error = Error::setting("data.split.keep", format!("{keep} with data.split.by=column"), "another rule");
             return Err(error.with_hint("the column says every row's side: leave out data.split.keep"));
         }
-        Ok(SplitSettings { by, key, shares: shares.map(|share| share / total), keep })
+        Ok(SplitSettings { by, key, shares: shares.map(|share| share / total), keep, laid_out: None })
+    }
+
+    /// The same for data whose files say each row's side, in a column that the format has made: `auto` goes by it. Validation rows that
+    /// the files lack are cut from their training rows, by the first two numbers of the ratio.
+    ///
+    /// # Errors
+    /// As [`SplitSettings::open`].
+    pub fn open_laid_out(settings: &Settings, test: TestRows, column: &str) -> Result<SplitSettings> {
+        let said = SplitSettings::open(settings, test)?;
+        if said.by != By::Auto {
+            return Ok(said);
+        }
+        let [train, valid, _] = SplitSettings::open(settings, TestRows::Given)?.shares;
+        Ok(SplitSettings { by: By::Column, key: Some(column.to_owned()), shares: [train, valid, 0.0], laid_out: Some(test), ..said })
     }
 
     /// The column that the recipe names, and the role it must be given so that the split can read it and no model does.

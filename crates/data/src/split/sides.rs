@@ -1,10 +1,10 @@
 //! The rules: each puts every row of a table on a side.
 
 use super::deal::{SIDES, allocate, balance, boundaries, deal, whole_groups};
-use super::settings::{By, SplitSettings};
+use super::settings::{By, SplitSettings, TestRows};
 use crate::cells::{Cells, Codes, MISSING, column};
 use crate::conform::shown;
-use cupola_task::{Batch, Dataset, Draw, Error, Key, Result, Schema, Side, Task, nearest};
+use cupola_task::{Batch, Dataset, Draw, Error, Field, Key, Result, Schema, Side, Task, nearest};
 use serde::{Deserialize, Serialize};
 
 /// Where each row goes, and how that was decided.
@@ -59,14 +59,21 @@ impl Cut {
 pub fn sides(table: &dyn Dataset, settings: &SplitSettings, draw: Draw) -> Result<Cut> {
     let rows: Vec<u64> = (0..table.len()).collect();
     let batch = table.read(&rows, Draw::default())?;
-    let (by, key, reason) = resolve(table.schema(), settings)?;
+    let (by, key, mut reason) = resolve(table.schema(), settings)?;
     let source = Source { schema: table.schema(), batch: &batch, rows: rows.len(), shares: settings.shares, draw };
     let sides = match (by, &key) {
         (By::Stratified, _) => source.stratified()?,
         (By::Hash, key) => source.hash(key.as_deref())?,
         (By::Group, Some(key)) => source.group(key)?,
         (By::Time, Some(key)) => source.time(key)?,
-        (By::Column, Some(key)) => source.column(key)?,
+        (By::Column, Some(key)) => match settings.laid_out {
+            Some(test) => {
+                let sides;
+                (sides, reason) = source.laid_out(key, test)?;
+                sides
+            }
+            None => source.column(key, settings.shares[2] == 0.0)?,
+        },
         _ => source.random(),
     };
     let counts = count(&sides)?;
@@ -156,17 +163,53 @@ impl<'a> Source<'a> {
     }
 
     fn stratified(&self) -> Result<Vec<Side>> {
-        let Some((field, _)) = self.schema.targets().find(|(_, task)| *task == Task::Classify) else {
+        if self.classes().is_none() {
             let error = Error::setting("data.split.by", "stratified without a target of classes", "a classification target");
             return Err(error.with_hint("use data.split.by=random"));
-        };
-        let codes = self.cells(&field.name)?.codes();
-        let mut strata = vec![Vec::new(); codes.distinct + 1];
-        for row in self.draw.permutation(self.rows as u64) {
-            strata[(codes.code[row as usize] as usize).min(codes.distinct)].push(row as usize);
+        }
+        Ok(deal(&self.strata(|_| true)?, self.rows, self.shares))
+    }
+
+    /// The first target of classes.
+    fn classes(&self) -> Option<&'a Field> {
+        self.schema.targets().find(|(_, task)| *task == Task::Classify).map(|(field, _)| field)
+    }
+
+    /// The rows that `keep` accepts by class, each in random order; all together when there is no target of classes.
+    fn strata(&self, keep: impl Fn(usize) -> bool) -> Result<Vec<Vec<usize>>> {
+        let codes = self.classes().map(|field| self.cells(&field.name)).transpose()?.map(|cells| cells.codes());
+        let count = codes.as_ref().map_or(0, |codes| codes.distinct);
+        let mut strata = vec![Vec::new(); count + 1];
+        for row in self.draw.permutation(self.rows as u64).into_iter().map(|row| row as usize).filter(|&row| keep(row)) {
+            strata[codes.as_ref().map_or(0, |codes| (codes.code[row] as usize).min(count))].push(row);
         }
         strata.sort_by_key(|rows| (std::cmp::Reverse(rows.len()), rows.iter().min().copied()));
-        Ok(deal(&strata, self.rows, self.shares))
+        Ok(strata)
+    }
+
+    /// The sides that the data's files say, and why the rest is as it is. Sides that they lack are made: validation rows measure where
+    /// there are no test rows, as is the custom with ImageNet, and training rows are cut where there are no validation rows.
+    fn laid_out(&self, key: &str, test: TestRows) -> Result<(Vec<Side>, String)> {
+        let mut sides = self.column(key, false)?;
+        let mut reason = "as the files are laid out".to_owned();
+        let move_all = |sides: &mut [Side], from: Side, to: Side| {
+            let moved = sides.iter_mut().filter(|side| **side == from).map(|side| *side = to).count();
+            moved > 0
+        };
+        if test == TestRows::Given && move_all(&mut sides, Side::Test, Side::Out) {
+            reason.push_str("; their test rows are left out, since there is a test file");
+        }
+        if test == TestRows::Cut && !sides.contains(&Side::Test) && move_all(&mut sides, Side::Valid, Side::Test) {
+            reason.push_str("; without test rows, their validation rows measure");
+        }
+        if !sides.contains(&Side::Valid) && self.shares[1] > 0.0 {
+            let strata = self.strata(|row| sides[row] == Side::Train)?;
+            for (side, cut) in sides.iter_mut().zip(deal(&strata, self.rows, self.shares)).filter(|(_, cut)| *cut == Side::Valid) {
+                *side = cut;
+            }
+            reason.push_str("; validation rows are cut from the training rows");
+        }
+        Ok((sides, reason))
     }
 
     fn group(&self, key: &str) -> Result<Vec<Side>> {
@@ -222,9 +265,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn column(&self, key: &str) -> Result<Vec<Side>> {
+    fn column(&self, key: &str, has_test_file: bool) -> Result<Vec<Side>> {
         let cells = self.cells(key)?;
-        let has_test_file = self.shares[2] == 0.0;
         let wanted = if has_test_file { "train, valid or out" } else { "train, valid, test or out" };
         let side = |row: usize| {
             let text = cells.text(row);

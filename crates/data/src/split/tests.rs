@@ -57,6 +57,41 @@ fn every_rule_meets_its_shares() {
 }
 
 #[test]
+fn sides_that_files_lack_are_made() {
+    let laid_out = |words: &[&str], test: TestRows, given: &[(&str, &str)]| {
+        let rows = 1000;
+        let table = table(vec![
+            ("x", Role::Input, numbers((0..rows).map(|row| row as f64))),
+            ("split", Role::Key(Key::Id), classes((0..rows).map(|row| words[row / 7 % words.len()].to_owned()))),
+            ("y", Role::Target(Task::Classify), classes((0..rows).map(|row| ["a", "b", "c"][row % 3]))),
+        ]);
+        let values: Vec<(&str, Value)> = given.iter().map(|(name, text)| (*name, Value::parse(text))).collect();
+        let given = Settings::check("data.split", SETTINGS, values.iter().map(|(name, value)| (*name, value))).unwrap();
+        let cut = sides(&table, &SplitSettings::open_laid_out(&given, test, "split").unwrap(), Draw::new(7).stream("split")).unwrap();
+        format!("{:?} {}: {}", cut.counts, cut.key.unwrap_or_default(), cut.reason)
+    };
+    let (both, all, photos) = (["train", "test"], ["train", "valid", "test"], ["train", "train", "train", "valid"]);
+    expect![[r#"
+        [447, 56, 497] split: as the files are laid out; validation rows are cut from the training rows
+        [336, 335, 329] split: as the files are laid out
+        [671, 84, 245] split: as the files are laid out; without test rows, their validation rows measure; validation rows are cut from the training rows
+        [447, 56, 0] split: as the files are laid out; their test rows are left out, since there is a test file; validation rows are cut from the training rows
+        [251, 252, 497] split: as the files are laid out; validation rows are cut from the training rows
+        [800, 100, 100] : the recipe says so"#]]
+    .assert_eq(
+        &[
+            laid_out(&both, TestRows::Cut, &[]),
+            laid_out(&all, TestRows::Cut, &[]),
+            laid_out(&photos, TestRows::Cut, &[]),
+            laid_out(&both, TestRows::Given, &[]),
+            laid_out(&both, TestRows::Cut, &[("ratio", "[1, 1]")]),
+            laid_out(&both, TestRows::Cut, &[("by", "stratified")]),
+        ]
+        .join("\n"),
+    );
+}
+
+#[test]
 fn groups_stay_whole_times_in_order_classes_in_proportion() {
     let table = people(1000);
     let group = cut(&table, &[]).unwrap();

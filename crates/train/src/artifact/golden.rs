@@ -1,6 +1,7 @@
 //! Golden rows: raw rows with the answers they got when the file was written.
 
 use super::exact::Exact;
+use super::pictures::{self, Picture};
 use crate::{Error, Result};
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, PrimitiveArray, StringArray};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 /// How many golden rows a file keeps at most.
 pub const GOLDEN_ROWS: usize = 64;
 
-/// A wide table keeps fewer rows, so that opening stays quick.
+/// A wide table keeps fewer rows, so that opening stays quick. Every value of a pixel counts as a cell.
 const CELLS_MAX: usize = 200_000;
 
 /// Beyond this a model would not be the one that was saved.
@@ -85,6 +86,7 @@ enum Cells {
     Texts(Vec<Option<String>>),
     /// Microseconds since 1970 in UTC.
     Moments(Vec<Option<i64>>),
+    Images(Vec<Picture>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -98,7 +100,8 @@ enum Answered {
 
 /// The input rows that become golden: the first of the given ones, shuffled if asked for.
 pub(super) fn choose(inputs: &Columns, mode: GoldenMode, draw: Draw) -> Columns {
-    let limit = (CELLS_MAX / inputs.len().max(1)).clamp(1, GOLDEN_ROWS);
+    let inputs = &pictures::few(inputs, CELLS_MAX);
+    let limit = (CELLS_MAX / cells_of_row(inputs).max(1)).clamp(1, GOLDEN_ROWS);
     match mode {
         GoldenMode::Off => Columns::default(),
         GoldenMode::Real => inputs.take(&(0..inputs.rows().min(limit) as u64).collect::<Vec<_>>()),
@@ -106,10 +109,31 @@ pub(super) fn choose(inputs: &Columns, mode: GoldenMode, draw: Draw) -> Columns 
     }
 }
 
+/// The cells of the largest of the first rows.
+fn cells_of_row(inputs: &Columns) -> usize {
+    let cells = |column: &Column| match column.images() {
+        Some(images) => images.shapes().take(GOLDEN_ROWS).map(|shape| shape.iter().product::<u32>() as usize).max().unwrap_or(0),
+        None => 1,
+    };
+    inputs.iter().map(|(_, column)| cells(column)).sum()
+}
+
 fn shuffle(inputs: &Columns, limit: usize, draw: Draw) -> Columns {
     let order = |place: usize| draw.at(place as u64).permutation(inputs.rows() as u64);
-    let mixed = inputs.iter().enumerate().map(|(place, (name, column))| (name.clone(), column.take(&order(place)))).collect();
-    let mixed = Columns::new(mixed);
+    let has_images = inputs.iter().any(|(_, column)| column.images().is_some());
+    let mix = |(place, (name, column)): (usize, (&Arc<str>, &Column))| match column.images() {
+        Some(images) => (name.clone(), Column::Images(pictures::mixed(images, limit, draw.at(place as u64)))),
+        None if has_images => (name.clone(), column.take(&order(place)[..inputs.rows().min(limit)])),
+        None => (name.clone(), column.take(&order(place))),
+    };
+    if has_images && inputs.rows() < pictures::MIXED_MIN {
+        return inputs.take(&[]);
+    }
+    let mixed = Columns::new(inputs.iter().enumerate().map(mix).collect());
+    if has_images {
+        // Mixed pictures are nobody's, so no row of theirs is real.
+        return mixed;
+    }
     let real: HashSet<String> = (0..inputs.rows()).map(|row| row_text(inputs, row)).collect();
     let kept: Vec<u64> =
         (0..mixed.rows()).filter(|&row| !real.contains(&row_text(&mixed, row))).take(limit).map(|row| row as u64).collect();
@@ -139,8 +163,8 @@ impl Golden {
             return Err(Error::artifact(place, format!("{} cells of {name}", cells.len()), format!("{rows} cells of each column, once")));
         }
         let answers = record.answers.into_iter().map(|answer| answer.read(place, rows)).collect::<Result<_>>()?;
-        let inputs = record.inputs.into_iter().map(|(name, cells)| (name, Column::Array(cells.into_array()))).collect();
-        Ok(Golden { mode: record.mode, inputs: Columns::new(inputs), answers })
+        let inputs = record.inputs.into_iter().map(|(name, cells)| Ok((name, cells.into_column(place)?)));
+        Ok(Golden { mode: record.mode, inputs: Columns::new(inputs.collect::<Result<_>>()?), answers })
     }
 
     /// Holds answers to these golden rows against what they were; the largest relative difference.
@@ -190,6 +214,9 @@ impl AnswerRecord {
 
 impl Cells {
     fn from_column(name: &str, column: &Column) -> Result<Cells> {
+        if let Some(images) = column.images() {
+            return Ok(Cells::Images(pictures::kept(images)));
+        }
         let array = column.array().ok_or_else(|| unsupported(name, "no scalars"))?;
         let unit = DataType::Timestamp(TimeUnit::Microsecond, None);
         let (as_type, wrap): (DataType, fn(&ArrayRef) -> Cells) = match array.data_type() {
@@ -216,17 +243,20 @@ impl Cells {
             Cells::Wholes(cells) | Cells::Moments(cells) => cells.len(),
             Cells::Flags(cells) => cells.len(),
             Cells::Texts(cells) => cells.len(),
+            Cells::Images(cells) => cells.len(),
         }
     }
 
-    fn into_array(self) -> ArrayRef {
-        match self {
+    fn into_column(self, place: &str) -> Result<Column> {
+        let array: ArrayRef = match self {
+            Cells::Images(cells) => return Ok(Column::Images(pictures::read(place, cells)?)),
             Cells::Numbers(cells) => Arc::new(cells.into_iter().map(|cell| cell.map(|exact| exact.0)).collect::<Float64Array>()),
             Cells::Wholes(cells) => Arc::new(cells.into_iter().collect::<Int64Array>()),
             Cells::Flags(cells) => Arc::new(cells.into_iter().collect::<BooleanArray>()),
             Cells::Texts(cells) => Arc::new(cells.into_iter().collect::<StringArray>()),
             Cells::Moments(cells) => Arc::new(cells.into_iter().collect::<PrimitiveArray<TimestampMicrosecondType>>()),
-        }
+        };
+        Ok(Column::Array(array))
     }
 }
 
@@ -399,5 +429,25 @@ mod tests {
         assert!(mixed.rows() > 50 && (0..mixed.rows()).all(|row| !texts.contains(&row_text(&mixed, row))));
         assert_eq!(choose(&real, GoldenMode::Off, Draw::new(5)).len(), 0);
         assert_eq!(choose(&real, GoldenMode::Real, Draw::new(5)).rows(), GOLDEN_ROWS);
+    }
+
+    #[test]
+    fn pictures_are_few_and_small() {
+        let images = |rows: u32, side: u32| {
+            let pixels = (0..rows * side * side).map(|place| (place % 251) as u8).collect();
+            Column::Images(cupola_task::Images::packed(pixels, (0..rows).map(|_| [side, side, 1])))
+        };
+        let ages = |rows: u32| Column::Array(Arc::new((0..rows).map(|row| Some(f64::from(row))).collect::<Float64Array>()));
+        let inputs = |rows, side| Columns::new(vec![("image".into(), images(rows, side)), ("age".into(), ages(rows))]);
+        for (rows, side, real, shuffled) in [(300, 28, 64, 64), (300, 100, 19, 19), (2, 28, 2, 0), (5, 1000, 1, 1)] {
+            let count = |mode| choose(&inputs(rows, side), mode, Draw::new(5)).rows();
+            assert_eq!((count(GoldenMode::Real), count(GoldenMode::Shuffled)), (real, shuffled), "{rows} of {side}");
+        }
+        let inputs = choose(&inputs(300, 28), GoldenMode::Real, Draw::new(5));
+        let golden = Golden { mode: GoldenMode::Real, inputs, answers: vec![] };
+        let bytes = serde_json::to_vec(&golden.record().unwrap()).unwrap();
+        let back = Golden::read("m", &bytes).unwrap();
+        assert_eq!(back.inputs.get("image").and_then(Column::images), golden.inputs.get("image").and_then(Column::images));
+        assert!(bytes.len() < 80_000, "{} bytes", bytes.len());
     }
 }

@@ -3,7 +3,7 @@
 use super::exact;
 use crate::{Error, Result};
 use cupola_data::Notation;
-use cupola_task::{Kind, Schema, Settings};
+use cupola_task::{Field, Kind, Schema, Settings};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -77,12 +77,19 @@ fn check_schema(place: &str, schema: &Schema) -> Result<()> {
     let repeats = |classes: &[Arc<str>]| classes.len() != classes.iter().collect::<HashSet<_>>().len();
     match schema.fields.iter().find(|field| field.kind.classes().is_some_and(|classes| repeats(classes))) {
         Some(field) => Err(Error::artifact(format!("{place}: column {}", field.name), "a class twice", "unique classes")),
-        None => match schema.fields.iter().find(|field| matches!(field.kind, Kind::Vector { width } if width > i32::MAX as usize)) {
-            Some(field) => {
-                Err(Error::artifact(format!("{place}: column {}", field.name), "a vector too long", format!("at most {}", i32::MAX)))
-            }
-            None => Ok(()),
-        },
+        None => schema.fields.iter().try_for_each(|field| check_kind(place, field)),
+    }
+}
+
+fn check_kind(place: &str, field: &Field) -> Result<()> {
+    let wrong = |found: String, wanted: String| Err(Error::artifact(format!("{place}: column {}", field.name), found, wanted));
+    match field.kind {
+        Kind::Vector { width } if width > i32::MAX as usize => wrong("a vector too long".to_owned(), format!("at most {}", i32::MAX)),
+        Kind::Image { channels, .. } if !matches!(channels, 1 | 3) => wrong(format!("images of {channels} channels"), "1 or 3".to_owned()),
+        Kind::Image { size: Some([height, width]), .. } if height == 0 || width == 0 => {
+            wrong("images without pixels".to_owned(), "a height and a width".to_owned())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -10,6 +10,7 @@ mod golden;
 mod manifest;
 mod model;
 mod open;
+mod pictures;
 
 #[cfg(test)]
 mod fixture;

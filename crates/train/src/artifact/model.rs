@@ -123,6 +123,17 @@ impl Artifact {
         Ok(conformed.columns)
     }
 
+    /// The same for a table whose texts may name pictures by paths below `base`. No request may come here: who calls it lets the rows open
+    /// files.
+    ///
+    /// # Errors
+    /// As [`Artifact::conform`], and when a picture's path leads out of `base` or its file cannot be read.
+    pub fn conform_files(&self, raw: &Columns, place: &dyn Fn(usize) -> String, base: &Path) -> Result<Columns> {
+        let inputs = raw.select(|name| self.contents.raw.field(name).is_none_or(|field| field.role == Role::Input));
+        let conformed = cupola_data::conform_files(&inputs, &self.contents.raw, &self.contents.notation, place, Wanted::Inputs, base)?;
+        Ok(conformed.columns)
+    }
+
     /// Answers rows whose columns come from [`Artifact::conform`].
     ///
     /// # Errors

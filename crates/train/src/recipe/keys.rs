@@ -93,14 +93,14 @@ pub const DATA: &[Setting] = &[
         alias: &["path", "dataset"],
         default: "\"\"",
         range: Range::Text,
-        doc: "The file to learn from; - is standard input.",
+        doc: "The file or folder to learn from; - is standard input.",
     },
     Setting {
         name: "test",
         alias: &[],
         default: "\"\"",
         range: Range::Text,
-        doc: "A file to measure on, instead of rows of the training file.",
+        doc: "A file or folder to measure on, instead of rows of the training file.",
     },
 ];
 
@@ -134,7 +134,7 @@ pub const INPUT: &[Setting] = &[Setting {
     name: "type",
     alias: &[],
     default: "auto",
-    range: Range::Choice(&["auto", "number", "category", "binary", "date", "text", "id", "constant"]),
+    range: Range::Choice(&["auto", "number", "category", "binary", "date", "text", "id", "image", "constant"]),
     doc: "What the column holds.",
 }];
 
@@ -260,6 +260,7 @@ pub fn lists(table: &[&str]) -> Vec<&'static [Setting]> {
         [] => vec![KEYS],
         ["data"] => vec![DATA, cupola_data::ReadOptions::SETTINGS],
         ["data", "split"] => vec![cupola_data::split::SETTINGS],
+        ["data", "images"] => vec![cupola_data::ImageOptions::SETTINGS],
         ["data", "clean"] => vec![CLEAN, cupola_data::prepare::SETTINGS],
         ["inputs", _] => vec![INPUT, cupola_data::prepare::COLUMN_SETTINGS],
         ["outputs", _] => vec![OUTPUT],
@@ -274,8 +275,18 @@ pub fn lists(table: &[&str]) -> Vec<&'static [Setting]> {
 
 /// Every key that can be written without naming a column, as dotted names, for "did you mean".
 pub fn names() -> Vec<String> {
-    let tables: [&[&str]; 9] =
-        [&[], &["data"], &["data", "split"], &["data", "clean"], &["augment"], &["model"], &["train"], &["save"], &["eval"]];
+    let tables: [&[&str]; 10] = [
+        &[],
+        &["data"],
+        &["data", "split"],
+        &["data", "images"],
+        &["data", "clean"],
+        &["augment"],
+        &["model"],
+        &["train"],
+        &["save"],
+        &["eval"],
+    ];
     let mut names: Vec<String> = tables
         .iter()
         .flat_map(|table| {
@@ -292,6 +303,7 @@ pub fn json_schema() -> Json {
     let mut top = properties(&lists(&[]));
     let mut data = properties(&lists(&["data"]));
     data.insert("split".into(), table(&["data", "split"]));
+    data.insert("images".into(), table(&["data", "images"]));
     data.insert("clean".into(), table(&["data", "clean"]));
     for short in SHORT.iter().filter(|(short, _)| short.len() == 1 && !matches!(short[0], "model" | "data")) {
         let (last, prefix) = short.1.split_last().expect("a path has a segment");

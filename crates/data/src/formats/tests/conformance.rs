@@ -54,7 +54,7 @@ fn every_format_has_a_fixture_and_gives_the_same_table() {
     for (file, format, _) in FIXTURES {
         assert_eq!(table(file), (*format, expected.clone()), "{file}");
     }
-    for format in FORMATS {
+    for format in FORMATS.iter().filter(|format| !format.is_folder()) {
         assert!(FIXTURES.iter().any(|(_, name, _)| *name == format.name), "{} has a fixture", format.name);
     }
 }

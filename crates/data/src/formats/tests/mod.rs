@@ -1,6 +1,7 @@
 //! What every format must do, and what hostile files must not.
 
 mod conformance;
+mod pictures;
 mod torture;
 
 use crate::{Input, Raw, ReadOptions, Result};

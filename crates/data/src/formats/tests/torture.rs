@@ -219,9 +219,9 @@ fn hostile_files_are_refused_or_read_as_meant() {
             hint: each line must be whole JSON; data.bad_rows=skip leaves such lines out
         skip.jsonl: ok jsonl a: 1.0 / 3.0
             skipped: skip.jsonl:2: found a nested list under the key a, wanted one flat JSON object a line
-        sheet.csv: sheet.csv: found a zip archive or spreadsheet, wanted parquet, arrow, jsonl, tsv, csv
+        sheet.csv: sheet.csv: found a zip archive or spreadsheet, wanted parquet, arrow, jsonl, tsv, csv, idx, cifar, webdataset, images
             hint: unpack it, or save the sheet as CSV
-        page.csv: page.csv: found an HTML page, wanted parquet, arrow, jsonl, tsv, csv
+        page.csv: page.csv: found an HTML page, wanted parquet, arrow, jsonl, tsv, csv, idx, cifar, webdataset, images
             hint: the download may have answered with an error page
         text.parquet: text.parquet: found damaged or cut off Parquet (Parquet error: Invalid Parquet file. Corrupt footer), wanted a whole Parquet file
             hint: write or copy the file again
@@ -293,7 +293,7 @@ fn paths_that_are_no_table_are_refused_with_the_nearest() {
     expect![[r#"
         F/adlut.csv: found no such file, wanted a file; did you mean F/adult.csv?
         F/adult.csv.gz: found no such file, wanted a file; did you mean F/adult.csv?
-        F/: found a folder, wanted a file; name one file of it
+        F/: found a folder of other files (adult.csv), wanted a folder that is laid out as one of idx, cifar, webdataset, images; to read a table, name one file of the folder; pictures lie in a folder for each class
         F/no/such.csv: found no such file, wanted a file; there is no folder F/no either
     "#]]
     .assert_eq(&[say("adlut.csv"), say("adult.csv.gz"), say(""), say("no/such.csv")].concat());

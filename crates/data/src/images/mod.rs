@@ -1,0 +1,17 @@
+//! Pictures as they come from outside: decoded within limits, brought to 8-bit grey or colour.
+
+mod cells;
+mod convert;
+mod decode;
+mod jpeg;
+mod settings;
+mod shrink;
+mod store;
+
+pub(crate) use cells::cells;
+pub use decode::{Changes, Decoded, decode};
+pub use settings::{ImageOptions, Keep};
+pub(crate) use store::Store;
+
+#[cfg(test)]
+mod tests;
