@@ -4,7 +4,7 @@ use crate::evaluate::{self, Judged, Ruler, Shuffle, rulers};
 use crate::fit::{Fit, Prepared, columns, fit, read_all};
 use crate::journal::{Journal, heard_by};
 use crate::load::{self, Loaded};
-use crate::networks::{self, Estimate};
+use crate::networks::{self, Estimate, Trained};
 use crate::report::{self, Report, TargetReport};
 use crate::{
     Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, QualityGate, Result, Score, auto, models, records, resume, runs,
@@ -341,6 +341,7 @@ fn measure(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target:
     let mut report =
         evaluate::target_report(&field, target.task, &rulers, [judged(0), judged(1), judged(2)], baseline.as_ref(), sampling(plan, run))?;
     report.baseline = summary::baseline_phrase(baseline.as_ref());
+    report.history = target.fit.trained.as_ref().map(Trained::history);
     report.class_rows = load::class_rows(divided.splits.train(), &field)?;
     let answer = answers.pop().flatten();
     if let Some(answer) = &answer {

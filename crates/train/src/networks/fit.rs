@@ -7,7 +7,9 @@ use super::loader::{Feed, StepBatches, Steps};
 use super::settings::{Every, LoopSettings};
 use super::settle::{Settled, from_checkpoint, gradients, settle};
 use super::state::{Best, Place, Point, State};
+use crate::report::{History, HistoryPoint};
 use crate::{Error, Result};
+use cupola_data::augment::Augment;
 use cupola_nets::Trainee;
 use cupola_nets::optim::{Clip, Ema, Freeze, Optimizer, Schedule};
 use cupola_task::{Event, Flow, Parts, Run, Settings, TrainSplit};
@@ -24,6 +26,7 @@ pub(crate) struct Job<'a> {
     /// The recipe's `[train]`.
     pub optim: &'a Settings,
     pub freeze: &'a Freeze,
+    pub augment: &'a Augment,
     pub checkpoints: Option<&'a Checkpoints>,
     pub run: &'a Run<'a>,
     /// What is learned, by which model.
@@ -37,10 +40,31 @@ pub(crate) struct Trained {
     pub arena: Vec<f32>,
     /// One point an epoch.
     pub points: Vec<Point>,
+    /// What was watched on validation rows.
+    pub watched: &'static str,
     /// The epoch whose weights were kept, when it was chosen by validation rows.
     pub best: Option<u64>,
     /// What was found out or cut short: dotted key, value as recipe text, reason.
     pub resolved: Vec<[String; 3]>,
+}
+
+impl Trained {
+    /// As the report shows it.
+    pub fn history(&self) -> History {
+        let known = |number: Option<f64>| number.unwrap_or(f64::NAN);
+        let point = |point: &Point| HistoryPoint {
+            epoch: point.epoch as f64,
+            step: point.step,
+            seconds: point.seconds,
+            rate: point.rate,
+            train_loss: point.train_loss,
+            valid_loss: known(point.valid_loss),
+            valid_score: known(point.valid_score),
+        };
+        let last = self.points.last().map(|point| point.epoch);
+        let best_epoch = self.best.filter(|best| Some(*best) != last).map(|best| best as f64);
+        History { watched: self.watched.to_owned(), points: self.points.iter().map(point).collect(), best_epoch }
+    }
 }
 
 /// Weight of the newest loss in the moving average that tells divergence.
@@ -55,6 +79,7 @@ impl Job<'_> {
             rows: self.train.data(),
             trainee: self.trainee,
             arena,
+            augment: self.augment,
             smoothing: self.optim.real("label_smoothing"),
             batch,
             accumulate: self.settings.accumulate,
@@ -208,7 +233,7 @@ impl Training<'_> {
         let chosen = kept.best.filter(|_| self.job.settings.keeps_best);
         let best = chosen.as_ref().and(state.place.best).map(|best| best.epoch);
         let arena = chosen.map_or_else(|| state.weights().to_vec(), |(_, arena)| arena);
-        Ok(Trained { arena, points: state.place.points, best, resolved })
+        Ok(Trained { arena, points: state.place.points, watched: self.watched(), best, resolved })
     }
 
     /// Says in `run.toml` where a training ended that was to be longer.

@@ -1,8 +1,9 @@
 //! Batches in order, made ahead of time on other threads. A batch is a function of seed, epoch and place; which thread makes it does not
 //! matter.
 
-use cupola_nets::{Packed, Packing, Trainee};
-use cupola_task::{Dataset, Draw, Result};
+use cupola_data::augment::{self, Augment};
+use cupola_nets::{Blend, Packed, Packing, Trainee};
+use cupola_task::{Batch, Column, Dataset, Draw, Result};
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Scope;
@@ -21,6 +22,8 @@ pub(crate) struct Feed<'a> {
     pub trainee: &'a dyn Trainee,
     /// What is fixed in it is looked at.
     pub arena: &'a [f32],
+    /// How images are changed at random.
+    pub augment: &'a Augment,
     /// Label smoothing.
     pub smoothing: f64,
     /// Rows of a batch, and batches of a step.
@@ -53,17 +56,30 @@ impl Feed<'_> {
     }
 
     fn step(&self, order: &[u64], step: u64) -> Result<StepBatches> {
-        let draw = self.draw.stream("augment").at(step / self.steps_per_epoch());
+        let draw = self.draw.stream(augment::STREAM).at(step / self.steps_per_epoch());
         let packed = self.rows_of(order, step).chunks(self.batch).map(|rows| self.pack(rows, draw)).collect::<Result<_>>()?;
         Ok(StepBatches { batches: packed })
     }
 
     fn pack(&self, rows: &[u64], draw: Draw) -> Result<(Packed, f64)> {
-        let batch = self.rows.read(rows, draw)?;
-        let packing = Packing { blend: None, smoothing: self.smoothing, truth: true };
+        let mut batch = self.rows.read(rows, draw)?;
+        let blend = self.augment(&mut batch, draw, rows);
+        let packing = Packing { blend, smoothing: self.smoothing, truth: true };
         let packed = self.trainee.collate(self.arena, &batch, &packing)?;
         let weight = self.trainee.weight(&packed);
         Ok((packed, weight))
+    }
+
+    /// Changes a batch's images at random.
+    fn augment(&self, batch: &mut Batch, draw: Draw, rows: &[u64]) -> Option<Blend> {
+        let (name, images) = batch.inputs.iter().find_map(|(name, column)| Some((name.clone(), column.images()?)))?;
+        let [height, width, _] = images.common_shape()?;
+        if self.augment.is_nothing([height, width]) {
+            return None;
+        }
+        let augmented = self.augment.apply(images, draw, rows);
+        batch.inputs.insert(name, Column::Images(augmented.images));
+        augmented.blend.map(|(partner, share)| Blend { partner, share })
     }
 
     /// Starts `threads` threads that make the steps of a range, and gives them in order.

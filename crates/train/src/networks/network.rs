@@ -8,6 +8,7 @@ use super::settings::LoopSettings;
 use super::settle::settle;
 use crate::fit::Data;
 use crate::{Error, Plan, Result};
+use cupola_data::augment::Augment;
 use cupola_nets::optim::Freeze;
 use cupola_nets::trainee;
 use cupola_nets::weights::Pretrained;
@@ -91,6 +92,7 @@ fn with_job<T>(
     };
     let judge = Judge::new(data.valid, data.raw_valid.clone(), field, task, &options)?;
     let freeze = Freeze::open(&plan.training, trainee.layout())?;
+    let augment = Augment::open(&plan.augment)?;
     let checkpoints = run.folder.map(|folder| Checkpoints::new(folder, &data.target.name, identity(settings, data, plan, run)));
     work(&Job {
         trainee: &*trainee,
@@ -99,6 +101,7 @@ fn with_job<T>(
         settings: &options,
         optim: &plan.training,
         freeze: &freeze,
+        augment: &augment,
         checkpoints: checkpoints.as_ref(),
         run,
         target: &data.target.name,
@@ -113,7 +116,7 @@ fn identity(settings: &Settings, data: &Data<'_>, plan: &Plan, run: &Run<'_>) ->
         hash.update(&(text.len() as u64).to_le_bytes());
         hash.update(text.as_bytes());
     };
-    for (name, value) in settings.iter().chain(plan.training.iter()) {
+    for (name, value) in settings.iter().chain(plan.training.iter()).chain(plan.augment.iter()) {
         add(name);
         add(&value.to_string());
     }
