@@ -16,6 +16,10 @@ const STEPS: usize = 5;
 /// Rows of a product below this many multiplications are computed on one thread.
 const PIECE: usize = 1 << 18;
 
+/// A tile of a product: its sums fill half of the sixteen vector registers that every x86-64 has.
+const HEIGHT: usize = 4;
+const WIDTH: usize = 8;
+
 /// Moves a matrix of that many rows and columns.
 pub(super) fn step(momentum: f64, nesterov: bool, [rows, columns]: [usize; 2], by: Move, slices: Slices<'_>) {
     let (kept, new) = (momentum as f32, (1.0 - momentum) as f32);
@@ -45,10 +49,10 @@ fn wide(mut x: Vec<f32>, rows: usize, columns: usize) -> Vec<f32> {
     let [a, b, c] = QUINTIC;
     for _ in 0..STEPS {
         // X <- a X + (b A + c A A) X, with A = X X^T
-        let squares = gram(&x, rows, columns);
-        let mut factor = product(&squares, &squares, rows, rows);
+        let squares = product(&x, &transposed(&x, rows, columns), [rows, columns, rows]);
+        let mut factor = product(&squares, &squares, [rows, rows, rows]);
         factor.iter_mut().zip(&squares).for_each(|(fourth, &second)| *fourth = b * second + c * *fourth);
-        let mut next = product(&factor, &x, rows, columns);
+        let mut next = product(&factor, &x, [rows, rows, columns]);
         next.iter_mut().zip(&x).for_each(|(next, &x)| *next += a * x);
         x = next;
     }
@@ -65,51 +69,54 @@ fn transposed(matrix: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     turned
 }
 
-/// `X X^T`, `[rows, rows]`. Each number is one sum in a fixed order, whoever computes it.
-fn gram(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let mut result = vec![0.0; rows * rows];
-    let fill = |(row, out): (usize, &mut [f32])| {
-        let left = &x[row * columns..(row + 1) * columns];
-        out.iter_mut().zip(x.chunks_exact(columns)).take(row + 1).for_each(|(out, right)| *out = dot(left, right));
-    };
-    each_row(&mut result, rows, rows * columns / 2, fill);
-    for row in 0..rows {
-        for column in row + 1..rows {
-            result[row * rows + column] = result[column * rows + row];
-        }
-    }
-    result
-}
-
-/// `left right`, with `left` square of side `rows` and `right` `[rows, columns]`. Fixed order of sums, as in [`gram`].
-fn product(left: &[f32], right: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+/// `left right` of `[rows, depth]` and `[depth, columns]`. Each number is one sum in the order of `depth`, whoever computes it. Sums stay
+/// in registers, and both sides are copied first so that they lie as they are read.
+fn product(left: &[f32], right: &[f32], [rows, depth, columns]: [usize; 3]) -> Vec<f32> {
+    let panels = panels(right, depth, columns);
     let mut result = vec![0.0; rows * columns];
-    let fill = |(row, out): (usize, &mut [f32])| {
-        for (&factor, right) in left[row * rows..(row + 1) * rows].iter().zip(right.chunks_exact(columns)) {
-            out.iter_mut().zip(right).for_each(|(out, &right)| *out += factor * right);
+    let together = (PIECE / (HEIGHT * depth * columns).max(1)).max(1);
+    result.par_chunks_mut(HEIGHT * columns).enumerate().with_min_len(together).for_each(|(group, out)| {
+        let rows = rows_of(&left[group * HEIGHT * depth..], out.len() / columns, depth);
+        for (strip, panel) in panels.chunks_exact(depth).enumerate() {
+            let sums = tile(&rows, panel);
+            for (out, sums) in out.chunks_exact_mut(columns).zip(&sums) {
+                let out = &mut out[strip * WIDTH..];
+                let width = out.len().min(WIDTH);
+                out[..width].copy_from_slice(&sums[..width]);
+            }
         }
-    };
-    each_row(&mut result, columns, rows * columns, fill);
+    });
     result
 }
 
-fn each_row(matrix: &mut [f32], columns: usize, work_per_row: usize, fill: impl Fn((usize, &mut [f32])) + Sync + Send) {
-    let rows_together = (PIECE / work_per_row.max(1)).max(1);
-    matrix.par_chunks_mut(columns).enumerate().with_min_len(rows_together).for_each(fill);
-}
-
-/// Sixteen sums side by side, which the compiler makes vector registers of.
-fn dot(left: &[f32], right: &[f32]) -> f32 {
-    const LANES: usize = 16;
-    let mut sums = [0.0f32; LANES];
-    let (left, right) = (left.chunks_exact(LANES), right.chunks_exact(LANES));
-    let rest: f32 = left.remainder().iter().zip(right.remainder()).map(|(&l, &r)| l * r).sum();
-    for (left, right) in left.zip(right) {
-        for lane in 0..LANES {
-            sums[lane] += left[lane] * right[lane];
+/// The columns of a matrix, so many at a time, one panel of `depth` rows after another; zeros fill the last.
+fn panels(matrix: &[f32], depth: usize, columns: usize) -> Vec<[f32; WIDTH]> {
+    let mut panels = vec![[0.0; WIDTH]; columns.div_ceil(WIDTH) * depth];
+    for (row, values) in matrix.chunks_exact(columns).enumerate() {
+        for (strip, values) in values.chunks(WIDTH).enumerate() {
+            panels[strip * depth + row][..values.len()].copy_from_slice(values);
         }
     }
-    sums.iter().sum::<f32>() + rest
+    panels
+}
+
+/// The first rows of a matrix side by side; zeros stand for those that are not there.
+fn rows_of(matrix: &[f32], rows: usize, depth: usize) -> Vec<[f32; HEIGHT]> {
+    let mut packed = vec![[0.0; HEIGHT]; depth];
+    for (row, values) in matrix.chunks_exact(depth).take(rows).enumerate() {
+        packed.iter_mut().zip(values).for_each(|(packed, &value)| packed[row] = value);
+    }
+    packed
+}
+
+fn tile(left: &[[f32; HEIGHT]], right: &[[f32; WIDTH]]) -> [[f32; WIDTH]; HEIGHT] {
+    let mut sums = [[0.0; WIDTH]; HEIGHT];
+    for (left, right) in left.iter().zip(right) {
+        for (sums, left) in sums.iter_mut().zip(left) {
+            sums.iter_mut().zip(right).for_each(|(sum, right)| *sum += left * right);
+        }
+    }
+    sums
 }
 
 #[cfg(test)]
@@ -125,7 +132,7 @@ mod tests {
             let found = orthogonal(matrix, rows, columns);
             let (small, turned) = if rows > columns { (columns, transposed(&found, rows, columns)) } else { (rows, found) };
             let large = rows.max(columns);
-            let squares = gram(&turned, small, large);
+            let squares = product(&turned, &transposed(&turned, small, large), [small, large, small]);
             for row in 0..small {
                 // A square matrix of noise has singular values near zero, which five steps do not lift all the way.
                 let lowest = if rows == columns { 0.2 } else { 0.4 };
@@ -137,18 +144,15 @@ mod tests {
     #[test]
     fn products_agree_with_the_plain_sum() {
         let value = |place: usize| ((place * 37 % 11) as f32 - 5.0) / 4.0;
-        let (rows, columns) = (5, 35);
-        let left: Vec<f32> = (0..rows * rows).map(value).collect();
-        let right: Vec<f32> = (0..rows * columns).map(value).collect();
-        let (found, squares) = (product(&left, &right, rows, columns), gram(&right, rows, columns));
-        for row in 0..rows {
-            for column in 0..columns {
-                let wanted: f32 = (0..rows).map(|k| left[row * rows + k] * right[k * columns + column]).sum();
-                assert!((found[row * columns + column] - wanted).abs() < 1e-4);
-            }
-            for column in 0..rows {
-                let wanted: f32 = (0..columns).map(|k| right[row * columns + k] * right[column * columns + k]).sum();
-                assert!((squares[row * rows + column] - wanted).abs() < 1e-4);
+        for [rows, depth, columns] in [[5, 7, 35], [4, 3, 8], [1, 1, 1], [9, 20, 3]] {
+            let left: Vec<f32> = (0..rows * depth).map(value).collect();
+            let right: Vec<f32> = (0..depth * columns).map(value).collect();
+            let found = product(&left, &right, [rows, depth, columns]);
+            for row in 0..rows {
+                for column in 0..columns {
+                    let wanted: f32 = (0..depth).map(|k| left[row * depth + k] * right[k * columns + column]).sum();
+                    assert!((found[row * columns + column] - wanted).abs() < 1e-4);
+                }
             }
         }
     }
