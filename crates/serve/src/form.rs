@@ -3,8 +3,8 @@
 use crate::pictures;
 use crate::problem::Problem;
 use crate::rows::{Inputs, missing};
-use arrow_array::builder::{BinaryBuilder, StringBuilder};
 use arrow_array::ArrayRef;
+use arrow_array::builder::{BinaryBuilder, StringBuilder};
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use axum::http::{HeaderMap, StatusCode, header};

@@ -53,11 +53,11 @@ impl Rule {
     /// Moves an entry.
     pub fn step(&self, by: Move, slices: Slices<'_>) {
         match *self {
-            Rule::Sgd { momentum, .. } if momentum == 0.0 => in_pieces(slices, &|slices| plain_sgd(by, slices)),
+            Rule::Sgd { momentum: 0.0, .. } => in_pieces(slices, &|slices| plain_sgd(by, slices)),
             Rule::Sgd { momentum, nesterov } => in_pieces(slices, &|slices| sgd(momentum, nesterov, by, slices)),
             Rule::Adam { betas, eps, is_decoupled: false } => in_pieces(slices, &|slices| adam::<false>(betas, eps, by, slices)),
             Rule::Adam { betas, eps, is_decoupled: true } => in_pieces(slices, &|slices| adam::<true>(betas, eps, by, slices)),
-            Rule::RmsProp { alpha, eps, momentum } if momentum == 0.0 => in_pieces(slices, &|slices| plain_rmsprop(alpha, eps, by, slices)),
+            Rule::RmsProp { alpha, eps, momentum: 0.0 } => in_pieces(slices, &|slices| plain_rmsprop(alpha, eps, by, slices)),
             Rule::RmsProp { alpha, eps, momentum } => in_pieces(slices, &|slices| rmsprop(alpha, eps, momentum, by, slices)),
             Rule::Lion { betas } => in_pieces(slices, &|slices| lion(betas, by, slices)),
             Rule::Muon { momentum, nesterov, rows, columns } => muon::step(momentum, nesterov, [rows, columns], by, slices),

@@ -209,8 +209,7 @@ mod tests {
             ),
             ("target", kind, Role::Target(task), labels),
         ];
-        let field =
-            |(name, kind, role, _): &(&str, Kind, Role, ArrayRef)| Field { name: (*name).into(), kind: kind.clone(), role: role.clone() };
+        let field = |(name, kind, role, _): &(&str, Kind, Role, ArrayRef)| Field { name: (*name).into(), kind: kind.clone(), role: *role };
         let schema = Schema { fields: fields.iter().map(field).collect() };
         Table::new(schema, Columns::new(fields.into_iter().map(|(name, .., array)| (name.into(), Column::Array(array))).collect())).unwrap()
     }

@@ -108,42 +108,42 @@ impl<'a> Machine<'a> {
     fn step(&mut self) -> Result<Option<Id>> {
         let opcode = self.take(1)?[0];
         match opcode {
-            0x80 => drop(self.take(1)?),                                                // PROTO
-            0x95 => drop(self.take(8)?),                                                // FRAME
-            b'.' => return self.pop().map(Some),                                        // STOP
-            b'N' | 0x88 | 0x89 => self.push(Value::Other)?,                             // NONE, NEWTRUE, NEWFALSE
-            b'G' => self.skip_then_push(8)?,                                            // BINFLOAT
-            b'K' => self.integer(1)?,                                                   // BININT1
-            b'M' => self.integer(2)?,                                                   // BININT2
-            b'J' => self.signed(4)?,                                                    // BININT
-            0x8a => self.long()?,                                                       // LONG1
-            b'X' => self.text(4)?,                                                      // BINUNICODE
-            0x8c => self.text(1)?,                                                      // SHORT_BINUNICODE
-            0x8d => self.text(8)?,                                                      // BINUNICODE8
-            b'U' => self.text(1)?,                                                      // SHORT_BINSTRING
-            b'C' => self.blob(1)?,                                                      // SHORT_BINBYTES
-            b'B' => self.blob(4)?,                                                      // BINBYTES
-            b')' => self.push(Value::Tuple(Vec::new()))?,                               // EMPTY_TUPLE
-            b']' => self.push(Value::List(Vec::new()))?,                                // EMPTY_LIST
-            b'}' => self.push(Value::Dict(Vec::new()))?,                                // EMPTY_DICT
-            b'(' => self.mark()?,                                                       // MARK
-            b't' => self.from_mark().and_then(|items| self.push(Value::Tuple(items)))?, // TUPLE
-            0x85..=0x87 => self.short_tuple(usize::from(opcode - 0x84))?,               // TUPLE1, TUPLE2, TUPLE3
-            b'0' => drop(self.pop()?),                                                  // POP
-            b'q' => self.put(1)?,                                                       // BINPUT
-            b'r' => self.put(4)?,                                                       // LONG_BINPUT
-            0x94 => self.memoize()?,                                                    // MEMOIZE
-            b'h' => self.again(1)?,                                                     // BINGET
-            b'j' => self.again(4)?,                                                     // LONG_BINGET
-            b'a' => self.append_one()?,                                                 // APPEND
-            b'e' => self.append()?,                                                     // APPENDS
-            b's' => self.set_item()?,                                                   // SETITEM
-            b'u' => self.set_items()?,                                                  // SETITEMS
-            b'c' => self.global()?,                                                     // GLOBAL
-            0x93 => self.stack_global()?,                                               // STACK_GLOBAL
-            b'Q' => self.storage()?,                                                    // BINPERSID
-            b'R' => self.call()?,                                                       // REDUCE
-            b'b' => self.build()?,                                                      // BUILD
+            0x80 => drop(self.take(1)?),                                                 // PROTO
+            0x95 => drop(self.take(8)?),                                                 // FRAME
+            b'.' => return self.pop().map(Some),                                         // STOP
+            b'N' | 0x88 | 0x89 => self.push(Value::Other)?,                              // NONE, NEWTRUE, NEWFALSE
+            b'G' => self.skip_then_push(8)?,                                             // BINFLOAT
+            b'K' => self.integer(1)?,                                                    // BININT1
+            b'M' => self.integer(2)?,                                                    // BININT2
+            b'J' => self.signed(4)?,                                                     // BININT
+            0x8a => self.long()?,                                                        // LONG1
+            b'X' => self.text(4)?,                                                       // BINUNICODE
+            0x8c => self.text(1)?,                                                       // SHORT_BINUNICODE
+            0x8d => self.text(8)?,                                                       // BINUNICODE8
+            b'U' => self.text(1)?,                                                       // SHORT_BINSTRING
+            b'C' => self.blob(1)?,                                                       // SHORT_BINBYTES
+            b'B' => self.blob(4)?,                                                       // BINBYTES
+            b')' => self.push(Value::Tuple(Vec::new()))?,                                // EMPTY_TUPLE
+            b']' => self.push(Value::List(Vec::new()))?,                                 // EMPTY_LIST
+            b'}' => self.push(Value::Dict(Vec::new()))?,                                 // EMPTY_DICT
+            b'(' => self.mark()?,                                                        // MARK
+            b't' => self.since_mark().and_then(|items| self.push(Value::Tuple(items)))?, // TUPLE
+            0x85..=0x87 => self.short_tuple(usize::from(opcode - 0x84))?,                // TUPLE1, TUPLE2, TUPLE3
+            b'0' => drop(self.pop()?),                                                   // POP
+            b'q' => self.put(1)?,                                                        // BINPUT
+            b'r' => self.put(4)?,                                                        // LONG_BINPUT
+            0x94 => self.memoize()?,                                                     // MEMOIZE
+            b'h' => self.again(1)?,                                                      // BINGET
+            b'j' => self.again(4)?,                                                      // LONG_BINGET
+            b'a' => self.append_one()?,                                                  // APPEND
+            b'e' => self.append()?,                                                      // APPENDS
+            b's' => self.set_item()?,                                                    // SETITEM
+            b'u' => self.set_items()?,                                                   // SETITEMS
+            b'c' => self.global()?,                                                      // GLOBAL
+            0x93 => self.stack_global()?,                                                // STACK_GLOBAL
+            b'Q' => self.storage()?,                                                     // BINPERSID
+            b'R' => self.call()?,                                                        // REDUCE
+            b'b' => self.build()?,                                                       // BUILD
             _ => return Err(self.refuse(format!("opcode {opcode:#04x}"))),
         }
         Ok(None)
@@ -213,7 +213,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn from_mark(&mut self) -> Result<Vec<Id>> {
+    fn since_mark(&mut self) -> Result<Vec<Id>> {
         let mark = self.marks.pop().ok_or_else(|| self.torn())?;
         if mark > self.stack.len() {
             return Err(self.torn());
@@ -290,7 +290,7 @@ impl<'a> Machine<'a> {
     }
 
     fn append(&mut self) -> Result<()> {
-        let items = self.from_mark()?;
+        let items = self.since_mark()?;
         self.extend_list(items)
     }
 
@@ -309,7 +309,7 @@ impl<'a> Machine<'a> {
     }
 
     fn set_items(&mut self) -> Result<()> {
-        let items = self.from_mark()?;
+        let items = self.since_mark()?;
         self.extend_dict(items)
     }
 
