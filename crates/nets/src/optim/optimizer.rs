@@ -3,7 +3,7 @@
 use super::plan::{self, Group};
 use super::rules::{Move, Slices};
 use crate::layout::Layout;
-use cupola_task::{Error, Result, Settings};
+use cupola_task::{Result, Settings};
 
 /// The state that counts each entry's steps, one `f32` an entry: whole numbers are exact up to 2^24, where bias corrections have long
 /// become 1. Counted by entry, for one that is unfrozen late begins its averages late.
@@ -64,31 +64,32 @@ impl Optimizer {
         }
     }
 
-    /// All that the optimiser remembers, by PyTorch's names.
-    pub fn state(&self) -> Vec<(&'static str, &[f32])> {
-        let states = [(self.names[0], &self.first[..]), (self.names[1], &self.second[..]), (COUNTS, &self.counts[..])];
-        states.into_iter().filter(|(_, values)| !values.is_empty()).collect()
+    /// All that the optimiser remembers: `PATH.NAME` for each entry, by PyTorch's names, and how often each entry was changed.
+    pub fn state(&self, layout: &Layout) -> Vec<(String, &[f32])> {
+        let named = |group: &Group, name: &str| format!("{}.{name}", layout.entries()[group.place].path);
+        let mut state = vec![(COUNTS.to_owned(), &self.counts[..])];
+        for group in &self.groups {
+            state.push((named(group, self.names[0]), &self.first[group.first.clone()]));
+            state.push((named(group, self.names[1]), &self.second[group.second.clone()]));
+        }
+        state.retain(|(_, values)| !values.is_empty());
+        state
     }
 
-    /// Puts back what [`Optimizer::state`] gave.
+    /// Puts back what [`Optimizer::state`] gave. `read` finds a tensor of that name and length.
     ///
     /// # Errors
-    /// When this optimiser has no such state, or one of another length: it was another optimiser's, or another network's.
-    pub fn set_state(&mut self, name: &str, values: Vec<f32>) -> Result<()> {
-        let known: Vec<&str> = self.state().into_iter().map(|(name, _)| name).collect();
-        if !known.contains(&name) {
-            return Err(Error::input("optimiser state", name, known.join(", ")));
+    /// Those of `read`: the state was another optimiser's, or another network's.
+    pub fn restore(&mut self, layout: &Layout, read: impl Fn(&str, usize) -> Result<Vec<f32>>) -> Result<()> {
+        let Optimizer { groups, names, first, second, counts } = self;
+        *counts = read(COUNTS, counts.len())?;
+        for group in groups {
+            let states = [(names[0], &mut first[group.first.clone()]), (names[1], &mut second[group.second.clone()])];
+            for (name, values) in states.into_iter().filter(|(_, values)| !values.is_empty()) {
+                let saved = read(&format!("{}.{name}", layout.entries()[group.place].path), values.len())?;
+                values.copy_from_slice(&saved);
+            }
         }
-        let state = match name {
-            COUNTS => &mut self.counts,
-            name if name == self.names[0] => &mut self.first,
-            _ => &mut self.second,
-        };
-        if values.len() != state.len() {
-            let place = format!("optimiser state {name}");
-            return Err(Error::input(place, format!("{} numbers", values.len()), format!("{} numbers", state.len())));
-        }
-        *state = values;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Weights in files: safetensors keyed by parameter path, sorted.
 
-use crate::layout::{Entry, Layout};
+use crate::layout::Layout;
 use cupola_task::{Error, Parts, Result, Settings};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -40,14 +40,39 @@ pub fn from_part(parts: &Parts, layout: &Layout) -> Result<Vec<f32>> {
 
 /// An arena of a layout as a safetensors file: tensors by path, sorted, little-endian `f32`.
 pub fn to_safetensors(layout: &Layout, arena: &[f32]) -> Vec<u8> {
-    let mut entries: Vec<&Entry> = layout.entries().iter().collect();
-    entries.sort_by(|a, b| a.path.cmp(&b.path));
-    let bytes: Vec<(&Entry, Vec<u8>)> =
-        entries.iter().map(|entry| (*entry, arena[entry.range()].iter().flat_map(|value| value.to_le_bytes()).collect())).collect();
-    let views = bytes.iter().map(|(entry, bytes)| {
-        (entry.path.as_str(), TensorView::new(Dtype::F32, entry.shape.clone(), bytes).expect("an entry's bytes fill its shape"))
+    write_tensors(layout.entries().iter().map(|entry| (entry.path.clone(), entry.shape.clone(), &arena[entry.range()])).collect())
+}
+
+/// Flat lists of numbers as a safetensors file: by name, sorted, little-endian `f32`.
+pub fn to_lists(lists: Vec<(String, &[f32])>) -> Vec<u8> {
+    write_tensors(lists.into_iter().map(|(name, values)| (name, vec![values.len()], values)).collect())
+}
+
+fn write_tensors(mut tensors: Vec<(String, Vec<usize>, &[f32])>) -> Vec<u8> {
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(|(_, _, values)| values.iter().flat_map(|value| value.to_le_bytes()).collect()).collect();
+    let views = tensors.iter().zip(&bytes).map(|((name, shape, _), bytes)| {
+        (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).expect("the bytes fill the shape"))
     });
-    safetensors::serialize(views, None).expect("paths are unique and shapes small")
+    safetensors::serialize(views, None).expect("names are unique and shapes small")
+}
+
+/// A list that [`to_lists`] wrote; it must have that many numbers.
+///
+/// # Errors
+/// When the file is none, or has no such list.
+pub fn list(place: &str, bytes: &[u8], name: &str, length: usize) -> Result<Vec<f32>> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| Error::input(place, error, "a safetensors file"))?;
+    read_tensor(place, &tensors, name, &[length])
+}
+
+fn read_tensor(place: &str, tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+    let wrong = |found: String| Error::input(format!("{place}: {name}"), found, format!("f32 of shape {shape:?}"));
+    let view = tensors.tensor(name).map_err(|_| wrong("nothing".into()))?;
+    if view.dtype() != Dtype::F32 || view.shape() != shape {
+        return Err(wrong(format!("{:?} of shape {:?}", view.dtype(), view.shape())));
+    }
+    Ok(view.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect())
 }
 
 /// The arena of a layout from a safetensors file that holds exactly its entries.
@@ -65,13 +90,7 @@ pub fn from_safetensors(place: &str, bytes: &[u8], layout: &Layout) -> Result<Ve
     }
     let mut arena = vec![0.0; layout.len()];
     for entry in layout.entries() {
-        let wrong = |found: String| Error::input(format!("{place}: {}", entry.path), found, format!("f32 of shape {:?}", entry.shape));
-        let view = tensors.tensor(&entry.path).map_err(|_| wrong("nothing".into()))?;
-        if view.dtype() != Dtype::F32 || view.shape() != entry.shape {
-            return Err(wrong(format!("{:?} of shape {:?}", view.dtype(), view.shape())));
-        }
-        let values = view.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
-        arena[entry.range()].iter_mut().zip(values).for_each(|(to, value)| *to = value);
+        arena[entry.range()].copy_from_slice(&read_tensor(place, &tensors, &entry.path, &entry.shape)?);
     }
     Ok(arena)
 }

@@ -211,7 +211,7 @@ impl Training<'_> {
         };
         match &end {
             End::Patience => {
-                let text = format!("{} epochs without a better {}", self.job.settings.patience, self.watched());
+                let text = format!("{} epochs without a better {}", self.patience().unwrap_or_default(), self.watched());
                 self.cut(&mut resolved, &state, &text);
             }
             End::Late => self.cut(&mut resolved, &state, "the time was up"),
@@ -364,7 +364,11 @@ impl Training<'_> {
     fn is_exhausted(&self, state: &State) -> bool {
         let epoch = state.place.step.div_ceil(self.feed.steps_per_epoch());
         let since = state.place.best.map_or(0, |best| epoch - best.epoch);
-        self.job.settings.patience > 0 && since >= self.job.settings.patience
+        self.patience().is_some_and(|patience| since >= patience)
+    }
+
+    fn patience(&self) -> Option<u64> {
+        self.job.settings.patience(self.settled.steps.div_ceil(self.feed.steps_per_epoch()))
     }
 
     fn tell(&self, state: &State, length: u64) -> Flow {

@@ -50,12 +50,7 @@ const WEIGHTS_MAX: u64 = 16 << 30;
 fn first_weights(job: &Job<'_>, plan: &Plan) -> Result<Vec<f32>> {
     let mut arena = job.trainee.initial(job.run.draw("network"), job.train)?;
     let Some(pretrained) = Pretrained::open(&plan.training)? else { return Ok(arena) };
-    let unreadable = |source| Error::io(format!("read weights {}", pretrained.path), source);
-    let size = std::fs::metadata(&pretrained.path).map_err(unreadable)?.len();
-    if size > WEIGHTS_MAX {
-        return Err(Error::Data(format!("{}: found {size} bytes, wanted at most {WEIGHTS_MAX}", pretrained.path), None));
-    }
-    let bytes = std::fs::read(&pretrained.path).map_err(unreadable)?;
+    let bytes = read_weights(&pretrained)?;
     let warmed = pretrained.warm(&bytes, job.trainee.layout(), &mut arena)?;
     let listed = |paths: &[String]| match paths.len() {
         0 => "none".to_owned(),
@@ -71,6 +66,15 @@ fn first_weights(job: &Job<'_>, plan: &Plan) -> Result<Vec<f32>> {
     );
     job.run.tell(Event::Note { text });
     Ok(arena)
+}
+
+fn read_weights(pretrained: &Pretrained) -> Result<Vec<u8>> {
+    let unreadable = |source| Error::io(format!("read weights {}", pretrained.path), source);
+    let size = std::fs::metadata(&pretrained.path).map_err(unreadable)?.len();
+    if size > WEIGHTS_MAX {
+        return Err(Error::Data(format!("{}: found {size} bytes, wanted at most {WEIGHTS_MAX}", pretrained.path), None));
+    }
+    std::fs::read(&pretrained.path).map_err(unreadable)
 }
 
 fn with_job<T>(
@@ -93,7 +97,8 @@ fn with_job<T>(
     let judge = Judge::new(data.valid, data.raw_valid.clone(), field, task, &options)?;
     let freeze = Freeze::open(&plan.training, trainee.layout())?;
     let augment = Augment::open(&plan.augment)?;
-    let checkpoints = run.folder.map(|folder| Checkpoints::new(folder, &data.target.name, identity(settings, data, plan, run)));
+    let identified = |folder| Ok::<_, Error>(Checkpoints::new(folder, &data.target.name, identity(settings, data, plan, run)?));
+    let checkpoints = run.folder.map(identified).transpose()?;
     work(&Job {
         trainee: &*trainee,
         train: data.train,
@@ -110,7 +115,7 @@ fn with_job<T>(
 }
 
 /// Names the training that a checkpoint belongs to: all that its bytes depend on beside the code.
-fn identity(settings: &Settings, data: &Data<'_>, plan: &Plan, run: &Run<'_>) -> String {
+fn identity(settings: &Settings, data: &Data<'_>, plan: &Plan, run: &Run<'_>) -> Result<String> {
     let mut hash = blake3::Hasher::new();
     let mut add = |text: &str| {
         hash.update(&(text.len() as u64).to_le_bytes());
@@ -120,9 +125,12 @@ fn identity(settings: &Settings, data: &Data<'_>, plan: &Plan, run: &Run<'_>) ->
         add(name);
         add(&value.to_string());
     }
+    if let Some(pretrained) = Pretrained::open(&plan.training)? {
+        add(blake3::hash(&read_weights(&pretrained)?).to_hex().as_str());
+    }
     add(&run.seed.to_string());
     add(&data.target.name);
     add(&data.train.data().len().to_string());
     add(&serde_json::to_string(data.fitted.schema()).expect("a schema is plain data"));
-    hash.finalize().to_hex().to_string()
+    Ok(hash.finalize().to_hex().to_string())
 }

@@ -6,14 +6,20 @@ use std::time::Duration;
 const WHOLE: Range = Range::Integer { min: 1, max: i64::MAX };
 const AUTO_OR_WHOLE: Range = Range::Any(&[Range::Choice(&["auto"]), WHOLE]);
 
+/// What `auto` comes to: epochs, the steps that small data get at least, within so many epochs; and patience.
+const EPOCHS: u64 = 20;
+const STEPS_MIN: u64 = 1000;
+const EPOCHS_MAX: u64 = 400;
+const PATIENCE: u64 = 10;
+
 /// The keys of `[train]` that belong to the loop.
 pub const TRAIN: &[Setting] = &[
     Setting {
         name: "epochs",
         alias: &["num_train_epochs", "max_epochs", "num_epochs"],
-        default: "20",
-        range: WHOLE,
-        doc: "How often every training row is seen.",
+        default: "auto",
+        range: AUTO_OR_WHOLE,
+        doc: "How often every training row is seen; auto: 20 times, and more often where that would be fewer than 1000 steps.",
     },
     Setting {
         name: "steps",
@@ -46,9 +52,9 @@ pub const TRAIN: &[Setting] = &[
     Setting {
         name: "patience",
         alias: &["early_stopping", "early_stopping_rounds"],
-        default: "10",
-        range: Range::Integer { min: 0, max: i64::MAX },
-        doc: "Epochs without a better validation score after which training ends; 0: never.",
+        default: "auto",
+        range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 0, max: i64::MAX }]),
+        doc: "Epochs without a better validation score after which training ends; auto: 10, or a quarter of the epochs where that is more; 0: never.",
     },
     Setting {
         name: "watch",
@@ -94,12 +100,12 @@ pub const SAVE: &[Setting] = &[
 /// A checked `[train]` and `[save]`.
 #[derive(Clone, Debug)]
 pub(crate) struct LoopSettings {
-    pub epochs: u64,
+    epochs: Option<u64>,
     pub steps: Option<u64>,
     pub total_steps: Option<u64>,
     pub batch: Option<usize>,
     pub accumulate: usize,
-    pub patience: u64,
+    patience: Option<u64>,
     pub watch: String,
     pub keeps_best: bool,
     pub retreats: u32,
@@ -119,18 +125,30 @@ impl LoopSettings {
     pub fn open(train: &Settings, save: &Settings) -> Option<LoopSettings> {
         let number = |name: &str| train.try_integer(name).map(|number| number as u64);
         Some(LoopSettings {
-            epochs: train.integer("epochs") as u64,
+            epochs: number("epochs"),
             steps: number("steps"),
             total_steps: number("total_steps"),
             batch: number("batch").map(|batch| batch as usize),
             accumulate: train.integer("accumulate") as usize,
-            patience: train.integer("patience") as u64,
+            patience: number("patience"),
             watch: train.text("watch").to_owned(),
             keeps_best: train.text("keep") == "best",
             retreats: train.integer("retreats") as u32,
             every: every(save.value("every"))?,
             keeps_files: save.flag("keep"),
         })
+    }
+}
+
+impl LoopSettings {
+    /// Epochs of a training with so many steps in each.
+    pub fn epochs(&self, steps_per_epoch: u64) -> u64 {
+        self.epochs.unwrap_or_else(|| EPOCHS.max(STEPS_MIN.div_ceil(steps_per_epoch)).min(EPOCHS_MAX))
+    }
+
+    /// Epochs without a better one after which a training of so many ends; none: it never does.
+    pub fn patience(&self, epochs: u64) -> Option<u64> {
+        Some(self.patience.unwrap_or(PATIENCE.max(epochs / 4))).filter(|&patience| patience > 0)
     }
 }
 

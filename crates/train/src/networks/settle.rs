@@ -36,6 +36,8 @@ const SHARE_OF_TIME: f64 = 0.92;
 /// Steps of the range test, and its ends.
 const RANGE_STEPS: u64 = 100;
 const RATES: [f64; 2] = [1e-6, 1.0];
+/// A loss below this share of the first one has fallen.
+const FALL: f64 = 0.95;
 /// Batch sizes that are tried.
 const BATCHES: [usize; 7] = [16, 32, 64, 128, 256, 512, 1024];
 /// A larger batch must be faster by this much a row to be worth it.
@@ -67,7 +69,7 @@ pub(crate) fn settle(job: &Job<'_>, arena: &[f32]) -> Result<Settled> {
             rate
         }
     };
-    let planned = job.settings.epochs * feed.steps_per_epoch();
+    let planned = job.settings.epochs(feed.steps_per_epoch()) * feed.steps_per_epoch();
     let planned = job.settings.steps.map_or(planned, |steps| steps.min(u64::MAX / 2));
     let is_timed = job.run.until.is_some() || planned >= TIMED_MIN;
     let step_seconds = if is_timed { Some(time_steps(job, &feed, arena)?) } else { None };
@@ -203,9 +205,9 @@ fn best_batch(job: &Job<'_>, arena: &[f32]) -> Result<(usize, String)> {
     Ok((best.0, format!("{:.0} rows/s were measured, and larger batches are not faster by much, or leave too few steps", 1.0 / best.1)))
 }
 
-/// The learning rate by a range test: rates rise step by step, and the middle of the longest fall of the loss is taken.
+/// The learning rate by a range test: rates rise step by step, and a tenth of the one at which the loss was lowest is taken.
 ///
-/// Source: Smith, "Cyclical learning rates for training neural networks" (2017); where on the curve to look is fastai's rule `valley`.
+/// Source: Smith, "Cyclical learning rates for training neural networks" (2017); a tenth of the lowest is fastai's rule `minimum`.
 fn best_rate(job: &Job<'_>, feed: &Feed<'_>, arena: &[f32]) -> Result<(f64, String)> {
     let mut arena = arena.to_vec();
     let mut optimizer = Optimizer::open(job.optim, job.trainee.layout())?;
@@ -230,8 +232,8 @@ fn best_rate(job: &Job<'_>, feed: &Feed<'_>, arena: &[f32]) -> Result<(f64, Stri
         Ok::<_, Error>(())
     })?;
     let usual = cupola_nets::optim::usual_rate(job.optim);
-    Ok(match valley(&losses).map(|place| rates[place]) {
-        Some(rate) => (rounded(rate), format!("the loss fell steadily around this rate in a range test of {} steps", losses.len())),
+    Ok(match lowest_place(&losses).map(|place| rates[place] / 10.0) {
+        Some(rate) => (rounded(rate), format!("in a range test of {} steps the loss was lowest at ten times this rate", losses.len())),
         None => (usual, "the range test found no rate at which the loss falls: this is the optimiser's usual one".to_owned()),
     })
 }
@@ -241,24 +243,11 @@ fn rounded(rate: f64) -> f64 {
     format!("{rate:.1e}").parse().unwrap_or(rate)
 }
 
-/// Two thirds along the longest falling subsequence of losses.
-fn valley(losses: &[f64]) -> Option<usize> {
-    let mut lengths = vec![1usize; losses.len()];
-    let mut before: Vec<Option<usize>> = vec![None; losses.len()];
-    for place in 0..losses.len() {
-        for earlier in 0..place {
-            if losses[place] < losses[earlier] && lengths[earlier] + 1 > lengths[place] {
-                (lengths[place], before[place]) = (lengths[earlier] + 1, Some(earlier));
-            }
-        }
-    }
-    let end = (0..losses.len()).max_by_key(|&place| (lengths[place], std::cmp::Reverse(place)))?;
-    if lengths[end] < 5 {
-        return None;
-    }
-    let start = std::iter::successors(Some(end), |&place| before[place]).last()?;
-    let third = (end - start) / 3;
-    Some(start + third + third / 2)
+/// Where the loss is lowest, when it is clearly lower there than at the first rates.
+fn lowest_place(losses: &[f64]) -> Option<usize> {
+    let place = (0..losses.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b]))?;
+    let first = losses.iter().take(5).sum::<f64>() / losses.len().min(5) as f64;
+    (losses[place] < FALL * first).then_some(place)
 }
 
 #[cfg(test)]
@@ -266,18 +255,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_valley_lies_on_the_way_down() {
-        let falls: Vec<f64> = (0..100)
-            .map(|step| match step {
-                0..30 => 2.3 + f64::from(step % 2) * 0.001,
-                30..80 => 2.3 - f64::from(step - 30) * 0.04,
-                _ => 0.3 + f64::from(step - 80),
-            })
-            .collect();
-        let place = valley(&falls).unwrap();
-        assert!((40..75).contains(&place), "{place}");
-        assert_eq!(valley(&[1.0, 2.0, 3.0, 4.0]), None);
-        assert_eq!(valley(&[]), None);
+    fn the_lowest_loss_counts_when_it_fell() {
+        let losses = |step: i32| match step {
+            0..30 => 2.3,
+            30..80 => 2.3 - f64::from(step - 30) * 0.04,
+            _ => 0.3 + f64::from(step - 80),
+        };
+        assert_eq!(lowest_place(&(0..100).map(losses).collect::<Vec<_>>()), Some(80));
+        assert_eq!(lowest_place(&[1.0, 2.0, 3.0, 4.0, 5.0]), Some(0).filter(|_| 1.0 < FALL * 3.0));
+        assert_eq!(lowest_place(&[2.3, 2.3, 2.29, 2.3]), None);
+        assert_eq!(lowest_place(&[]), None);
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub(crate) struct Point {
 const PLACE: &str = "place.json";
 const WEIGHTS: &str = "weights.safetensors";
 const EMA: &str = "ema.safetensors";
-const OPTIMIZER: &str = "optimizer/";
+const OPTIMIZER: &str = "optimizer.safetensors";
 
 impl State {
     /// The weights to judge and to keep.
@@ -85,9 +85,7 @@ impl State {
     pub fn to_parts(&self, layout: &Layout) -> Parts {
         let mut parts = Parts::default();
         parts.0.insert(WEIGHTS.to_owned(), weights::to_safetensors(layout, &self.arena));
-        for (name, moments) in self.optimizer.state() {
-            parts.0.insert(format!("{OPTIMIZER}{name}"), moments.iter().flat_map(|value| value.to_le_bytes()).collect());
-        }
+        parts.0.insert(OPTIMIZER.to_owned(), weights::to_lists(self.optimizer.state(layout)));
         if let Some(ema) = &self.ema {
             parts.0.insert(EMA.to_owned(), weights::to_safetensors(layout, ema.arena()));
         }
@@ -104,12 +102,8 @@ impl State {
             |part: &str| parts.0.get(part).ok_or_else(|| Error::artifact(format!("{name}: {part}"), "nothing", "a part of a checkpoint"));
         let arena = |file: &str| Ok::<_, Error>(weights::from_safetensors(&format!("{name}: {file}"), part(file)?, layout)?);
         self.arena = arena(WEIGHTS)?;
-        let moments: Vec<&'static str> = self.optimizer.state().into_iter().map(|(moment, _)| moment).collect();
-        for moment in moments {
-            let bytes = part(&format!("{OPTIMIZER}{moment}"))?;
-            let values = bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect();
-            self.optimizer.set_state(moment, values)?;
-        }
+        let (place, bytes) = (format!("{name}: {OPTIMIZER}"), part(OPTIMIZER)?);
+        self.optimizer.restore(layout, |name, length| weights::list(&place, bytes, name, length))?;
         if let Some(ema) = &mut self.ema {
             ema.set_arena(arena(EMA)?)?;
         }
