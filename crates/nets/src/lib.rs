@@ -18,6 +18,8 @@ pub mod vision;
 pub mod weights;
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod fixtures;
 
 pub use head::{Head, Truth};
