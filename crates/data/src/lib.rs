@@ -26,7 +26,7 @@ mod parity;
 pub use conform::{Conformed, Notation, Wanted, category_text, conform, conform_files};
 pub use error::{Error, Result};
 pub use formats::{Chunk, FORMATS, FormatDef, Layout, is_guarded};
-pub use images::{Changes, Decoded, ImageOptions, Keep, decode};
+pub use images::{Changes, Decoded, ImageOptions, Keep, decode, picture_columns};
 pub use infer::{ColumnType, Inferred, infer, schema};
 pub use read::{BadRows, Encoding, Input, Places, Raw, ReadOptions, Skipped, Stream, read, stream};
 pub use thumbnail::{Thumbnail, thumbnail};

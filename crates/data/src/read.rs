@@ -162,6 +162,13 @@ impl Input {
         }
     }
 
+    /// The folder that paths in a table are relative to: the one it lies in. Nowhere for what is no file.
+    pub fn folder(&self) -> Option<PathBuf> {
+        let Input::Path(path) = self else { return None };
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        Some(parent.map_or_else(|| PathBuf::from("."), PathBuf::from))
+    }
+
     /// The name for messages.
     pub fn name(&self) -> String {
         match self {

@@ -8,7 +8,7 @@ use crate::training::answer_of;
 use crate::{Artifact, Error, Result, load, summary};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
-use cupola_data::{Input, Raw, ReadOptions, Wanted, conform, read};
+use cupola_data::{Input, Raw, ReadOptions, Wanted, conform, conform_files, read};
 use cupola_metrics::Sampling;
 use cupola_task::{Batch, Draw, Field, MetricDef, Value, View};
 
@@ -66,7 +66,11 @@ pub fn evaluate_file(artifact: &Artifact, input: &Input, options: &ReadOptions, 
     }
     let place = |row: usize| raw.place(untouched.as_ref().map_or(row, |rows| rows[row] as usize));
     let schema = artifact.raw();
-    let columns = conform(&raw.columns, schema, artifact.notation(), &place, Wanted::Inputs)?.columns;
+    let conformed = match input.folder() {
+        Some(base) => conform_files(&raw.columns, schema, artifact.notation(), &place, Wanted::Inputs, &base)?,
+        None => conform(&raw.columns, schema, artifact.notation(), &place, Wanted::Inputs)?,
+    };
+    let columns = conformed.columns;
     crate::training::check_measures(schema, asked.metrics.as_deref(), &asked.gates)?;
     load::check_weights(schema, &columns, &place)?;
     for (field, _) in schema.targets() {

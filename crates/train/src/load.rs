@@ -8,7 +8,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, StringArray};
 use cupola_data::split::{self, SplitSettings, TestRows};
-use cupola_data::{ColumnType, Inferred, Input, Layout, Notation, Places, Raw, Wanted, conform, infer, read};
+use cupola_data::{ColumnType, Inferred, Input, Layout, Notation, Places, Raw, Wanted, conform, infer, picture_columns, read};
 use cupola_task::{Batch, Column, Columns, Dataset, Field, Key, Kind, Role, Schema, Splits, Table, Task, TrainSplit, Value, nearest};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -74,6 +74,8 @@ pub(crate) fn load(plan: &Plan) -> Result<Loaded> {
     let raw = read(&plan.train, &plan.read)?;
     let (plan, notes) = laid_out(plan, raw.layout);
     let plan = &*plan;
+    let names = named_pictures(plan, &plan.train, &raw.columns, raw.layout);
+    let raw = with_pictures(plan, &plan.train, raw, &names)?;
     let typed = typed(plan, raw.layout, &raw.columns, &|row| raw.place(row))?;
     let mut warnings = raw.warnings.clone();
     warnings.extend(left_out(plan, &typed.columns));
@@ -90,6 +92,19 @@ pub(crate) fn load(plan: &Plan) -> Result<Loaded> {
     let origin = Provenance { places: raw.places, kept };
     let Typed { columns, notation, split, .. } = typed;
     Ok(Loaded { table, test, columns, files, warnings, notes, split, notation, origin, test_origin })
+}
+
+/// The columns of a table that name pictures.
+fn named_pictures(plan: &Plan, input: &Input, columns: &Columns, layout: Layout) -> Vec<String> {
+    let not_inputs = plan.targets.iter().chain(&plan.ignore).map(String::as_str).collect::<Vec<_>>();
+    input.folder().map_or(vec![], |base| picture_columns(columns, &overrides(plan, layout), &not_inputs, &base))
+}
+
+fn with_pictures(plan: &Plan, input: &Input, raw: Raw, names: &[String]) -> Result<Raw> {
+    match input.folder().filter(|_| !names.is_empty()) {
+        Some(base) => Ok(raw.with_pictures(names, &base, &plan.read)?),
+        None => Ok(raw),
+    }
 }
 
 /// The plan with the target that the data's format names, where the recipe names none, and a sentence about it.
@@ -322,7 +337,11 @@ fn test_table(
     files: &mut Vec<DataFile>,
     warnings: &mut Vec<String>,
 ) -> Result<(Table, Provenance)> {
-    let mut raw = read(input, &plan.read)?;
+    let raw = read(input, &plan.read)?;
+    let are_paths = |name: &&str| raw.columns.array(name).is_ok_and(|array| array.as_string_opt::<i32>().is_some());
+    let images = typed.schema.inputs().filter(|field| matches!(field.kind, Kind::Image { .. })).map(|field| &*field.name);
+    let names: Vec<String> = images.filter(are_paths).map(str::to_owned).collect();
+    let mut raw = with_pictures(plan, input, raw, &names)?;
     warnings.extend(raw.warnings.iter().cloned());
     files.push(data_file(&raw, "test"));
     if let (Some(TestRows::Given), Some(column)) = (typed.split.laid_out, &typed.split.key) {
@@ -457,6 +476,8 @@ pub struct Preview {
 
 /// How many rows `check` and `init` look at.
 const ROWS_PREVIEWED: usize = 20_000;
+/// How many when they name pictures.
+const PICTURES_PREVIEWED: usize = 64;
 
 /// Types and roles from the head of the training file; nothing is trained.
 ///
@@ -467,14 +488,21 @@ pub fn preview(plan: &Plan) -> Result<Preview> {
     let (layout, total, warnings) = (stream.layout(), stream.total(), stream.warnings().to_vec());
     let (plan, _) = laid_out(plan, layout);
     let plan = &*plan;
-    let chunk = stream.sample(ROWS_PREVIEWED)?.ok_or_else(|| Error::Data(format!("{} has no rows", plan.train.name()), None))?;
+    let mut chunk = stream.sample(ROWS_PREVIEWED)?.ok_or_else(|| Error::Data(format!("{} has no rows", plan.train.name()), None))?;
+    let names = named_pictures(plan, &plan.train, &chunk.columns, layout);
+    if let (Some(base), false) = (plan.train.folder(), names.is_empty()) {
+        chunk.columns = chunk.columns.take(&(0..chunk.columns.rows().min(PICTURES_PREVIEWED) as u64).collect::<Vec<_>>());
+        chunk = chunk.with_pictures(&names, &base, &plan.read)?;
+    }
     let typed = typed(plan, layout, &chunk.columns, &|row| chunk.places.place(row))?;
     let conformed = conform(&chunk.columns, &typed.schema, &typed.notation, &|row| chunk.places.place(row), Wanted::All)?;
     if let Some(test) = &plan.test {
         let stream = cupola_data::stream(test, &plan.read, ROWS_PREVIEWED)?;
         if let Some(chunk) = stream.sample(ROWS_PREVIEWED)? {
-            // A column that the training files' layout made need not be there.
-            let fields = typed.schema.fields.iter().filter(|field| Some(&*field.name) != layout.split).cloned().collect();
+            // A column that the training files' layout made need not be there, and pictures that are only named are not opened.
+            let is_named = |name: &str| names.iter().any(|known| known == name);
+            let is_wanted = |field: &&Field| Some(&*field.name) != layout.split && !is_named(&field.name);
+            let fields = typed.schema.fields.iter().filter(is_wanted).cloned().collect();
             conform(&chunk.columns, &Schema { fields }, &typed.notation, &|row| chunk.places.place(row), Wanted::All)?;
         }
     }

@@ -6,7 +6,7 @@ use crate::{Error, Result};
 use cupola_data::augment::Augment;
 use cupola_data::{ColumnType, ImageOptions, Input, ReadOptions};
 use cupola_metrics::METRICS;
-use cupola_task::{MetricDef, ModelDef, Setting, Settings, Task, Value, Where, nearest};
+use cupola_task::{ImageNeeds, MetricDef, ModelDef, Needs, Setting, Settings, Task, Value, Where, nearest};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -160,7 +160,7 @@ impl Plan {
             return Err(Error::recipe("command line", "no data")
                 .with_hint("cupola train DATA target=COLUMN, or [data] train = \"...\" in a recipe"));
         }
-        let (model, outputs) = (choice(&recipe, &["model"])?, outputs(&recipe)?);
+        let (model, inputs, outputs) = (choice(&recipe, &["model"])?, inputs(&recipe)?, outputs(&recipe)?);
         let mut recipe = recipe;
         if let Choice::Named(def, _) = &model {
             recipe.rename(&["model"], def.settings);
@@ -192,10 +192,7 @@ impl Plan {
             },
             train: Input::parse(train),
             test: filled(data.text("test")).map(|path| Input::parse(&path)),
-            read: ReadOptions {
-                images: ImageOptions::from_settings(&settings(&recipe, &["data", "images"])?),
-                ..ReadOptions::from_settings(&data)?
-            },
+            read: ReadOptions { images: image_options(&recipe, &model, &inputs)?, ..ReadOptions::from_settings(&data)? },
             split: settings(&recipe, &["data", "split"])?,
             leaks: match clean.text("leaks") {
                 "warn" => LeakGate::Warn,
@@ -205,7 +202,7 @@ impl Plan {
             drops_duplicates: clean.text("duplicates") == "drop",
             drops_missing_target: clean.text("missing_target") == "drop",
             prepare: clean,
-            inputs: inputs(&recipe)?,
+            inputs,
             outputs,
             augment: augment(&recipe)?,
             model,
@@ -381,6 +378,31 @@ fn columns<'a>(recipe: &'a Recipe, table: &'a str) -> impl Iterator<Item = &'a s
 
 fn column_type(settings: &Settings) -> Option<ColumnType> {
     settings.text("type").parse().ok()
+}
+
+/// Pictures are read with sides of so many times what the model wants, so that a part of one still fills it.
+const SHRINK_MARGIN: u32 = 2;
+/// Pictures of up to so many pixels a side stay as they are, for a model may keep a size that all of them share.
+const SHRINK_MIN: u32 = 320;
+
+/// How pictures are read; `shrink=auto` goes by the model and the size that the recipe says.
+fn image_options(recipe: &Recipe, model: &Choice, inputs: &BTreeMap<String, InputPlan>) -> Result<ImageOptions> {
+    let settings = settings(recipe, &["data", "images"])?;
+    let options = ImageOptions::from_settings(&settings);
+    if *settings.value("shrink") != Value::Text("auto".into()) {
+        return Ok(options);
+    }
+    let needs = match model {
+        Choice::Named(ModelDef { needs: Needs::Images(needs), .. }, _) => *needs,
+        _ => ImageNeeds { size_default: 224, ..ImageNeeds::default() },
+    };
+    let own = needs.size.map_or(needs.size_default, |[height, width]| height.max(width));
+    let said = inputs.values().flat_map(|input| input.prepare.list("size")).filter_map(|side| match side {
+        Value::Integer(side) => u32::try_from(*side).ok(),
+        _ => None,
+    });
+    let wanted = said.max().unwrap_or(own);
+    Ok(ImageOptions { shrink: Some(wanted.saturating_mul(SHRINK_MARGIN).max(SHRINK_MIN)), ..options })
 }
 
 fn inputs(recipe: &Recipe) -> Result<BTreeMap<String, InputPlan>> {

@@ -6,7 +6,7 @@ use crate::{Choice, Error, Plan, Result, load};
 use arrow_array::cast::AsArray;
 use cupola_data::augment::{Augment, STREAM};
 use cupola_data::prepare::TablePreparation;
-use cupola_data::split::{self, SplitSettings, TestRows};
+use cupola_data::split;
 use cupola_data::{Thumbnail, thumbnail};
 use cupola_task::{Columns, Draw, Field, ImageNeeds, Images, Kind, Needs, Schema, Splits};
 use std::collections::BTreeMap;
@@ -59,8 +59,7 @@ pub fn sheet(plan: &Plan, size: SheetSize) -> Result<Sheet> {
     let loaded = load::load(plan)?;
     let image = image_column(loaded.schema())?.clone();
     let draw = |purpose: &str| Draw::new(plan.seed).stream(purpose);
-    let split = SplitSettings::open(&plan.split, if plan.test.is_some() { TestRows::Given } else { TestRows::Cut })?;
-    let cut = split::sides(&loaded.table, &split, draw("split"))?;
+    let cut = split::sides(&loaded.table, &loaded.split, draw("split"))?;
     let splits = Splits::new(Arc::new(loaded.table.clone()), &cut.sides);
     let train = splits.train();
     let (fitted, prepared) = preparation(plan, loaded.schema())?.fit_table(train, draw("prepare"))?;

@@ -4,11 +4,14 @@ use super::{open, use_threads};
 use crate::arguments::PredictArguments;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
-use cupola_data::{Chunk, Input, OutputFormat, ReadOptions, Stream, WholeFile, Writer};
-use cupola_task::{Columns, Predictions, Settings, Value};
+use arrow_array::StringArray;
+use cupola_data::{Chunk, ImageOptions, Input, OutputFormat, ReadOptions, Stream, WholeFile, Writer};
+use cupola_task::{Column, Columns, Predictions, Settings, Value};
 use cupola_train::Artifact;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Rows in memory at a time.
 const CHUNK_ROWS: usize = 8192;
@@ -16,17 +19,19 @@ const CHUNK_ROWS: usize = 8192;
 pub fn run(arguments: &PredictArguments, screen: &Screen) -> Result<ExitCode> {
     use_threads(None);
     let (path, artifact) = open(&arguments.data.model)?;
-    let (input, options) = data(&arguments.data.arguments)?;
+    let (input, mut options) = data(&arguments.data.arguments)?;
+    options.images.shrink = artifact.notation().shrink;
+    let base = input.folder();
     let mut stream = cupola_data::stream(&input, &options, CHUNK_ROWS).context("failed to read the data")?;
     let format = format(arguments, stream.format()).context("failed to write predictions")?;
     let rows = match &arguments.output {
         Some(output) => {
             let mut file = WholeFile::create(output).context("failed to write predictions")?;
-            let rows = answer(&artifact, &mut stream, Writer::new(&mut file, format), arguments.bare)?;
+            let rows = answer(&artifact, base.as_deref(), &mut stream, Writer::new(&mut file, format), arguments.bare)?;
             file.commit().context("failed to write predictions")?;
             rows
         }
-        None => answer(&artifact, &mut stream, Writer::new(std::io::stdout(), format), arguments.bare)?,
+        None => answer(&artifact, base.as_deref(), &mut stream, Writer::new(std::io::stdout(), format), arguments.bare)?,
     };
     let skipped = stream.skipped();
     if skipped.count > 0 {
@@ -36,12 +41,18 @@ pub fn run(arguments: &PredictArguments, screen: &Screen) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn answer(artifact: &Artifact, stream: &mut Stream, mut writer: Writer<impl Write + Send>, bare: bool) -> Result<usize> {
+fn answer(
+    artifact: &Artifact,
+    base: Option<&Path>,
+    stream: &mut Stream,
+    mut writer: Writer<impl Write + Send>,
+    bare: bool,
+) -> Result<usize> {
     let mut rows = 0;
     for chunk in stream.by_ref() {
         let chunk = chunk.context("failed to read the data")?;
-        let answers = answered(artifact, &chunk).context("failed to predict")?;
-        let table = joined(&chunk.columns, &cupola_train::answer_columns(&answers), bare)?;
+        let answers = answered(artifact, base, &chunk).context("failed to predict")?;
+        let table = joined(&told(&chunk), &cupola_train::answer_columns(&answers), bare)?;
         rows += table.rows();
         writer.write(&table).context("failed to write predictions")?;
     }
@@ -49,8 +60,26 @@ fn answer(artifact: &Artifact, stream: &mut Stream, mut writer: Writer<impl Writ
     Ok(rows)
 }
 
-fn answered(artifact: &Artifact, chunk: &Chunk) -> cupola_train::Result<Predictions> {
-    artifact.answer(&artifact.conform(&chunk.columns, &|row| chunk.places.place(row))?)
+/// Whoever types the command may read the files that a table of theirs names, so paths of pictures are opened here.
+fn answered(artifact: &Artifact, base: Option<&Path>, chunk: &Chunk) -> cupola_train::Result<Predictions> {
+    let place = |row: usize| chunk.places.place(row);
+    let inputs = match base {
+        Some(base) => artifact.conform_files(&chunk.columns, &place, base)?,
+        None => artifact.conform(&chunk.columns, &place)?,
+    };
+    artifact.answer(&inputs)
+}
+
+/// Rows as they are written: of a picture, where it stands.
+fn told(chunk: &Chunk) -> Columns {
+    let told = |column: &Column| match column.images() {
+        Some(images) => {
+            let places: StringArray = (0..images.len()).map(|row| Some(chunk.places.place(row))).collect();
+            Column::Array(Arc::new(places))
+        }
+        None => column.clone(),
+    };
+    Columns::new(chunk.columns.iter().map(|(name, column)| (name.clone(), told(column))).collect())
 }
 
 /// The data and how to read it, from what was typed after the model.
@@ -63,9 +92,15 @@ pub fn data(arguments: &[String]) -> Result<(Input, ReadOptions)> {
             .ok_or_else(|| anyhow::Error::from(cupola_train::Error::recipe("command line", format!("found {pair:?}, wanted key=value"))))?;
         given.push((key.trim_start_matches("data.").to_owned(), Value::parse(value)));
     }
+    let of_images = |(key, value): &'_ (String, Value)| Some((key.strip_prefix("images.")?.to_owned(), value.clone()));
+    let images: Vec<(String, Value)> = given.iter().filter_map(of_images).collect();
+    given.retain(|(key, _)| !key.starts_with("images."));
     let settings = Settings::check("data", ReadOptions::SETTINGS, given.iter().map(|(key, value)| (key.as_str(), value)))
         .context("failed to read the command line")?;
     let mut options = ReadOptions::from_settings(&settings).context("failed to read the command line")?;
+    let settings = Settings::check("data.images", ImageOptions::SETTINGS, images.iter().map(|(key, value)| (key.as_str(), value)))
+        .context("failed to read the command line")?;
+    options.images = ImageOptions::from_settings(&settings);
     if given.iter().all(|(key, _)| key != "missing_values") {
         // The model knows what stands for a missing value; the cells themselves go out as they came in.
         options.missing_values.clear();

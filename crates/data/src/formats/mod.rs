@@ -26,7 +26,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use folder::{Content, is_pattern};
+pub(crate) use folder::{Content, Contents, is_pattern};
 pub(crate) use markers::Markers;
 pub(crate) use window::Window;
 

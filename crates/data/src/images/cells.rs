@@ -3,6 +3,7 @@
 use super::decode::{Decoded, decode};
 use super::settings::ImageOptions;
 use super::shrink::{shrunk, shrunk_shape};
+use super::table::file;
 use crate::conform::shown;
 use crate::{Error, Result};
 use arrow_array::cast::AsArray;
@@ -79,20 +80,6 @@ fn text_at(array: &ArrayRef, row: usize) -> Option<&str> {
         DataType::Utf8View => array.as_string_view_opt().map(|texts| texts.value(row)),
         _ => None,
     }
-}
-
-fn file(name: &str, place: &str, text: &str, base: &Path, options: &ImageOptions) -> Result<Decoded> {
-    let path = below(base, text).ok_or_else(|| {
-        let error = Error::column(name, place, shown(text), "a path below the table's folder");
-        error.with_hint("name pictures by paths relative to the table, without ..")
-    })?;
-    let unreadable = |source| Error::Unreadable {
-        place: format!("{place}: column {name}: {}", path.display()),
-        source,
-        hint: Some(format!("paths are relative to {}", base.display())),
-    };
-    let bytes = std::fs::read(&path).map_err(unreadable)?;
-    decode(&format!("{place}: column {name}: {}", path.display()), &bytes, options)
 }
 
 /// A path that stays below `base`, as far as its words say.

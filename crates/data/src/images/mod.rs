@@ -7,11 +7,13 @@ mod jpeg;
 mod settings;
 mod shrink;
 mod store;
+mod table;
 
 pub(crate) use cells::cells;
 pub use decode::{Changes, Decoded, decode};
 pub use settings::{ImageOptions, Keep};
 pub(crate) use store::Store;
+pub use table::picture_columns;
 
 #[cfg(test)]
 mod tests;
