@@ -28,7 +28,7 @@ pub(crate) struct Entry {
 }
 
 /// All registries.
-pub(crate) fn registries() -> [Registry; 3] {
+pub(crate) fn registries() -> [Registry; 4] {
     let models = cupola_classic::MODELS
         .iter()
         .map(|model| Entry { name: model.name, doc: model.doc, kinds: words(model.tasks), settings: model.settings })
@@ -46,10 +46,20 @@ pub(crate) fn registries() -> [Registry; 3] {
             settings: &[],
         })
         .collect();
+    let augmentations = cupola_data::augment::OPERATIONS
+        .iter()
+        .map(|operation| Entry {
+            name: operation.name,
+            doc: operation.doc,
+            kinds: operation.settings.iter().map(|setting| format!("`{}`", setting.name)).collect(),
+            settings: operation.settings,
+        })
+        .collect();
     [
         Registry { name: "models", kinds: "learns", folder: "crates/classic/src/", slice: "MODELS", entries: models },
         Registry { name: "metrics", kinds: "measures", folder: "crates/metrics/src/", slice: "METRICS", entries: metrics },
         Registry { name: "formats", kinds: "endings", folder: "crates/data/src/formats/", slice: "FORMATS", entries: formats },
+        Registry { name: "augmentations", kinds: "keys", folder: "crates/data/src/augment/", slice: "OPERATIONS", entries: augmentations },
     ]
 }
 

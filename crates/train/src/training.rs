@@ -15,8 +15,8 @@ use cupola_data::leaks::{self, Finding, Severity};
 use cupola_data::split::{self, Cut, SplitSettings};
 use cupola_metrics::Sampling;
 use cupola_task::{
-    Answer, Batch, Columns, Dataset, Event, Exit, Fault, Field, Flow, Make, MetricDef, ModelDef, Predictions, Run, Schema, Settings, Side,
-    Splits, Task, View,
+    Answer, Batch, Columns, Dataset, Event, Exit, Fault, Field, Flow, Kind, Make, MetricDef, ModelDef, Predictions, Run, Schema, Settings,
+    Side, Splits, Task, View,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -255,8 +255,13 @@ fn choice_of<'a>(plan: &'a Plan, field: &Field) -> &'a Choice {
     plan.outputs.get(&*field.name).and_then(|output| output.model.as_ref()).unwrap_or(&plan.model)
 }
 
-/// Every named model must be able to do its target's task.
+/// Every named model must be able to do its target's task and to look at the inputs; what is said about images needs some.
 pub(crate) fn check_models(plan: &Plan, schema: &Schema) -> Result<()> {
+    let has_images = schema.inputs().any(|field| matches!(field.kind, Kind::Image { .. }));
+    if let Some((name, entry)) = plan.recipe.table(&["augment"]).next().filter(|_| !has_images) {
+        let error = Error::recipe(&entry.place, format!("augment.{name} changes images, and no input holds any"));
+        return Err(error.with_hint("leave [augment] out"));
+    }
     schema.targets().try_for_each(|(field, task)| match choice_of(plan, field) {
         Choice::Named(def, _) => suits(def, task, field).and_then(|()| models::check_inputs(def, task, schema)),
         Choice::Auto => auto::entrants(task, schema).map(|_| ()),

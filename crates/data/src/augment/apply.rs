@@ -9,9 +9,9 @@ use super::mix::{Mix, partners};
 use super::operation::OPERATIONS;
 use super::policy::Policy;
 use super::randaugment::RandAugment;
-use super::resized_crop::ResizedCrop;
+use super::random_resized_crop::ResizedCrop;
 use super::warp::{Border, Map, Picture, Places, warp};
-use super::{cutout, erasing};
+use super::{cutout, random_erasing};
 use cupola_task::{Draw, Error, Images, Result, Setting, Settings};
 use rayon::prelude::*;
 
@@ -114,7 +114,7 @@ impl Augment {
             randaugment: RandAugment::open(settings),
             jitter: Jitter::open(settings),
             cutout: cutout::open(settings),
-            erasing: erasing::open(settings),
+            erasing: random_erasing::open(settings),
             mix: Mix::open(settings),
         })
     }
@@ -183,7 +183,7 @@ impl Augment {
         if self.cutout > 0 {
             cutout::cover(out, cutout::part(dice(keys.cutout), self.cutout, size), width * channels, channels);
         }
-        if let Some(part) = erasing::part(dice(keys.erasing), self.erasing, size) {
+        if let Some(part) = random_erasing::part(dice(keys.erasing), self.erasing, size) {
             cutout::cover(out, part, width * channels, channels);
         }
     }

@@ -10,14 +10,14 @@ mod colour;
 mod crop;
 mod cutout;
 mod dice;
-mod erasing;
 mod flip;
 mod jitter;
 mod mix;
 mod operation;
 mod policy;
 mod randaugment;
-mod resized_crop;
+mod random_erasing;
+mod random_resized_crop;
 mod warp;
 
 pub use apply::{Augment, Augmented, STREAM};

@@ -1,6 +1,6 @@
 //! The registry: every operation with what a recipe may say about it.
 
-use super::{affine, crop, cutout, erasing, flip, jitter, mix, policy, randaugment, resized_crop};
+use super::{affine, crop, cutout, flip, jitter, mix, policy, randaugment, random_erasing, random_resized_crop};
 use cupola_task::{Error, Range, Result, Setting, Settings, Value};
 
 /// An operation of the registry.
@@ -17,14 +17,14 @@ pub struct Operation {
 /// All operations, in the order in which they are done.
 pub const OPERATIONS: &[Operation] = &[
     policy::POLICY,
-    resized_crop::RESIZED_CROP,
+    random_resized_crop::RESIZED_CROP,
     crop::CROP,
     flip::FLIP,
     affine::AFFINE,
     randaugment::RANDAUGMENT,
     jitter::JITTER,
     cutout::CUTOUT,
-    erasing::ERASING,
+    random_erasing::ERASING,
     mix::MIX,
 ];
 

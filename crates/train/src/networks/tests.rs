@@ -91,6 +91,7 @@ fn a_training_cut_off_anywhere_ends_in_the_same_bytes() {
         "train.optimizer=sgd train.ema=0.9 save.every=4",
         "train.optimizer=muon train.accumulate=2 save.every=1 train.schedule=one-cycle",
         "train.lr=auto train.batch=16 save.every=5 train.patience=2",
+        "save.every=4 augment.crop=1 augment.flip=0.5 augment.mixup=0.2 augment.random_erasing=0.3",
     ];
     for said in cases {
         let whole = fit(said, &Run::quiet(7)).unwrap();
@@ -126,7 +127,9 @@ fn until(said: &str, stop: u64, folder: &Path, resumes: bool) -> Result<Trained>
 fn threads_do_not_change_the_bytes() {
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| fit("train.epochs=3", &Run { threads: 2 * threads, ..Run::quiet(7) }).unwrap().arena)
+        pool.install(|| {
+            fit("train.epochs=3 augment.rotate=10 augment.cutmix=1", &Run { threads: 2 * threads, ..Run::quiet(7) }).unwrap().arena
+        })
     };
     assert_eq!(with(1), with(2));
 }
