@@ -137,6 +137,59 @@ pub(crate) fn artifact(gate: &Arc<Gate>, targets: usize) -> Arc<Artifact> {
     Arc::new(Artifact::new(contents, &Columns::new(rows), GoldenMode::Real, Draw::new(1)).unwrap())
 }
 
+/// Answers how bright pictures are.
+struct Brightness(Schema);
+
+impl Predictor for Brightness {
+    fn predict(&self, inputs: &Columns, _: &Ask) -> Result<Predictions> {
+        let photos = inputs.get("photo").and_then(Column::images).expect("photo is conformed");
+        let mean = |row: usize| photos.pixels(row).iter().map(|&level| f64::from(level)).sum::<f64>() / photos.pixels(row).len() as f64;
+        Ok(Predictions(vec![("light".into(), Answer::Numbers { values: (0..photos.len()).map(mean).collect(), range: None })]))
+    }
+
+    fn save(&self, _: &mut Parts) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Fitted for Brightness {
+    fn raw(&self) -> &Schema {
+        &self.0
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.0
+    }
+
+    fn apply(&self, raw: &Columns) -> Result<(Columns, Trail)> {
+        Ok((raw.clone(), Trail::default()))
+    }
+
+    fn restore(&self, answers: Predictions, _: &Trail) -> Result<Predictions> {
+        Ok(answers)
+    }
+
+    fn save(&self, _: &mut Parts) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A model of the inputs `photo` (image) and `age` (number) that answers the mean level of the photo.
+fn brightness() -> Arc<Artifact> {
+    let field = |name: &str, kind: Kind, role: Role| Field { name: name.into(), kind, role };
+    let fields = vec![
+        field("photo", Kind::Image { channels: 3, size: None }, Role::Input),
+        field("age", Kind::Number, Role::Input),
+        field("light", Kind::Number, Role::Target(Task::Regress)),
+    ];
+    let raw = Schema { fields };
+    let own = || Box::new(Brightness(raw.clone()));
+    let pipeline = Pipeline { target: "light".into(), model: &MODEL, settings: Settings::default(), fitted: own(), predictor: own() };
+    let (profile, extra) = (serde_json::Value::Null, serde_json::Value::Null);
+    let contents = Contents { notation: Default::default(), pipelines: vec![pipeline], scores: vec![], profile, extra, raw: raw.clone() };
+    Arc::new(Artifact::new(contents, &Columns::default(), GoldenMode::Off, Draw::new(1)).unwrap())
+}
+
 /// A server of its own for one test.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -146,10 +199,19 @@ pub(crate) struct Server {
 }
 
 pub(crate) async fn start(targets: usize, change: impl FnOnce(&mut ServeOptions)) -> Server {
-    let mut options = ServeOptions { http: "127.0.0.1:0".parse().unwrap(), ..ServeOptions::default() };
-    change(&mut options);
     let gate = Arc::new(Gate::default());
     let models = vec![("flowers".to_owned(), artifact(&gate, targets))];
+    start_models(models, gate, change).await
+}
+
+/// A server of the model `photos` with the inputs `photo` and `age`, which answers the photo's mean level.
+pub(crate) async fn start_photos(change: impl FnOnce(&mut ServeOptions)) -> Server {
+    start_models(vec![("photos".to_owned(), brightness())], Arc::default(), change).await
+}
+
+async fn start_models(models: Vec<(String, Arc<Artifact>)>, gate: Arc<Gate>, change: impl FnOnce(&mut ServeOptions)) -> Server {
+    let mut options = ServeOptions { http: "127.0.0.1:0".parse().unwrap(), ..ServeOptions::default() };
+    change(&mut options);
     let (stop, stopped) = oneshot::channel();
     let (tell, ready) = oneshot::channel();
     let shutdown = async {

@@ -5,6 +5,7 @@
 mod bad;
 mod desk;
 mod help;
+mod preview;
 mod releases;
 mod stop;
 mod whole;
