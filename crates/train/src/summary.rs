@@ -211,8 +211,7 @@ fn resolved_recipe(facts: &Facts<'_>) -> (Recipe, BTreeMap<String, String>) {
         notes.insert("target".into(), "as the data is laid out".into());
     }
     // What networks are told, and how images are changed, stands in the recipe of a run only where there is one.
-    let networks: &[&[&str]] =
-        if facts.targets.iter().any(|target| target.trained.is_some()) { &[&["train"], &["save"], &["augment"]] } else { &[] };
+    let networks: &[&[&str]] = if facts.targets.iter().any(|target| target.trained.is_some()) { &[&["train"], &["save"]] } else { &[] };
     let has_images = facts.divided.loaded.schema().inputs().any(|field| matches!(field.kind, Kind::Image { .. }));
     let images: &[&[&str]] = if has_images { &[&["data", "images"], &["augment"]] } else { &[] };
     let tables: [&[&str]; 5] = [&[], &["data"], &["data", "split"], &["data", "clean"], &["eval"]];

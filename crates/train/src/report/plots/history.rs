@@ -20,7 +20,8 @@ pub(super) fn losses(target: &TargetReport) -> Option<Plot> {
 
 /// The measure watched on validation rows.
 pub(super) fn watched(target: &TargetReport) -> Option<Plot> {
-    let history = target.history.as_ref()?;
+    // A loss that is watched is in the plot of losses.
+    let history = target.history.as_ref().filter(|history| history.watched != "loss")?;
     let name = shown(&history.watched, 30);
     let lines = [("validation", series(history, |point| point.valid_score))];
     curves("watched", "Validation in training", format!("{name} on validation rows.{}", kept(history)), &name, &lines, history.best_epoch)
