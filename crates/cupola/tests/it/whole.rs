@@ -127,12 +127,14 @@ fn a_run_folder_and_what_is_done_with_it() {
     assert_eq!(
         desk.names(folder),
         [
+            "begin.json",
             "card.md",
             "data",
             "eval",
             "events.jsonl",
             "model.cupola",
             "plots",
+            "recipe.toml",
             "report.html",
             "report.json",
             "results.csv",

@@ -55,7 +55,7 @@ fn a_disk_that_is_full() {
     "#]]
     .assert_eq(&ran.stderr);
     assert_eq!((desk.hash("1"), desk.hash("latest")), (hash.clone(), hash));
-    assert_eq!(desk.names("runs/0002-good-tree"), ["events.jsonl"], "no half of a file is left");
+    assert_eq!(desk.names("runs/0002-good-tree"), ["begin.json", "events.jsonl", "recipe.toml"], "no half of a file is left");
     let listed = desk.ok(&["runs"]).stdout;
     assert!(listed.contains("0002-good-tree  unfinished"), "{listed}");
 

@@ -132,7 +132,7 @@ fn recipes() {
             hint: a column's name that holds dots stands in quotes: inputs."a.b".type
             = 2
             $ train good.csv target=c device=cuda
-            error: failed to check the recipe: command line: device: found "cuda", wanted auto|cpu
+            error: failed to check the recipe: command line: device: found "cuda", wanted auto|cpu|gpu
             hint: the default is "auto"
             = 2
         "#]],
