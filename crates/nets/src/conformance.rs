@@ -1,37 +1,46 @@
 //! What every network of the registry must do, whatever it is.
 
 use crate::MODELS;
-use crate::fixtures::{answers, batch, gradients, model, packed, schema, settings, splits, table, trainee};
+use crate::fixtures::{answers, batch, columns_table, gradients, model, packed, schema, settings, splits, table, trainee};
 use crate::layout::Role;
 use crate::net::{Packed, Step, Trainee};
-use cupola_task::{
-    Column, Columns, Dataset, Draw, Exit, Fault, ImageNeeds, Math, ModelDef, Needs, Parts, Predictor, Result, Schema, Table, Where,
-};
+use cupola_task::{Column, Dataset, Draw, Exit, Fault, Math, ModelDef, Needs, Parts, Predictor, Result, Schema, Table, Where};
+use std::sync::Arc;
 
-/// A network at a size that is quick: its settings, and its images.
+/// A network at a size that is quick.
 struct Tiny {
     name: &'static str,
     settings: &'static str,
-    shape: [u32; 3],
+    inputs: Inputs,
+}
+
+/// What a network looks at.
+#[derive(Clone, Copy)]
+enum Inputs {
+    /// A number, a category and a vector.
+    Columns,
+    /// Images of that height, width and channels.
+    Images([u32; 3]),
 }
 
 /// Networks that are quick. The others of their families differ in how often a block is repeated, and are built, but not trained, here.
 const SMALL: &[Tiny] = &[
-    Tiny { name: "lenet5", settings: "", shape: [28, 28, 1] },
-    Tiny { name: "lenet5_modern", settings: "", shape: [14, 14, 1] },
+    Tiny { name: "mlp", settings: "hidden=[16, 8];dropout=0.3;batch_norm=true", inputs: Inputs::Columns },
+    Tiny { name: "lenet5", settings: "", inputs: Inputs::Images([28, 28, 1]) },
+    Tiny { name: "lenet5_modern", settings: "", inputs: Inputs::Images([14, 14, 1]) },
     Tiny {
         name: "layers",
         settings: "layers=[conv 8 3 relu, maxpool 2, batchnorm, flatten, dense 16 relu dropout=0.5]",
-        shape: [10, 9, 3],
+        inputs: Inputs::Images([10, 9, 3]),
     },
-    Tiny { name: "resnet8", settings: "", shape: [12, 12, 3] },
-    Tiny { name: "mobilenet_v2", settings: "width_mult=0.25", shape: [48, 48, 3] },
+    Tiny { name: "resnet8", settings: "", inputs: Inputs::Images([12, 12, 3]) },
+    Tiny { name: "mobilenet_v2", settings: "width_mult=0.25", inputs: Inputs::Images([48, 48, 3]) },
 ];
 
 /// Networks of ten million numbers: they learn and are saved here. In `vision/parity.rs` they and bottlenecks are held against torchvision.
 const LARGE: &[Tiny] = &[
-    Tiny { name: "resnet18", settings: "zero_init_residual=true", shape: [32, 32, 3] },
-    Tiny { name: "vgg11_bn", settings: "hidden=32", shape: [32, 32, 3] },
+    Tiny { name: "resnet18", settings: "zero_init_residual=true", inputs: Inputs::Images([32, 32, 3]) },
+    Tiny { name: "vgg11_bn", settings: "hidden=32", inputs: Inputs::Images([32, 32, 3]) },
 ];
 
 /// Enough rows for batch norm to have statistics of the last, smallest maps.
@@ -60,11 +69,14 @@ fn ensure(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {
 
 impl Tiny {
     fn table(&self, classes: usize) -> Table {
-        table(ROWS, self.shape, classes)
+        match self.inputs {
+            Inputs::Columns => columns_table(ROWS, classes),
+            Inputs::Images(shape) => table(ROWS, shape, classes),
+        }
     }
 
     fn trainee(&self, classes: usize) -> Box<dyn Trainee> {
-        trainee(self.name, self.settings, &schema(self.shape, classes)).unwrap()
+        trainee(self.name, self.settings, self.table(classes).schema()).unwrap()
     }
 
     /// First weights, and the whole table as a batch.
@@ -104,34 +116,41 @@ fn opened(name: &str, parts: &Parts, schema: &Schema) -> Result<Box<dyn Predicto
     (model(name).open)(parts, schema, Where::Cpu)
 }
 
-fn needs(model: &ModelDef) -> ImageNeeds {
-    match model.needs {
-        Needs::Images(needs) => needs,
-        needs => panic!("{} wants {needs:?}", model.name),
-    }
-}
-
 #[test]
-fn every_network_is_there_once_and_builds_at_its_sizes() {
+fn every_network_is_there_once_and_settings_are_right() {
     for model in MODELS {
         assert_eq!(MODELS.iter().filter(|other| other.name == model.name).count(), 1, "{} is there once", model.name);
         model.settings.iter().for_each(|setting| assert_eq!(setting.range.admit(&setting.default_value()), Some(setting.default_value())));
-        let needs = needs(model);
+        assert!(settings(model, "no_such_setting=1").is_err(), "{}", model.name);
+        assert!(matches!(model.math, Math::Rounded(_)), "{}: sums of f32 are not exact on another machine", model.name);
+    }
+}
+
+/// Builds a network and looks at its layers.
+fn build(model: &ModelDef, given: &str, schema: &Schema, outputs: usize) {
+    let trainee = trainee(model.name, given, schema).unwrap_or_else(|error| panic!("{} {given}: {error}", model.name));
+    let layout = trainee.layout();
+    assert_eq!(layout.layers().iter().map(|layer| layer.params).sum::<u64>(), layout.params(), "{}", model.name);
+    assert!(layout.layers().iter().all(|layer| !layer.output.contains(&0)), "{}", model.name);
+    assert_eq!(layout.layers().last().unwrap().output, [outputs], "{}", model.name);
+}
+
+#[test]
+fn every_network_builds_at_its_sizes() {
+    for model in MODELS {
+        let Needs::Images(needs) = model.needs else {
+            [3, 0].iter().for_each(|&classes| build(model, "", columns_table(4, classes).schema(), classes.max(1)));
+            continue;
+        };
+        // The default list of `layers` is for images of some size.
+        let given = if model.name == "layers" { "layers=[conv 4 3 padding=same, globalavgpool]" } else { "" };
         let channels = u32::from(needs.channels.unwrap_or(3));
         for (side, classes) in [(needs.size_default, 10), (needs.size_min, 2), (needs.size_default, 0)] {
-            let is_listed = model.name == "layers"; // Its default list is for images of some size.
-            let given = if is_listed { "layers=[conv 4 3 padding=same, globalavgpool]" } else { "" };
-            let trainee = trainee(model.name, given, &schema([side, side, channels], classes))
-                .unwrap_or_else(|error| panic!("{} at {side}: {error}", model.name));
-            let layout = trainee.layout();
-            assert_eq!(layout.layers().iter().map(|layer| layer.params).sum::<u64>(), layout.params(), "{}", model.name);
-            assert!(layout.layers().iter().all(|layer| !layer.output.contains(&0)), "{}", model.name);
-            assert_eq!(layout.layers().last().unwrap().output, [classes.max(1)], "{}", model.name);
+            build(model, given, &schema([side, side, channels], classes), classes.max(1));
         }
         let small = needs.size_min - 1;
-        let refused = small == 0 || trainee(model.name, "", &schema([small, small, channels], 2)).is_err();
+        let refused = trainee(model.name, given, &schema([small, small, channels], 2)).is_err();
         assert!(refused, "{} takes images of {small}x{small}", model.name);
-        assert!(settings(model, "normalise=auto").is_err(), "{}", model.name);
     }
 }
 
@@ -183,7 +202,6 @@ fn reopened_networks_answer_the_same_and_damage_is_refused() {
         ensure(before.iter().all(|value| value.is_finite()) && before.len() == ROWS * classes.max(1), || "answers are not sound".into())?;
         let again = opened(tiny.name, &parts, table.schema()).map_err(|error| error.to_string())?;
         ensure(answers(&*again, &table).unwrap() == before && saved(&*again) == parts, || "it changed on the way".into())?;
-        ensure(matches!(model(tiny.name).math, Math::Rounded(_)), || "sums of f32 are not exact on another machine".into())?;
         ensure(opened(tiny.name, &Parts::default(), table.schema()).is_err(), || "no parts were accepted".into())?;
         for (name, bytes) in &parts.0 {
             let with = |bytes: Vec<u8>| {
@@ -193,8 +211,10 @@ fn reopened_networks_answer_the_same_and_damage_is_refused() {
                 ensure(opened(tiny.name, &with(bytes), table.schema()).is_err(), || format!("{what} of {name} was accepted"))?;
             }
         }
-        let [height, width, channels] = tiny.shape;
-        let others = [schema(tiny.shape, classes + 4), schema([height, width, channels + 1], classes)];
+        let mut others = vec![tiny.table(classes + 4).schema().clone()];
+        if let Inputs::Images([height, width, channels]) = tiny.inputs {
+            others.push(schema([height, width, channels + 1], classes));
+        }
         ensure(others.iter().all(|other| opened(tiny.name, &parts, other).is_err()), || "another schema was accepted".into())
     });
 }
@@ -255,14 +275,23 @@ fn wrong_inputs_are_refused() {
         let table = tiny.table(classes);
         let trainee = tiny.trainee(classes);
         let predictor = trainee.freeze(crate::fixtures::arena(trainee.layout()));
-        let [height, width, channels] = tiny.shape;
-        let other = batch(&crate::fixtures::table(2, [height + 1, width, channels], classes)).inputs;
-        let numbers =
-            Columns::new(vec![("image".into(), Column::Array(std::sync::Arc::new(arrow_array::Float64Array::from(vec![1.0; 2]))))]);
-        let renamed = Columns::new(batch(&table).inputs.into_iter().map(|(_, column)| ("picture".into(), column)).collect());
-        for (what, columns) in [("images of another size", other), ("numbers for images", numbers), ("no such column", renamed)] {
-            let asked = predictor.predict(&columns, &Default::default());
-            ensure(asked.is_err_and(|error| error.exit() == Exit::Data && error.to_string().contains("image")), || what.into())?;
+        for (name, _) in batch(&table).inputs.iter() {
+            let with = |other: Option<Column>| {
+                let mut columns = batch(&table).inputs.select(|known| known != &**name);
+                other.into_iter().for_each(|column| columns.insert(name.clone(), column));
+                columns
+            };
+            let texts = Column::Array(Arc::new(arrow_array::StringArray::from(vec!["a"; ROWS])));
+            let mut wrong = vec![("texts", with(Some(texts))), ("nothing", with(None))];
+            if let Inputs::Images([height, width, channels]) = tiny.inputs {
+                let larger = crate::fixtures::table(ROWS, [height + 1, width, channels], classes);
+                wrong.push(("images of another size", batch(&larger).inputs));
+            }
+            for (what, columns) in wrong {
+                let asked = predictor.predict(&columns, &Default::default());
+                let is_told = asked.is_err_and(|error| error.exit() == Exit::Data && error.to_string().contains(&**name));
+                ensure(is_told || columns.is_empty(), || format!("{what} for {name}"))?;
+            }
         }
         let none = batch(&table).inputs.take(&[]);
         ensure(predictor.predict(&none, &Default::default()).is_ok(), || "no rows had no answer".into())

@@ -2,7 +2,8 @@
 
 use crate::layout::{Entry, Layout};
 use crate::net::{Packed, Packing, Step, Trainee};
-use arrow_array::{Float64Array, UInt32Array};
+use arrow_array::types::Float32Type;
+use arrow_array::{ArrayRef, FixedSizeListArray, Float64Array, UInt32Array};
 use cupola_task::{
     Answer, Ask, Batch, Column, Columns, Dataset, Draw, Field, Images, Kind, ModelDef, Predictor, Role, Schema, Settings, Side, Splits,
     Table, Task, Value, Where,
@@ -87,6 +88,43 @@ pub(crate) fn table(rows: usize, shape: [u32; 3], classes: usize) -> Table {
     Table::new(schema(shape, classes), columns).unwrap()
 }
 
+fn category(count: usize) -> Kind {
+    Kind::Category { classes: (0..count).map(|class| Arc::from(format!("c{class}"))).collect() }
+}
+
+/// A number, a category of five classes with missing cells, a vector of two, and a target that depends on all of them.
+pub(crate) fn columns_table(rows: usize, target: usize) -> Table {
+    let draw = Draw::new(2);
+    let number: Vec<f64> = (0..rows as u64).map(|row| draw.normal(row)).collect();
+    let code: Vec<Option<u32>> = (0..rows as u64).map(|row| Some(draw.at(1).below(row, 6) as u32).filter(|code| *code < 5)).collect();
+    let vector: Vec<[f32; 2]> = (0..rows as u64).map(|row| [draw.at(2).normal(row) as f32, draw.at(3).normal(row) as f32]).collect();
+    let truth: Vec<f64> = (0..rows)
+        .map(|row| number[row] * f64::from(vector[row][0]) + [0.0, 1.0, -1.0, 2.0, -2.0][code[row].unwrap_or(0) as usize])
+        .collect();
+    let vectors = vector.iter().map(|pair| Some(pair.iter().copied().map(Some)));
+    let (kind, task, labels): (Kind, Task, ArrayRef) = match target {
+        0 => (Kind::Number, Task::Regress, Arc::new(Float64Array::from_iter_values(truth.iter().map(|truth| 50.0 + 10.0 * truth)))),
+        _ => {
+            let code = |truth: &f64| ((truth + 2.0).clamp(0.0, 3.9) / 4.0 * target as f64) as u32;
+            (category(target), Task::Classify, Arc::new(UInt32Array::from_iter_values(truth.iter().map(code))))
+        }
+    };
+    let fields: [(&str, Kind, Role, ArrayRef); 4] = [
+        ("number", Kind::Number, Role::Input, Arc::new(Float64Array::from(number))),
+        ("code", category(5), Role::Input, Arc::new(UInt32Array::from(code))),
+        (
+            "vector",
+            Kind::Vector { width: 2 },
+            Role::Input,
+            Arc::new(FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(vectors, 2)),
+        ),
+        ("target", kind, Role::Target(task), labels),
+    ];
+    let field = |(name, kind, role, _): &(&str, Kind, Role, ArrayRef)| Field { name: (*name).into(), kind: kind.clone(), role: *role };
+    let schema = Schema { fields: fields.iter().map(field).collect() };
+    Table::new(schema, Columns::new(fields.into_iter().map(|(name, .., array)| (name.into(), Column::Array(array))).collect())).unwrap()
+}
+
 /// All rows of a table as rows to learn from.
 pub(crate) fn splits(table: &Table) -> Splits {
     Splits::new(Arc::new(table.clone()), &vec![Side::Train; table.columns().rows()])
@@ -131,6 +169,28 @@ pub(crate) fn gradients(trainee: &dyn Trainee, arena: &mut [f32], input: &Packed
     let step = Step { draw, share: 1.0, frozen: &frozen };
     let loss = trainee.gradients(arena, input, &step, &mut gradients).unwrap();
     (loss, gradients)
+}
+
+/// Asserts that the loss along each parameter's gradient rises by the gradient's norm.
+pub(crate) fn check_gradients(name: &str, given: &str, table: &Table) {
+    let trainee = trainee(name, given, table.schema()).unwrap();
+    let arena = arena(trainee.layout());
+    let input = packed(&*trainee, &arena, table);
+    let draw = Draw::new(5);
+    let (_, found) = gradients(&*trainee, &mut arena.clone(), &input, draw);
+    for entry in trainee.layout().entries().iter().filter(|entry| entry.role == crate::Role::Trained) {
+        let own = &found[entry.range()];
+        let norm = own.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+        let moved = |step: f64| {
+            let mut moved = arena.clone();
+            let scale = step / norm.max(1e-12);
+            moved[entry.range()].iter_mut().zip(own).for_each(|(value, gradient)| *value += (f64::from(*gradient) * scale) as f32);
+            gradients(&*trainee, &mut moved, &input, draw).0
+        };
+        // Losses are of f32: this step balances their rounding against the curve.
+        let measured = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+        assert!((measured - norm).abs() < 2e-2 * norm + 2e-4, "{name} {given} {}: {measured} against {norm}", entry.path);
+    }
 }
 
 /// What a network answers to a table's images: probabilities, or numbers.

@@ -170,49 +170,11 @@ impl Net for Mlp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{answers, arena, batch, gradients, packed, splits, trainee};
+    use crate::fixtures::{answers, arena, batch, check_gradients, columns_table as table, gradients, packed, splits, trainee};
     use crate::optim::{Optimizer, SETTINGS as TRAIN};
-    use arrow_array::types::Float32Type;
-    use arrow_array::{ArrayRef, FixedSizeListArray, Float64Array, UInt32Array};
-    use cupola_task::{Column, Columns, Dataset, Draw, Field, Kind, Role, Table};
+    use arrow_array::{ArrayRef, Float64Array, UInt32Array};
+    use cupola_task::{Column, Dataset, Draw};
     use std::sync::Arc;
-
-    fn classes(count: usize) -> Kind {
-        Kind::Category { classes: (0..count).map(|class| Arc::from(format!("c{class}"))).collect() }
-    }
-
-    /// A number, a category of five classes with missing cells, a vector of two, and a target that depends on all of them.
-    fn table(rows: usize, target: usize) -> Table {
-        let draw = Draw::new(2);
-        let number: Vec<f64> = (0..rows as u64).map(|row| draw.normal(row)).collect();
-        let code: Vec<Option<u32>> = (0..rows as u64).map(|row| Some(draw.at(1).below(row, 6) as u32).filter(|code| *code < 5)).collect();
-        let vector: Vec<[f32; 2]> = (0..rows as u64).map(|row| [draw.at(2).normal(row) as f32, draw.at(3).normal(row) as f32]).collect();
-        let truth: Vec<f64> = (0..rows)
-            .map(|row| number[row] * f64::from(vector[row][0]) + [0.0, 1.0, -1.0, 2.0, -2.0][code[row].unwrap_or(0) as usize])
-            .collect();
-        let vectors = vector.iter().map(|pair| Some(pair.iter().copied().map(Some)));
-        let (kind, task, labels): (Kind, Task, ArrayRef) = match target {
-            0 => (Kind::Number, Task::Regress, Arc::new(Float64Array::from_iter_values(truth.iter().map(|truth| 50.0 + 10.0 * truth)))),
-            _ => {
-                let code = |truth: &f64| ((truth + 2.0).clamp(0.0, 3.9) / 4.0 * target as f64) as u32;
-                (classes(target), Task::Classify, Arc::new(UInt32Array::from_iter_values(truth.iter().map(code))))
-            }
-        };
-        let fields: [(&str, Kind, Role, ArrayRef); 4] = [
-            ("number", Kind::Number, Role::Input, Arc::new(Float64Array::from(number))),
-            ("code", classes(5), Role::Input, Arc::new(UInt32Array::from(code))),
-            (
-                "vector",
-                Kind::Vector { width: 2 },
-                Role::Input,
-                Arc::new(FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(vectors, 2)),
-            ),
-            ("target", kind, Role::Target(task), labels),
-        ];
-        let field = |(name, kind, role, _): &(&str, Kind, Role, ArrayRef)| Field { name: (*name).into(), kind: kind.clone(), role: *role };
-        let schema = Schema { fields: fields.iter().map(field).collect() };
-        Table::new(schema, Columns::new(fields.into_iter().map(|(name, .., array)| (name.into(), Column::Array(array))).collect())).unwrap()
-    }
 
     #[test]
     fn embeddings_have_a_row_more_than_classes() {
@@ -230,25 +192,7 @@ mod tests {
         for (target, given) in
             [(3, "hidden=[6];activation=tanh;dropout=0.2"), (0, "hidden=[5, 4];activation=gelu;batch_norm=true"), (2, "hidden=[]")]
         {
-            let table = table(12, target);
-            let trainee = trainee("mlp", given, table.schema()).unwrap();
-            let arena = arena(trainee.layout());
-            let input = packed(&*trainee, &arena, &table);
-            let loss = |arena: &[f32]| gradients(&*trainee, &mut arena.to_vec(), &input, Draw::new(5)).0;
-            let (_, found) = gradients(&*trainee, &mut arena.clone(), &input, Draw::new(5));
-            for entry in trainee.layout().entries().iter().filter(|entry| entry.role == crate::Role::Trained) {
-                let own = &found[entry.range()];
-                let norm = own.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-                let moved = |step: f64| {
-                    let mut moved = arena.clone();
-                    let scale = step / norm.max(1e-12);
-                    moved[entry.range()].iter_mut().zip(own).for_each(|(value, g)| *value += (f64::from(*g) * scale) as f32);
-                    loss(&moved)
-                };
-                // Losses are of f32: this step balances their rounding against the curve.
-                let measured = (moved(1e-2) - moved(-1e-2)) / 2e-2;
-                assert!((measured - norm).abs() < 2e-2 * norm + 2e-4, "{given} {}: {measured} against {norm}", entry.path);
-            }
+            check_gradients("mlp", given, &table(12, target));
         }
     }
 

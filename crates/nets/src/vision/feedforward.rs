@@ -126,37 +126,11 @@ impl Net for Feedforward {
 
 #[cfg(test)]
 mod tests {
-    use crate::fixtures::{arena, gradients, packed, table, trainee};
-    use cupola_task::{Dataset, Draw};
-
-    /// The loss along a direction against the gradient along it. Both losses are of f32: a step of 1e-2 balances their rounding against
-    /// the curve.
-    fn check(model: &str, given: &str, classes: usize) {
-        let table = table(6, [14, 14, 1], classes);
-        let trainee = trainee(model, given, table.schema()).unwrap();
-        let arena = arena(trainee.layout());
-        let input = packed(&*trainee, &arena, &table);
-        let draw = Draw::new(5);
-        let loss = |arena: &[f32]| gradients(&*trainee, &mut arena.to_vec(), &input, draw).0;
-        let (_, gradients) = gradients(&*trainee, &mut arena.clone(), &input, draw);
-        for entry in trainee.layout().entries().iter().filter(|entry| entry.role == crate::Role::Trained) {
-            let own = &gradients[entry.range()];
-            let norm = own.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-            // Along the gradient of one parameter, where the loss changes fastest: by its norm.
-            let moved = |step: f64| {
-                let mut moved = arena.clone();
-                let scale = step / norm.max(1e-12);
-                moved[entry.range()].iter_mut().zip(own).for_each(|(value, g)| *value += (f64::from(*g) * scale) as f32);
-                loss(&moved)
-            };
-            let step = 1e-2;
-            let measured = (moved(step) - moved(-step)) / (2.0 * step);
-            assert!((measured - norm).abs() < 2e-2 * norm + 2e-4, "{model} {}: {measured} against {norm}", entry.path);
-        }
-    }
+    use crate::fixtures::{check_gradients, table};
 
     #[test]
     fn gradients_are_those_of_finite_differences() {
+        let check = |model: &str, given: &str, classes: usize| check_gradients(model, given, &table(6, [14, 14, 1], classes));
         check("layers", "layers=[conv 4 3 tanh, batchnorm, avgpool 2, flatten, dense 8 gelu dropout=0.3]", 3);
         check("layers", "layers=[conv 4 3 silu stride=2, globalavgpool, batchnorm softplus]", 0);
         check("lenet5_modern", "activation=tanh;pool=avg", 4);
