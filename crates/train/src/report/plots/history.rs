@@ -50,7 +50,9 @@ fn curves(name: &str, title: &str, caption: String, label: &str, lines: &[(&str,
         return None;
     }
     let body = draw(SQUARE, |canvas| {
-        let frame = Frame::new(SQUARE, range(all().map(|point| point.x), 0.0), range(all().map(|point| point.y), 0.05));
+        let usual = Frame::new(SQUARE, range(all().map(|point| point.x), 0.0), range(all().map(|point| point.y), 0.05));
+        // Rates have many digits.
+        let frame = Frame { across: [usual.across[0] + 12.0, usual.across[1]], ..usual };
         frame.axes(canvas, "epoch", label);
         if let Some(best) = best.filter(|best| is_drawable(*best)) {
             canvas.line([frame.x(best), frame.up[0]], [frame.x(best), frame.up[1]], Ink::Muted, 1.0);
