@@ -29,7 +29,8 @@ fn a_sheet_shows_every_class_as_epochs_will() {
         row  3: 2  (digits/train-images-idx3-ubyte row 21)
         column image: 5x6 in grey; images of other sizes: the middle, cut out after the shorter side was brought to it
         wrote sheet.png: the prepared image, then 2 epochs
-    "#]].assert_eq(&ran.stdout);
+    "#]]
+    .assert_eq(&ran.stdout);
     assert_eq!(ran.stderr, "");
     let sheet = desk.bytes("sheet.png");
     let side = |at: usize| u32::from_be_bytes([sheet[at], sheet[at + 1], sheet[at + 2], sheet[at + 3]]);
