@@ -172,14 +172,17 @@ def safetensors(path, tensors):
 
 
 def dump(folder, name):
-    """A whole network with 1000 classes, as PyTorch begins it, and what it answers to two images of 224x224."""
-    torch.manual_seed(0)
+    """A whole network with 1000 classes and what it answers to two images of 224x224. The last layer is scaled to logits of about 10, since
+    probabilities are compared."""
     net = network(name, 1000, {}).eval()
-    scale = {"input.mean": torch.zeros(3), "input.std": torch.ones(3)}
-    safetensors(folder / f"{name}.safetensors", state(net) | scale)
+    fill(net, torch)
     pixels = images(2, 224, 224, 3)
     (folder / "pixels").write_bytes((pixels * 255).round().astype("uint8").transpose(0, 2, 3, 1).tobytes())
     with torch.no_grad():
+        last = [module for module in net.modules() if isinstance(module, nn.Linear)][-1]
+        last.weight *= 10 / net(torch.from_numpy(pixels)).abs().max()
+        scale = {"input.mean": torch.zeros(3), "input.std": torch.ones(3)}
+        safetensors(folder / f"{name}.safetensors", state(net) | scale)
         answers = net.double()(torch.from_numpy(pixels).double()).log_softmax(1)
     write(folder / f"{name}.json", answers.flatten().tolist())
 
