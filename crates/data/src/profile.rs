@@ -16,6 +16,8 @@ const BINS: usize = 20;
 /// How many of the most frequent values are kept, and how many characters of each.
 const TOP: usize = 20;
 const TOP_CHARS: usize = 100;
+/// Of how many images brightness is measured.
+const BRIGHTNESS_OF: usize = 1000;
 
 /// What a table looks like: its inputs and targets.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -82,8 +84,14 @@ pub enum Values {
         min: [u32; 2],
         /// Largest height and width.
         max: [u32; 2],
+        /// Median height and width.
+        #[serde(default)]
+        median: [u32; 2],
         /// How many are in colour.
         colour: u64,
+        /// The mean value of all pixels, 0 to 255; of a thousand images where there are more.
+        #[serde(default)]
+        brightness: f64,
     },
     /// Dates, in microseconds since 1970.
     Dates {
@@ -182,14 +190,40 @@ fn pictures(images: &Images) -> Option<Values> {
     let sides = [first[0], first[1]];
     let (min, max) = images.shapes().fold((sides, sides), bounds);
     let colour = images.shapes().filter(|shape| shape[2] > 1).count() as u64;
-    Some(Values::Images { min, max, colour })
+    let median = [0, 1].map(|side| {
+        let mut sides: Vec<u32> = images.shapes().map(|shape| shape[side]).collect();
+        let middle = sides.len() / 2;
+        *sides.select_nth_unstable(middle).1
+    });
+    Some(Values::Images { min, max, median, colour, brightness: brightness(images) })
+}
+
+/// The mean over images of their mean pixel.
+fn brightness(images: &Images) -> f64 {
+    let step = images.len().div_ceil(BRIGHTNESS_OF);
+    let mean = |row: usize| {
+        let pixels = images.pixels(row);
+        pixels.iter().map(|&pixel| u64::from(pixel)).sum::<u64>() as f64 / pixels.len().max(1) as f64
+    };
+    let means: Vec<f64> = (0..images.len()).into_par_iter().step_by(step).map(mean).collect();
+    means.iter().sum::<f64>() / means.len() as f64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cells::tests::{classes, dates, numbers, table, texts};
+    use cupola_task::{Column, Kind};
     use expect_test::expect;
+
+    #[test]
+    fn images_have_sizes_and_brightness() {
+        let shapes = [[2, 3, 1], [4, 1, 3], [5, 9, 1]];
+        let pixels = shapes.iter().zip([10u8, 20, 60]).flat_map(|(shape, value)| vec![value; shape.iter().product::<u32>() as usize]);
+        let images = Column::Images(Images::packed(pixels.collect(), shapes));
+        let table = table(vec![("image", Role::Input, (Kind::Image { channels: 1, size: None }, images))]);
+        expect![[r#""#]].assert_eq(&serde_json::to_string(&profile(&table).unwrap().columns[0]).unwrap());
+    }
 
     #[test]
     fn every_kind_has_its_profile() {

@@ -8,10 +8,11 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, StringArray};
 use cupola_data::split::{self, SplitSettings, TestRows};
-use cupola_data::{ColumnType, Inferred, Input, Layout, Notation, Places, Raw, Wanted, conform, infer, picture_columns, read};
+use cupola_data::{Chunk, ColumnType, Inferred, Input, Layout, Notation, Places, Raw, Wanted, conform, infer, picture_columns, read};
 use cupola_task::{Batch, Column, Columns, Dataset, Field, Key, Kind, Role, Schema, Splits, Table, Task, TrainSplit, Value, nearest};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The tables of a run.
@@ -139,6 +140,12 @@ pub(crate) struct Typed {
     pub split: SplitSettings,
 }
 
+/// The type that the recipe gives a column.
+fn said_type(plan: &Plan, name: &str) -> Option<ColumnType> {
+    let input = plan.inputs.get(name).and_then(|input| input.column_type);
+    input.or_else(|| plan.outputs.get(name).and_then(|output| output.column_type))
+}
+
 /// Why a column of sides is no input.
 const LAID_OUT: &str = "says each row's side";
 
@@ -159,8 +166,14 @@ pub(crate) fn typed(plan: &Plan, layout: Layout, columns: &Columns, place: &(dyn
     let mut typed = Typed { schema: Schema::default(), notation, columns: Vec::new(), split };
     for mut column in inferred {
         let mut role = role(plan, &typed.split, &column)?;
-        if layout.split == Some(&*column.name) && !matches!(role, Role::Key(_) | Role::Target(_)) {
-            (role, column.reason) = (Role::Ignored, LAID_OUT.to_owned());
+        if layout.split == Some(&*column.name) {
+            if !matches!(role, Role::Key(_) | Role::Target(_)) {
+                role = Role::Ignored;
+            }
+            column.reason = LAID_OUT.to_owned();
+        }
+        if layout.target == Some(&*column.name) && said_type(plan, &column.name).is_none() {
+            column.reason = format!("{} classes, as the data is laid out", column.distinct);
         }
         if let Some(format) = &column.date_format {
             typed.notation.dates.insert(column.name.to_string(), format.clone());
@@ -491,8 +504,7 @@ pub fn preview(plan: &Plan) -> Result<Preview> {
     let mut chunk = stream.sample(ROWS_PREVIEWED)?.ok_or_else(|| Error::Data(format!("{} has no rows", plan.train.name()), None))?;
     let names = named_pictures(plan, &plan.train, &chunk.columns, layout);
     if let (Some(base), false) = (plan.train.folder(), names.is_empty()) {
-        chunk.columns = chunk.columns.take(&(0..chunk.columns.rows().min(PICTURES_PREVIEWED) as u64).collect::<Vec<_>>());
-        chunk = chunk.with_pictures(&names, &base, &plan.read)?;
+        chunk.columns = with_some_pictures(&chunk, &names, &base, plan)?;
     }
     let typed = typed(plan, layout, &chunk.columns, &|row| chunk.places.place(row))?;
     let conformed = conform(&chunk.columns, &typed.schema, &typed.notation, &|row| chunk.places.place(row), Wanted::All)?;
@@ -507,6 +519,21 @@ pub fn preview(plan: &Plan) -> Result<Preview> {
         }
     }
     Ok(Preview { rows: conformed.columns.rows(), rows_total: total, targets: plan.targets.clone(), columns: typed.columns, warnings })
+}
+
+/// A chunk's columns with a few of the pictures that they name, again and again: all rows tell about the other columns.
+fn with_some_pictures(chunk: &Chunk, names: &[String], base: &Path, plan: &Plan) -> Result<Columns> {
+    let (rows, few) = (chunk.columns.rows() as u64, chunk.columns.rows().min(PICTURES_PREVIEWED) as u64);
+    let some = Chunk { columns: chunk.columns.take(&(0..few).collect::<Vec<_>>()), places: chunk.places.clone() };
+    let some = some.with_pictures(names, base, &plan.read)?.columns;
+    let again: Vec<u64> = (0..rows).map(|row| row % (some.rows() as u64).max(1)).collect();
+    let mut columns = chunk.columns.clone();
+    for name in names {
+        if let Some(images) = some.get(name) {
+            columns.insert(name.as_str().into(), images.take(&again));
+        }
+    }
+    Ok(columns)
 }
 
 /// A recipe for the plan's data, with what was guessed and why.

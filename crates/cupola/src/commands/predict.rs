@@ -33,6 +33,9 @@ pub fn run(arguments: &PredictArguments, screen: &Screen) -> Result<ExitCode> {
         }
         None => answer(&artifact, base.as_deref(), &mut stream, Writer::new(std::io::stdout(), format), arguments.bare)?,
     };
+    for warning in stream.warnings() {
+        screen.note(&format!("warning: {warning}"));
+    }
     let skipped = stream.skipped();
     if skipped.count > 0 {
         screen.note(&format!("{} left out (bad_rows=skip): {}", super::rows(skipped.count), skipped.places.join(", ")));

@@ -5,6 +5,7 @@
 mod bad;
 mod desk;
 mod help;
+mod pictures;
 mod preview;
 mod releases;
 mod stop;

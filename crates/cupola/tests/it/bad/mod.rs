@@ -2,5 +2,6 @@
 
 mod data;
 mod models;
+mod pictures;
 mod places;
 mod words;

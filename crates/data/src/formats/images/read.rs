@@ -136,9 +136,9 @@ impl Rows for ImageRows {
             self.at += count;
             good.extend(self.decode(&batch, &mut store)?);
         }
-        if self.at == self.items.len() && !is_stream {
+        if self.at == self.items.len() {
             self.content = self.contents.as_mut().map(Contents::content);
-            self.warnings.extend(self.changes.sentences());
+            self.warnings.extend(std::mem::take(&mut self.changes).sentences());
         }
         if good.is_empty() && self.skipped.count == self.items.len() as u64 {
             return Err(no_rows(&self.name, &self.skipped));
