@@ -222,7 +222,8 @@ mod tests {
         let pixels = shapes.iter().zip([10u8, 20, 60]).flat_map(|(shape, value)| vec![value; shape.iter().product::<u32>() as usize]);
         let images = Column::Images(Images::packed(pixels.collect(), shapes));
         let table = table(vec![("image", Role::Input, (Kind::Image { channels: 1, size: None }, images))]);
-        expect![[r#""#]].assert_eq(&serde_json::to_string(&profile(&table).unwrap().columns[0]).unwrap());
+        expect![[r#"{"name":"image","kind":"image","missing":0,"distinct":3,"values":{"images":{"min":[2,1],"max":[5,9],"median":[4,3],"colour":1,"brightness":30.0}}}"#]]
+            .assert_eq(&serde_json::to_string(&profile(&table).unwrap().columns[0]).unwrap());
     }
 
     #[test]

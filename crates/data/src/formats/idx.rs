@@ -90,6 +90,11 @@ fn stem(name: &str) -> &str {
 
 fn open(folder: Folder, options: &ReadOptions, is_whole: bool) -> super::Opened {
     let entries = if folder.is_one_file { folder.files.clone() } else { image_files(&folder, options)? };
+    if entries.is_empty() {
+        return Err(
+            Error::refused(&folder.name, "no IDX file of images", "train-images-idx3-ubyte or the like").with_hint("leave out data.format")
+        );
+    }
     let sides = sides(&folder.name, &entries)?;
     let mut contents = is_whole.then(Contents::default);
     let mut warnings = Vec::new();
