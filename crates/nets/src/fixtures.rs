@@ -151,10 +151,13 @@ pub(crate) fn model(name: &str) -> &'static ModelDef {
     crate::MODELS.iter().find(|model| model.name == name).unwrap_or_else(|| panic!("{name} is registered"))
 }
 
+/// Where the tests' networks compute: a build for graphics cards tests the card, as `proof/gpu.sh` does.
+const PLACE: Where = if cfg!(feature = "gpu") { Where::Gpu(0) } else { Where::Cpu };
+
 pub(crate) fn trainee(name: &str, given: &str, schema: &Schema) -> cupola_task::Result<Box<dyn Trainee>> {
     let model = model(name);
     let cupola_task::Make::Trainee(make) = model.make else { panic!("networks are trainees") };
-    Ok(crate::trainee(make(&settings(model, given)?, schema, Where::Cpu)?))
+    Ok(crate::trainee(make(&settings(model, given)?, schema, PLACE)?))
 }
 
 /// A table's rows packed with their targets.
