@@ -4,6 +4,9 @@ use crate::{File, Finding, Tree};
 use anyhow::Result;
 use toml::{Table, Value};
 
+/// What `just data` fetches is no part of the tree.
+const FETCHED: &str = "data/full/";
+
 /// Reads every recipe. Whether its keys are known is `cupola check`'s to say; `.ci/run` runs it.
 pub(crate) fn check(tree: &Tree) -> Result<Vec<Finding>> {
     Ok(tree.under("recipes/").filter(|file| file.extension() == "toml").flat_map(|file| check_recipe(tree, file)).collect())
@@ -23,7 +26,7 @@ fn check_recipe(tree: &Tree, file: &File) -> Vec<Finding> {
         Some(tiny) if !tiny.is_empty() => {}
         _ => findings.push(file.finding(text.lines().count(), "no [tiny] table", "`--tiny` runs every recipe short")),
     }
-    let missing = data_paths(&recipe).into_iter().filter(|path| !tree.has(path));
+    let missing = data_paths(&recipe).into_iter().filter(|path| !path.starts_with(FETCHED) && !tree.has(path));
     findings.extend(missing.map(|path| file.finding(line_of(file, &path), format!("no file {path}"), "a recipe reads data that ships")));
     findings
 }
@@ -54,6 +57,7 @@ mod tests {
             (good.replace("# Shows it.\n", ""), vec!["1: no first comment"]),
             (good.replace("[tiny]\ndata.train", "[more]\nother"), vec!["6: no [tiny] table"]),
             (good.replacen("data/a.csv", "data/b.csv", 1), vec!["4: no file data/b.csv"]),
+            (good.replacen("data/a.csv", "data/full/b.csv", 1), vec![]),
             (good.replace("data.train = \"data/a.csv\"", "\"data.test\" = \"data/b.csv\""), vec!["6: no file data/b.csv"]),
             ("# x\ny = ".to_owned(), vec!["1: TOML parse error"]),
         ] {

@@ -29,6 +29,8 @@ pub(crate) struct Job<'a> {
     pub augment: &'a Augment,
     pub checkpoints: Option<&'a Checkpoints>,
     pub run: &'a Run<'a>,
+    /// Whether the time limit says how long to train, in place of epochs or steps.
+    pub fills_time: bool,
     /// What is learned, by which model.
     pub target: &'a str,
     pub model: &'a str,

@@ -7,7 +7,7 @@ use super::judge::Judge;
 use super::settings::LoopSettings;
 use super::settle::settle;
 use crate::fit::Data;
-use crate::{Error, Plan, Result};
+use crate::{Choice, Error, Plan, Result};
 use cupola_data::augment::Augment;
 use cupola_nets::optim::Freeze;
 use cupola_nets::trainee;
@@ -109,6 +109,7 @@ fn with_job<T>(
         augment: &augment,
         checkpoints: checkpoints.as_ref(),
         run,
+        fills_time: plan.time.is_some() && matches!(plan.model, Choice::Named(..)) && !options.says_how_long(),
         target: &data.target.name,
         model: def.name,
     })

@@ -141,6 +141,11 @@ impl LoopSettings {
 }
 
 impl LoopSettings {
+    /// Whether the recipe says how long to train.
+    pub fn says_how_long(&self) -> bool {
+        self.epochs.is_some() || self.steps.is_some()
+    }
+
     /// Epochs of a training with so many steps in each.
     pub fn epochs(&self, steps_per_epoch: u64) -> u64 {
         self.epochs.unwrap_or_else(|| EPOCHS.max(STEPS_MIN.div_ceil(steps_per_epoch)).min(EPOCHS_MAX))

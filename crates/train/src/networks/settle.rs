@@ -78,8 +78,8 @@ pub(crate) fn settle(job: &Job<'_>, arena: &[f32]) -> Result<Settled> {
             let left = until.saturating_sub((job.run.clock)()).as_secs_f64() * SHARE_OF_TIME;
             let judging = job.judge.map_or(0.0, |judge| judge_seconds(judge, batch, seconds)) / feed.steps_per_epoch() as f64;
             let fitting = (left / (seconds + judging)).max(1.0) as u64;
-            let limit = if job.settings.steps.is_some() { planned } else { u64::MAX };
-            fitting.min(limit)
+            // A time limit that stands in place of epochs is used up; any other only cuts off.
+            if job.fills_time { fitting } else { fitting.min(planned) }
         }
         _ => planned,
     };
