@@ -3,8 +3,8 @@
 Usage: bench.py CUPOLA_BINARY FOLDER WEIGHTS [--seeds 3] [--epochs 6] [--side 96] [--write]
 FOLDER and WEIGHTS are what prepare.py fetched: FOLDER_OF_IT/pictures and FOLDER_OF_IT/mobilenet_v2-b0353104.pth.
 
-Both sides see the same rows, split and epochs. The pretrained one keeps its features frozen for the first third of the epochs, while the
-new last layer learns, and then trains them too, at a lower rate the further down a layer is. A seed decides the split as well, so that
+Both sides see the same rows, split and epochs. The pretrained one keeps its features frozen for two thirds of the epochs, while the
+new last layer learns, and then trains the upper three blocks of them too. A seed decides the split as well, so that
 each seed asks about other test pictures. Prints one JSON object; --write also puts it into results.json.
 """
 
@@ -22,15 +22,14 @@ HERE = Path(__file__).resolve().parent
 
 
 def sides(options):
-    thaw = max(1, options.epochs // 3)
+    thaw = max(1, options.epochs * 2 // 3)
     return {
         "scratch": [],
         "pretrained": [
             f"train.weights={options.weights}",
             "model.normalize=imagenet",
             'train.freeze=["features.*"]',
-            f'train.unfreeze=["features.*@{thaw}"]',
-            "train.layer_decay=0.9",
+            f'train.unfreeze=["features.16.*@{thaw}", "features.17.*@{thaw}", "features.18.*@{thaw}"]',
         ],
     }
 
@@ -38,7 +37,7 @@ def sides(options):
 def trained(options, keys, seed):
     """Test accuracy with its interval, wall and training seconds of one run."""
     command = [options.binary, "train", options.folder, "model=mobilenet_v2", f"inputs.image.size=[{options.side}, {options.side}]"]
-    command += [f"train.epochs={options.epochs}", "train.batch=16", "train.lr=0.002", "data.split.by=stratified", "data.split.ratio=[0.6, 0.1, 0.3]"]
+    command += [f"train.epochs={options.epochs}", "train.batch=16", "train.lr=0.001", "data.split.by=stratified", "data.split.ratio=[0.6, 0.1, 0.3]"]
     command += ["augment.flip=0.5", *keys, f"seed={seed}", "--json"]
     with tempfile.TemporaryDirectory() as home:
         began = time.perf_counter()

@@ -77,7 +77,11 @@ fn folders_of_pictures_are_learned_and_answered() {
         line.split(',').rev().take(3).map(str::to_owned).collect::<Vec<_>>()
     };
     for path in ["photos/0/00.bmp", "photos/1/01.bmp"] {
-        assert_eq!(answers(&answered, path), answers(&named, path), "{path}");
+        let (one, other) = (answers(&answered, path), answers(&named, path));
+        assert_eq!(one.last(), other.last(), "{path}");
+        // Rows that are answered together may differ from rows alone in the last bits: sums run in another order.
+        let apart = |place: usize| (one[place].parse::<f64>().unwrap() - other[place].parse::<f64>().unwrap()).abs();
+        assert!(apart(0) < 1e-5 && apart(1) < 1e-5, "{path}: {one:?} {other:?}");
     }
     desk.ok(&["verify", "runs/0001-halves"]);
     // The resolved recipe names what was found, and gives the same model again.

@@ -24,9 +24,9 @@ fn a_sheet_shows_every_class_as_epochs_will() {
     digits(&desk);
     let ran = desk.ok(&["data", "preview", "digits", "augment.policy=standard", "-o", "sheet.png", "--rows", "3", "--views", "2"]);
     expect![[r#"
-        row  1: 0  (digits/train-images-idx3-ubyte row 19)
-        row  2: 1  (digits/t10k-images-idx3-ubyte row 5)
-        row  3: 2  (digits/train-images-idx3-ubyte row 21)
+        row  1: 0  (digits/train-images-idx3-ubyte row 1)
+        row  2: 1  (digits/train-images-idx3-ubyte row 20)
+        row  3: 2  (digits/train-images-idx3-ubyte row 3)
         column image: 5x6 in grey; images of other sizes: the middle, cut out after the shorter side was brought to it
         wrote sheet.png: the prepared image, then 2 epochs
     "#]]

@@ -7,7 +7,7 @@ use arrow_array::{ArrayRef, Float64Array, StringArray, TimestampMicrosecondArray
 use cupola_data::prepare;
 use cupola_task::{
     Answer, Ask, Column, Columns, Draw, Error, Field, Fitted, Kind, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Result,
-    Role, Run, Schema, Settings, Side, Source, Splits, Table, Task, Trail, Value,
+    Role, Run, Schema, Settings, Side, Source, Splits, Table, Task, Trail, Value, Where,
 };
 use std::sync::Arc;
 
@@ -143,12 +143,21 @@ pub(super) fn trained(name: &str) -> Artifact {
     let clean = Settings::check("data.clean", prepare::SETTINGS, []).expect("defaults are in range");
     let preparation = prepare::TablePreparation { needs: model.needs, table: clean, columns: [].into(), positive: [].into() };
     let (fitted, prepared) = preparation.fit_table(splits.train(), Draw::new(3)).expect("the table can be prepared");
-    let Make::Learner(make) = model.make else { panic!("{name} is a network") };
-    let mut learner = make(&settings, fitted.schema()).expect("the schema suits the model");
-    let (none, _) = fitted.apply(&columns.take(&[])).expect("no rows can be prepared");
-    let valid = Table::new(fitted.schema().clone(), none).expect("prepared columns are all there");
-    let source = Source::Data { train: &prepared, valid: &valid };
-    let predictor = learner.fit(source, &Run::quiet(1)).expect("the table can be learned");
+    let predictor = match model.make {
+        Make::Learner(make) => {
+            let mut learner = make(&settings, fitted.schema()).expect("the schema suits the model");
+            let (none, _) = fitted.apply(&columns.take(&[])).expect("no rows can be prepared");
+            let valid = Table::new(fitted.schema().clone(), none).expect("prepared columns are all there");
+            let source = Source::Data { train: &prepared, valid: &valid };
+            learner.fit(source, &Run::quiet(1)).expect("the table can be learned")
+        }
+        // First weights answer as well as any: what is tested is the file.
+        Make::Trainee(make) => {
+            let trainee = cupola_nets::trainee(make(&settings, fitted.schema(), Where::Cpu).expect("the schema suits the network"));
+            let first = trainee.initial(Draw::new(1), &prepared).expect("the rows can be read");
+            trainee.freeze(first)
+        }
+    };
     contents.pipelines = vec![Pipeline { target: "y".into(), model, settings, fitted: Box::new(fitted), predictor }];
     Artifact::new(contents, &columns, GoldenMode::Real, Draw::new(1)).expect("the model answers its rows")
 }

@@ -81,7 +81,8 @@ fn mutated_files_are_refused_or_answer_as_before() {
 #[test]
 fn mutated_files_of_every_model_are_refused_or_answer_as_before() {
     let each = MUTANTS / 2;
-    for model in crate::models() {
+    // Networks on images keep the same parts as the one on tables; damage to theirs is tested in `nets`, where they are small.
+    for model in crate::models().filter(|model| !matches!(model.needs, cupola_task::Needs::Images(_))) {
         let opened = open_mutants(model.name, &trained(model.name), &super::open::CATALOG, each);
         assert!(opened < each / 2, "{opened} mutants of {} opened", model.name);
     }

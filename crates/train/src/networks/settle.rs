@@ -38,6 +38,8 @@ const RANGE_STEPS: u64 = 100;
 const RATES: [f64; 2] = [1e-6, 1.0];
 /// A loss below this share of the first one has fallen.
 const FALL: f64 = 0.95;
+/// A rate found may be this many times the optimiser's usual one: easy rows bear more for a hundred steps than for a training.
+const USUAL_MAX: f64 = 5.0;
 /// Batch sizes that are tried.
 const BATCHES: [usize; 7] = [16, 32, 64, 128, 256, 512, 1024];
 /// A larger batch must be faster by this much a row to be worth it.
@@ -233,6 +235,10 @@ fn best_rate(job: &Job<'_>, feed: &Feed<'_>, arena: &[f32]) -> Result<(f64, Stri
     })?;
     let usual = cupola_nets::optim::usual_rate(job.optim);
     Ok(match lowest_place(&losses).map(|place| rates[place] / 10.0) {
+        Some(rate) if rate > USUAL_MAX * usual => (
+            rounded(USUAL_MAX * usual),
+            "the range test saw no end to rising rates: this is as much as the optimiser usually bears".to_owned(),
+        ),
         Some(rate) => (rounded(rate), format!("in a range test of {} steps the loss was lowest at ten times this rate", losses.len())),
         None => (usual, "the range test found no rate at which the loss falls: this is the optimiser's usual one".to_owned()),
     })
