@@ -14,6 +14,7 @@ const RECIPES: &[(&str, &[(&str, &str)])] = &[
     ("cutmix", &[("cutmix", "1")]),
 ];
 
+#[expect(clippy::print_stdout, reason = "an example prints")]
 fn main() -> Result<(), cupola_task::Error> {
     let list: Vec<Setting> = Augment::settings().concat();
     for shape in [[28, 28, 1], [32, 32, 3], [224, 224, 3]] {

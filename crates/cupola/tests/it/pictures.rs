@@ -10,7 +10,7 @@ fn halves(rows: u32, seed: u32) -> (Vec<u8>, Vec<u8>) {
     let header =
         |magic: u8, sizes: &[u32]| [&[0, 0, 8, magic][..], &sizes.iter().flat_map(|size| size.to_be_bytes()).collect::<Vec<u8>>()].concat();
     let pixel = |row: u32, place: u32| {
-        let is_bright = (place % SIDE < SIDE / 2) == (row % 2 == 0);
+        let is_bright = (place % SIDE < SIDE / 2) == row.is_multiple_of(2);
         let noise = (row * SIDE * SIDE + place + seed * 1_000_003).wrapping_mul(2_654_435_761) >> 24;
         (if is_bright { 150 } else { 20 }) + (noise % 97) as u8
     };

@@ -258,9 +258,12 @@ impl Part {
     }
 }
 
+/// Which part, and which of its rows.
+type PartRows = (usize, std::ops::Range<u64>);
+
 impl IdxRows {
     /// At most so many rows: the pixels, and which rows of which parts they are.
-    fn gather(&mut self, rows: u64) -> Result<(Vec<u8>, Vec<(usize, std::ops::Range<u64>)>)> {
+    fn gather(&mut self, rows: u64) -> Result<(Vec<u8>, Vec<PartRows>)> {
         let (mut pixels, mut runs, mut wanted) = (Vec::new(), Vec::new(), rows);
         while let Some(part) = self.parts.get_mut(self.at).filter(|_| wanted > 0) {
             let count = part.left().min(wanted);

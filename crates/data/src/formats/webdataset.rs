@@ -150,8 +150,11 @@ fn open(folder: Folder, options: &ReadOptions, is_whole: bool) -> Opened {
     images::open_listing(folder.name, listing, options, contents)
 }
 
+/// A shard, and its samples by their keys.
+type LookedThrough = (Arc<Shard>, Vec<(String, Sample)>);
+
 /// The samples of a shard, in order, and what reads their pictures.
-fn look_through(entry: &Entry, options: &ReadOptions, contents: Option<&mut Contents>) -> Result<(Arc<Shard>, Vec<(String, Sample)>)> {
+fn look_through(entry: &Entry, options: &ReadOptions, contents: Option<&mut Contents>) -> Result<LookedThrough> {
     let name = entry.place();
     let store = entry.open_store(options, contents)?;
     let samples = match &store {

@@ -96,7 +96,7 @@ impl Conv {
         if [self.out, self.kernel, self.stride, self.dilation, self.groups].contains(&0) {
             return Err(wrong("a size of 0".into(), "sizes of at least 1".into()));
         }
-        if channels % self.groups != 0 || self.out % self.groups != 0 {
+        if !channels.is_multiple_of(self.groups) || !self.out.is_multiple_of(self.groups) {
             let found = format!("{channels} maps in and {} out", self.out);
             return Err(wrong(found, format!("both a multiple of {} groups", self.groups)));
         }

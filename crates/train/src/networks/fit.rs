@@ -225,7 +225,7 @@ impl Training<'_> {
         self.save(&state, &kept)?;
         match (&end, self.job.checkpoints) {
             // Who goes on later must find the state as it was; the model of now is judged as if it ended here.
-            (End::Stopped, _) if state.place.step % self.feed.steps_per_epoch() != 0 => {
+            (End::Stopped, _) if !state.place.step.is_multiple_of(self.feed.steps_per_epoch()) => {
                 self.end_epoch(&mut state, &mut kept, &clock)?;
             }
             (End::Stopped, _) | (_, None) => {}
@@ -274,11 +274,11 @@ impl Training<'_> {
         let mut sums = vec![0.0; state.arena.len()];
         let mut frozen = self.job.freeze.frozen(state.place.step / length);
         let (mut told, mut saved) = (Duration::ZERO, (run.clock)());
-        if state.place.step > 0 && state.place.step % length == 0 && self.is_exhausted(state) {
+        if state.place.step > 0 && state.place.step.is_multiple_of(length) && self.is_exhausted(state) {
             return Ok(End::Patience);
         }
         while state.place.step < self.settled.steps {
-            if state.place.step % length == 0 {
+            if state.place.step.is_multiple_of(length) {
                 frozen = self.job.freeze.frozen(state.place.step / length);
                 kept.retreat = Some(state.clone());
             }
@@ -286,7 +286,7 @@ impl Training<'_> {
             if let Some(loss) = self.step(state, &made, &frozen, &mut sums)? {
                 return Ok(End::Diverged(loss));
             }
-            let ends_epoch = state.place.step % length == 0 || state.place.step == self.settled.steps;
+            let ends_epoch = state.place.step.is_multiple_of(length) || state.place.step == self.settled.steps;
             if ends_epoch && self.end_epoch(state, kept, clock)? {
                 return Ok(End::Patience);
             }
@@ -377,7 +377,7 @@ impl Training<'_> {
         let last = state.place.points.last();
         let score = last.and_then(|point| point.valid_score).map(|score| (self.watched().to_owned(), score));
         let score = score.or_else(|| last.map(|point| ("loss".to_owned(), point.train_loss)));
-        let ended = state.place.step % length == 0;
+        let ended = state.place.step.is_multiple_of(length);
         if let (true, Some(point)) = (ended, last) {
             self.job.run.tell(Event::Note { text: line(point, self.watched(), self.settled.steps.div_ceil(length)) });
         }
@@ -386,7 +386,7 @@ impl Training<'_> {
 
     fn is_due(&self, step: u64, since: Duration) -> bool {
         match self.job.settings.every {
-            Every::Steps(steps) => step % steps == 0,
+            Every::Steps(steps) => step.is_multiple_of(steps),
             Every::Time(time) => since >= time,
         }
     }
@@ -395,7 +395,7 @@ impl Training<'_> {
         let Some(checkpoints) = self.job.checkpoints else { return Ok(()) };
         let layout = self.job.trainee.layout();
         // At the start of an epoch the state is its own way back.
-        let retreat = kept.retreat.as_ref().filter(|_| state.place.step % self.feed.steps_per_epoch() != 0);
+        let retreat = kept.retreat.as_ref().filter(|_| !state.place.step.is_multiple_of(self.feed.steps_per_epoch()));
         let retreat = retreat.map(|retreat| (retreat.place.step, retreat.to_parts(layout)));
         let best = kept.best.as_ref().map(|(step, arena)| {
             let bytes = cupola_nets::weights::to_safetensors(layout, arena);

@@ -80,7 +80,7 @@ struct Found {
 pub(super) fn has_picture(folder: &Folder) -> Result<bool> {
     let mut next = vec![(folder.files.clone(), folder.folders.clone(), 0)];
     while let Some((files, folders, depth)) = next.pop() {
-        if files.iter().any(|entry| is_picture(entry)) {
+        if files.iter().any(is_picture) {
             return Ok(true);
         }
         for (_, path) in folders.iter().rev().filter(|_| depth < 3) {
