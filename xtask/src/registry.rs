@@ -1,6 +1,6 @@
 //! The registries of the crates, as one list: an entry is one file.
 
-use crate::{Finding, Tree};
+use crate::{File, Finding, Tree};
 use anyhow::Result;
 use cupola_task::{Setting, Task};
 
@@ -12,6 +12,8 @@ pub(crate) struct Registry {
     pub kinds: &'static str,
     /// Where an entry's file lies, at any depth.
     pub folder: &'static str,
+    /// Whether a file may hold a family of entries, each by its name in quotes, beside entries with files of their own.
+    pub has_families: bool,
     /// The name of the slice.
     pub slice: &'static str,
     /// What is in it, in its order.
@@ -28,8 +30,12 @@ pub(crate) struct Entry {
 }
 
 /// All registries.
-pub(crate) fn registries() -> [Registry; 4] {
+pub(crate) fn registries() -> [Registry; 5] {
     let models = cupola_classic::MODELS
+        .iter()
+        .map(|model| Entry { name: model.name, doc: model.doc, kinds: words(model.tasks), settings: model.settings })
+        .collect();
+    let networks = cupola_nets::MODELS
         .iter()
         .map(|model| Entry { name: model.name, doc: model.doc, kinds: words(model.tasks), settings: model.settings })
         .collect();
@@ -55,11 +61,13 @@ pub(crate) fn registries() -> [Registry; 4] {
             settings: operation.settings,
         })
         .collect();
+    let registry = |name, kinds, folder, slice, entries| Registry { name, kinds, folder, slice, entries, has_families: name == "networks" };
     [
-        Registry { name: "models", kinds: "learns", folder: "crates/classic/src/", slice: "MODELS", entries: models },
-        Registry { name: "metrics", kinds: "measures", folder: "crates/metrics/src/", slice: "METRICS", entries: metrics },
-        Registry { name: "formats", kinds: "endings", folder: "crates/data/src/formats/", slice: "FORMATS", entries: formats },
-        Registry { name: "augmentations", kinds: "keys", folder: "crates/data/src/augment/", slice: "OPERATIONS", entries: augmentations },
+        registry("models", "learns", "crates/classic/src/", "MODELS", models),
+        registry("networks", "learns", "crates/nets/src/", "MODELS", networks),
+        registry("metrics", "measures", "crates/metrics/src/", "METRICS", metrics),
+        registry("formats", "endings", "crates/data/src/formats/", "FORMATS", formats),
+        registry("augmentations", "keys", "crates/data/src/augment/", "OPERATIONS", augmentations),
     ]
 }
 
@@ -78,7 +86,12 @@ fn check_registry(tree: &Tree, registry: &Registry) -> Vec<Finding> {
     let finding = |what: String, why: String| Finding { path: path.clone(), line, what, why };
     let has_file = |name: &str| {
         let ends = [format!("/{name}.rs"), format!("/{name}/mod.rs")];
-        tree.under(registry.folder).any(|file| ends.iter().any(|end| file.path.ends_with(end.as_str())))
+        let quoted = format!("\"{name}\"");
+        let is_of_it = |file: &File| {
+            ends.iter().any(|end| file.path.ends_with(end.as_str()))
+                || (registry.has_families && file.lines().any(|(_, line)| line.contains(&quoted)))
+        };
+        tree.under(registry.folder).any(is_of_it)
     };
     let without_file =
         registry.entries.iter().filter(|entry| !has_file(entry.name)).map(|entry| {
@@ -111,7 +124,7 @@ mod tests {
     fn check_registry_finds_entries_without_file_doc_or_name_of_their_own() {
         let entry = |name, doc| Entry { name, doc, kinds: vec![], settings: &[] };
         let entries = vec![entry("tree", "A tree."), entry("forest", "Trees."), entry("svm", " "), entry("tree", "A tree.")];
-        let registry = Registry { name: "models", kinds: "learns", folder: "m/src/", slice: "MODELS", entries };
+        let registry = Registry { name: "models", kinds: "learns", folder: "m/src/", slice: "MODELS", entries, has_families: false };
         let list = ("m/src/lib.rs", "//! Models.\npub const MODELS: &[Def] = &[];");
         let tree = Tree::of(&[list, ("m/src/tree.rs", ""), ("m/src/wood/forest/mod.rs", "")]);
         let findings = check_registry(&tree, &registry);

@@ -122,7 +122,7 @@ mod tests {
 
     fn models() -> Block {
         let entry = Entry { name: "tree", doc: "A tree.", kinds: vec!["classify".to_owned(), "regress".to_owned()], settings: SETTINGS };
-        let registry = Registry { name: "models", kinds: "learns", folder: "", slice: "", entries: vec![entry] };
+        let registry = Registry { name: "models", kinds: "learns", folder: "", slice: "", entries: vec![entry], has_families: false };
         Block { name: "models", text: registry_text(&registry) }
     }
 
