@@ -83,8 +83,12 @@ fn peak_memory() -> Option<u64> {
 
 /// BLAKE3 of this program, for `run.lock`; empty where the system does not tell.
 fn program_hash() -> String {
-    let bytes = std::env::current_exe().and_then(std::fs::read);
-    bytes.map_or(String::new(), |bytes| blake3::hash(&bytes).to_hex().to_string())
+    let hash = || {
+        let mut hash = blake3::Hasher::new();
+        hash.update_reader(std::fs::File::open(std::env::current_exe()?)?)?;
+        std::io::Result::Ok(hash.finalize().to_hex().to_string())
+    };
+    hash().unwrap_or_default()
 }
 
 /// The first signal asks the run to stop and save; the second one ends the process at once.

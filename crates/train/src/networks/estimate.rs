@@ -25,7 +25,7 @@ pub struct Estimate {
     pub epochs: u64,
     /// Optimiser steps.
     pub steps: u64,
-    /// Seconds of an optimiser step; none when there are too few steps to time any.
+    /// Seconds of an optimiser step; none when going on from a checkpoint.
     pub step_seconds: Option<f64>,
     /// Seconds of training: steps, and judging each epoch.
     pub train_seconds: Option<f64>,

@@ -21,16 +21,19 @@ pub(crate) struct Settled {
     pub steps: u64,
     /// The step at which the schedule ends.
     pub total: u64,
-    /// Seconds of a step, when some were timed.
+    /// Seconds of a step; none when going on from a checkpoint.
     pub step_seconds: Option<f64>,
     /// What was found: dotted key, value as recipe text, reason.
     pub resolved: Vec<[String; 3]>,
 }
 
-/// Steps that are timed.
-const TIMED: u64 = 4;
-/// Below so many steps nothing is timed: it would take longer than it tells.
-const TIMED_MIN: u64 = 40;
+/// Steps that are timed behind the first one: at least, and at most. Of a training's steps it may be a tenth, and no new one begins after
+/// the time.
+const TIMED: [u64; 2] = [2, 40];
+const TIMED_SHARE: u64 = 10;
+const TIMED_FOR: Duration = Duration::from_millis(1500);
+/// Steps that are timed for each batch size that is tried.
+const TIMED_BATCH: u64 = 4;
 /// Of a time limit, the share that the steps may be planned for: the rest is for measuring and for steps that take longer.
 const SHARE_OF_TIME: f64 = 0.92;
 /// Steps of the range test, and its ends.
@@ -73,19 +76,18 @@ pub(crate) fn settle(job: &Job<'_>, arena: &[f32]) -> Result<Settled> {
     };
     let planned = job.settings.epochs(feed.steps_per_epoch()) * feed.steps_per_epoch();
     let planned = job.settings.steps.map_or(planned, |steps| steps.min(u64::MAX / 2));
-    let is_timed = job.run.until.is_some() || planned >= TIMED_MIN;
-    let step_seconds = if is_timed { Some(time_steps(job, &feed, arena)?) } else { None };
-    let steps = match (job.run.until, step_seconds) {
-        (Some(until), Some(seconds)) if job.settings.total_steps.is_none() => {
+    let step_seconds = time_steps(job, &feed, arena, (planned / TIMED_SHARE).clamp(TIMED[0], TIMED[1]))?;
+    let steps = match job.run.until {
+        Some(until) if job.settings.total_steps.is_none() => {
             let left = until.saturating_sub((job.run.clock)()).as_secs_f64() * SHARE_OF_TIME;
-            let judging = job.judge.map_or(0.0, |judge| judge_seconds(judge, batch, seconds)) / feed.steps_per_epoch() as f64;
-            let fitting = (left / (seconds + judging)).max(1.0) as u64;
+            let judging = job.judge.map_or(0.0, |judge| judge_seconds(judge, batch, step_seconds)) / feed.steps_per_epoch() as f64;
+            let fitting = (left / (step_seconds + judging)).max(1.0) as u64;
             // A time limit that stands in place of epochs is used up; any other only cuts off.
             if job.fills_time { fitting } else { fitting.min(planned) }
         }
         _ => planned,
     };
-    Ok(Settled { batch, rate, steps, total: job.settings.total_steps.unwrap_or(steps), step_seconds, resolved })
+    Ok(Settled { batch, rate, steps, total: job.settings.total_steps.unwrap_or(steps), step_seconds: Some(step_seconds), resolved })
 }
 
 /// Seconds of judging the validation rows, from those of a step: forwards is about a third of it.
@@ -163,27 +165,32 @@ pub(crate) fn gradients(
     Ok(loss)
 }
 
-/// Seconds of a step: the median of a few that change nothing.
-fn time_steps(job: &Job<'_>, feed: &Feed<'_>, arena: &[f32]) -> Result<f64> {
+/// Seconds of a step: the mean of a few that change nothing, with the waiting for their rows.
+fn time_steps(job: &Job<'_>, feed: &Feed<'_>, arena: &[f32], steps: u64) -> Result<f64> {
     job.run.tell(Event::Stage { name: "time a few steps".into() });
     let mut arena = arena.to_vec();
     let mut optimizer = Optimizer::open(job.optim, job.trainee.layout())?;
     let frozen = job.freeze.frozen(0);
     let mut sums = vec![0.0; arena.len()];
-    let mut times: Vec<Duration> = Vec::new();
+    // The first one pays for what later ones find ready, and does not count.
+    let (mut began, mut took, mut counted) = ((job.run.clock)(), Duration::ZERO, 0);
     std::thread::scope(|scope| {
-        for made in feed.spawn(scope, 1, 0..TIMED.min(feed.steps_per_epoch())) {
-            let begin = (job.run.clock)();
+        for (place, made) in feed.spawn(scope, 1, 0..steps + 1).enumerate() {
             gradients(job, &mut arena, &made?, job.run.draw("dropout"), &frozen, &mut sums)?;
             optimizer.step(&mut arena, &sums, 0.0, &frozen);
-            times.push((job.run.clock)().saturating_sub(begin));
+            let now = (job.run.clock)();
+            if place == 0 {
+                began = now;
+                continue;
+            }
+            (took, counted) = (now.saturating_sub(began), counted + 1);
+            if took > TIMED_FOR {
+                break;
+            }
         }
         Ok::<_, Error>(())
     })?;
-    // The first one pays for what later ones find ready.
-    let mut rest: Vec<f64> = times.iter().skip(usize::from(times.len() > 1)).map(Duration::as_secs_f64).collect();
-    rest.sort_by(f64::total_cmp);
-    Ok(rest.get(rest.len() / 2).copied().unwrap_or(0.0).max(1e-6))
+    Ok((took.as_secs_f64() / f64::from(counted.max(1))).max(1e-6))
 }
 
 /// The batch size whose rows take the least time, as long as memory and the number of steps allow it.
@@ -192,7 +199,7 @@ fn best_batch(job: &Job<'_>, arena: &[f32]) -> Result<(usize, String)> {
     let allowed = |batch: &usize| rows.div_ceil(*batch as u64) >= STEPS_PER_EPOCH_MIN;
     let mut best = (BATCHES[0], f64::INFINITY);
     for batch in BATCHES.into_iter().filter(|batch| *batch == BATCHES[0] || allowed(batch)) {
-        let seconds = time_steps(job, &job.feed(arena, batch), arena)? / batch as f64;
+        let seconds = time_steps(job, &job.feed(arena, batch), arena, TIMED_BATCH)? / batch as f64;
         if seconds > best.1 * FASTER {
             break;
         }
