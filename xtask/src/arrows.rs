@@ -14,7 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cupola-train", &["cupola-task", "cupola-data", "cupola-classic", "cupola-nets", "cupola-metrics"]),
     ("cupola-serve", &["cupola-task", "cupola-data", "cupola-train"]),
     ("cupola", &["cupola-task", "cupola-data", "cupola-classic", "cupola-metrics", "cupola-train", "cupola-serve"]),
-    ("xtask", &["cupola-task", "cupola-data", "cupola-classic", "cupola-nets", "cupola-metrics"]),
+    ("xtask", &["cupola-task", "cupola-data", "cupola-classic", "cupola-nets", "cupola-metrics", "cupola-train"]),
 ];
 
 /// The crates that may name the gradient engine, once they exist.

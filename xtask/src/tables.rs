@@ -49,7 +49,9 @@ pub fn write_tables(root: &Path) -> Result<Vec<String>> {
 }
 
 fn blocks() -> Vec<Block> {
-    registries().iter().map(|registry| Block { name: registry.name, text: registry_text(registry) }).collect()
+    let registries = registries();
+    let lists = registries.iter().map(|registry| Block { name: registry.name, text: registry_text(registry) });
+    lists.chain([Block { name: "recipe", text: recipe_text() }]).collect()
 }
 
 fn documents(tree: &Tree) -> impl Iterator<Item = &File> {
@@ -93,6 +95,28 @@ fn registry_text(registry: &Registry) -> String {
     }
     for Entry { name, settings, .. } in registry.entries.iter().filter(|entry| !entry.settings.is_empty()) {
         let _ = write!(text, "\n### Settings of `{name}`\n\n{}", settings_text(settings));
+    }
+    text
+}
+
+/// The keys of every table of a recipe but `[model]` and `[augment]`, whose keys have lists of their own.
+fn recipe_text() -> String {
+    const TABLES: [&[&str]; 10] = [
+        &[],
+        &["data"],
+        &["data", "split"],
+        &["data", "images"],
+        &["data", "clean"],
+        &["inputs", "NAME"],
+        &["outputs", "NAME"],
+        &["train"],
+        &["save"],
+        &["eval"],
+    ];
+    let mut text = String::new();
+    for table in TABLES {
+        let title = if table.is_empty() { "Above all tables".to_owned() } else { format!("`[{}]`", table.join(".")) };
+        let _ = write!(text, "\n### {title}\n\n{}", settings_text(&cupola_train::recipe::lists(table).concat()));
     }
     text
 }

@@ -14,14 +14,38 @@ pub fn open(place: Where) -> Result<Device> {
     }
 }
 
-#[cfg(feature = "gpu")]
-fn gpu(number: u8) -> Result<Device> {
-    use burn::tensor::DeviceKind;
-    let _ = number;
-    Ok(Device::wgpu(DeviceKind::DefaultDevice))
+/// Whether a graphics card answers.
+pub fn has_card() -> bool {
+    gpu(0).is_ok()
 }
 
-#[cfg(not(feature = "gpu"))]
+#[cfg(any(feature = "gpu", feature = "cuda"))]
+fn gpu(number: u8) -> Result<Device> {
+    // Drivers that are missing make the engine panic at the first use, which is here.
+    let opened = std::panic::catch_unwind(|| {
+        let device = card(number);
+        device.sync().map(|()| device)
+    });
+    match opened {
+        Ok(Ok(device)) => Ok(device),
+        Ok(Err(error)) => Err(Error::input("device", format!("{error:?}"), "a graphics card that answers")),
+        Err(_) => Err(Error::input("device", format!("no graphics card {number}"), "one with its driver, or device=cpu")),
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn card(number: u8) -> Device {
+    Device::cuda(usize::from(number))
+}
+
+#[cfg(all(feature = "gpu", not(feature = "cuda")))]
+fn card(number: u8) -> Device {
+    use burn::tensor::DeviceKind;
+    // The first one is whatever the system calls its best: a card, a graphics unit of the processor, or software.
+    Device::wgpu(if number == 0 { DeviceKind::DefaultDevice } else { DeviceKind::DiscreteGpu(usize::from(number)) })
+}
+
+#[cfg(not(any(feature = "gpu", feature = "cuda")))]
 fn gpu(number: u8) -> Result<Device> {
     Err(Error::Unsupported {
         what: format!("graphics card {number}"),

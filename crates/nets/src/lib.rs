@@ -22,6 +22,7 @@ mod conformance;
 #[cfg(test)]
 mod fixtures;
 
+pub use device::has_card;
 pub use head::{Head, Truth};
 pub use layout::{Adapter, Builder, Entry, Fill, LayerRow, Layout, Param, Role};
 pub use net::{Blend, Net, Packed, Packing, Step, Trainee, Training, trainee};

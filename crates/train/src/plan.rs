@@ -353,7 +353,7 @@ fn saving(recipe: &Recipe) -> Result<Settings> {
 fn device(word: &str) -> Where {
     match word {
         "gpu" => Where::Gpu(0),
-        "auto" if cfg!(feature = "gpu") => Where::Gpu(0),
+        "auto" if cupola_nets::has_card() => Where::Gpu(0),
         _ => Where::Cpu,
     }
 }

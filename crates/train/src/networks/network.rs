@@ -69,7 +69,12 @@ fn first_weights(job: &Job<'_>, plan: &Plan) -> Result<Vec<f32>> {
 }
 
 fn read_weights(pretrained: &Pretrained) -> Result<Vec<u8>> {
-    let unreadable = |source| Error::io(format!("read weights {}", pretrained.path), source);
+    let unreadable = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::Data(format!("{}: found no such file, wanted weights", pretrained.path), None).with_hint("train.weights names it")
+        }
+        _ => Error::io(format!("read weights {}", pretrained.path), source),
+    };
     let size = std::fs::metadata(&pretrained.path).map_err(unreadable)?.len();
     if size > WEIGHTS_MAX {
         return Err(Error::Data(format!("{}: found {size} bytes, wanted at most {WEIGHTS_MAX}", pretrained.path), None));

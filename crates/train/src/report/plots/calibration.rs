@@ -20,7 +20,7 @@ pub(super) fn calibration(target: &TargetReport) -> Option<Plot> {
         .collect();
     let body = draw(SQUARE, |canvas| {
         let [width, height] = SQUARE;
-        let frame = Frame { across: [62.0, width - 16.0], up: [height - 112.0, 14.0], x: [0.0, 1.0], y: [0.0, 1.0] };
+        let frame = Frame { across: [62.0, width - 16.0], up: [height - 112.0, 14.0], x: [0.0, 1.0], y: [0.0, 1.0], whole_x: false };
         frame.axes(canvas, "", "share that came true");
         canvas.line([frame.x(0.0), frame.y(0.0)], [frame.x(1.0), frame.y(1.0)], Ink::Muted, 1.0);
         for bin in &bins {
@@ -32,7 +32,7 @@ pub(super) fn calibration(target: &TargetReport) -> Option<Plot> {
         places.iter().for_each(|place| canvas.dot(*place, 3.5, Ink::MAIN, 1.0));
 
         let most = bins.iter().map(|bin| bin.rows).max().unwrap_or(1) as f64;
-        let below = Frame { across: frame.across, up: [height - 46.0, height - 96.0], x: [0.0, 1.0], y: [0.0, most] };
+        let below = Frame { across: frame.across, up: [height - 46.0, height - 96.0], x: [0.0, 1.0], y: [0.0, most], whole_x: false };
         let half = (0.4 / bins.len() as f64).min(0.04);
         for bin in &bins {
             let (left, right) = (below.x(bin.predicted - half), below.x(bin.predicted + half));

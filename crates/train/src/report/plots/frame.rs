@@ -16,6 +16,8 @@ pub(super) struct Frame {
     pub(super) x: [f64; 2],
     /// Values at bottom and top.
     pub(super) y: [f64; 2],
+    /// Whether only whole numbers stand below.
+    pub(super) whole_x: bool,
 }
 
 /// Text size of ticks and labels.
@@ -24,7 +26,7 @@ pub(super) const SMALL: f64 = 12.0;
 impl Frame {
     /// The usual place on a sheet of that size, with room for both scales.
     pub(super) fn new(size: [f64; 2], x: [f64; 2], y: [f64; 2]) -> Frame {
-        Frame { across: [62.0, size[0] - 16.0], up: [size[1] - 46.0, 14.0], x, y }
+        Frame { across: [62.0, size[0] - 16.0], up: [size[1] - 46.0, 14.0], x, y, whole_x: false }
     }
 
     /// Where a value lies across.
@@ -45,7 +47,7 @@ impl Frame {
     /// Grid, scales and their labels; an empty label leaves its scale out.
     pub(super) fn axes(&self, canvas: &mut Canvas, x_label: &str, y_label: &str) {
         let (bottom, left) = (self.up[0], self.across[0]);
-        for (value, text) in ticks(self.y, 5) {
+        for (value, text) in ticks(self.y, 5, 0.0) {
             canvas.line([left, self.y(value)], [self.across[1], self.y(value)], Ink::Grid, 1.0);
             if !y_label.is_empty() {
                 canvas.text(&text, [left - 8.0, self.y(value)], Fasten::Right, Ink::Muted, SMALL);
@@ -65,7 +67,7 @@ impl Frame {
         let [left, right] = self.across;
         let bottom = self.up[0];
         canvas.line([left, bottom], [right, bottom], Ink::Muted, 1.0);
-        for (value, text) in ticks(self.x, 5) {
+        for (value, text) in ticks(self.x, 5, f64::from(self.whole_x)) {
             canvas.line([self.x(value), bottom], [self.x(value), bottom + 4.0], Ink::Muted, 1.0);
             canvas.text(&text, [self.x(value), bottom + 14.0], Fasten::Middle, Ink::Muted, SMALL);
         }
@@ -95,14 +97,18 @@ pub(super) fn range(values: impl IntoIterator<Item = f64>, margin: f64) -> [f64;
     if low > high {
         return [0.0, 1.0];
     }
-    let size = low.abs().max(high.abs()).max(1e-150);
-    let width = (high - low).max(size * 1e-6);
-    [low - width * margin, (high + width * margin).max(low + width)]
+    let size = Some(low.abs().max(high.abs())).filter(|size| *size > 1e-150).unwrap_or(1.0);
+    let width = high - low;
+    // Equal values lie in the middle of a range that can be read.
+    if width < size * 1e-6 {
+        return [low - size * 0.1, high + size * 0.1];
+    }
+    [low - width * margin, high + width * margin]
 }
 
-/// Round values in a range, about `wanted` of them, with their texts.
-pub(super) fn ticks([low, high]: [f64; 2], wanted: usize) -> Vec<(f64, String)> {
-    let step = round_step((high - low) / wanted as f64);
+/// Round values in a range, about `wanted` of them and at least a step apart, with their texts.
+pub(super) fn ticks([low, high]: [f64; 2], wanted: usize, step_min: f64) -> Vec<(f64, String)> {
+    let step = round_step(((high - low) / wanted as f64).max(step_min));
     let (first, last) = ((low / step - 1e-9).ceil(), (high / step + 1e-9).floor());
     let many = (last - first).clamp(0.0, 2.0 * wanted as f64) as usize;
     (0..=many).map(|i| (first + i as f64) * step).map(|value| (value, tick_text(value, step, low.abs().max(high.abs())))).collect()
@@ -134,7 +140,7 @@ mod tests {
     use super::*;
 
     fn texts(range: [f64; 2]) -> String {
-        ticks(range, 5).into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(" ")
+        ticks(range, 5, 0.0).into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -143,6 +149,7 @@ mod tests {
         assert_eq!(texts([-0.7, 3.1]), "0 1 2 3");
         assert_eq!(texts([0.0, 480_000.0]), "0 100k 200k 300k 400k");
         assert_eq!(texts([-23.0, 18.0]), "-20 -10 0 10");
+        assert_eq!(ticks([1.0, 3.0], 5, 1.0).len(), 3);
     }
 
     #[test]
@@ -159,7 +166,7 @@ mod tests {
         ] {
             let found = range(values.iter().copied(), 0.05);
             assert!(found[0] < found[1] && found[0].is_finite() && found[1].is_finite(), "{values:?}: {found:?}");
-            assert!((1..=11).contains(&ticks(found, 5).len()), "{values:?}: {:?}", ticks(found, 5));
+            assert!((1..=11).contains(&ticks(found, 5, 0.0).len()), "{values:?}: {:?}", ticks(found, 5, 0.0));
         }
     }
 }

@@ -52,7 +52,7 @@ fn curves(name: &str, title: &str, caption: String, label: &str, lines: &[(&str,
     let body = draw(SQUARE, |canvas| {
         let usual = Frame::new(SQUARE, range(all().map(|point| point.x), 0.0), range(all().map(|point| point.y), 0.05));
         // Rates have many digits.
-        let frame = Frame { across: [usual.across[0] + 12.0, usual.across[1]], ..usual };
+        let frame = Frame { across: [usual.across[0] + 12.0, usual.across[1]], whole_x: true, ..usual };
         frame.axes(canvas, "epoch", label);
         if let Some(best) = best.filter(|best| is_drawable(*best)) {
             canvas.line([frame.x(best), frame.up[0]], [frame.x(best), frame.up[1]], Ink::Muted, 1.0);

@@ -20,7 +20,7 @@ pub(super) fn importance(target: &TargetReport) -> Option<Plot> {
     let body = draw(size, |canvas| {
         let values = columns.iter().flat_map(|column| [column.drop.value, column.drop.low, column.drop.high]);
         let x = range(values.chain([0.0]), 0.02);
-        let frame = Frame { across: [168.0, size[0] - 66.0], up: [size[1] - 46.0, 8.0], x, y: [0.0, 1.0] };
+        let frame = Frame { across: [168.0, size[0] - 66.0], up: [size[1] - 46.0, 8.0], x, y: [0.0, 1.0], whole_x: false };
         for (i, column) in columns.iter().enumerate() {
             let middle = 8.0 + PITCH * (i as f64 + 0.5);
             canvas.text(&shown(&column.column, 20), [frame.across[0] - 8.0, middle], Fasten::Right, Ink::Text, SMALL);

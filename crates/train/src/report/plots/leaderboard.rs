@@ -20,7 +20,8 @@ pub(super) fn leaderboard(board: &Leaderboard) -> Option<Plot> {
         let ends = candidates
             .iter()
             .flat_map(|candidate| [candidate.mean - candidate.deviation, candidate.mean, candidate.mean + candidate.deviation]);
-        let frame = Frame { across: [150.0, size[0] - 20.0], up: [size[1] - 46.0, 8.0], x: range(ends, 0.04), y: [0.0, 1.0] };
+        let frame =
+            Frame { across: [150.0, size[0] - 20.0], up: [size[1] - 46.0, 8.0], x: range(ends, 0.04), y: [0.0, 1.0], whole_x: false };
         for (i, candidate) in candidates.iter().enumerate() {
             let middle = 8.0 + PITCH * (i as f64 + 0.5);
             let (ink, name) = match candidate.chosen {
