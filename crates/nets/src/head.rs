@@ -2,11 +2,11 @@
 
 use crate::layout::{Builder, Fill, Layout, Param};
 use crate::net::Blend;
+use crate::ops;
 use crate::pass::Pass;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, UInt32Type};
 use arrow_array::{Array, ArrayRef};
-use burn::tensor::activation::log_softmax;
 use burn::tensor::{Tensor, TensorData};
 use cupola_task::{Answer, Batch, Error, Field, Key, Kind, Predictions, Result, Schema, Task, TrainSplit};
 use std::sync::Arc;
@@ -128,8 +128,8 @@ impl Head {
             |scale: f64| truth.weights.iter().flat_map(move |&weight| std::iter::repeat_n((f64::from(weight) * scale) as f32, width));
         match &self.kind {
             HeadKind::Classes(_) => {
-                let values = truth.values.iter().zip(weighted(-1.0 / total)).map(|(value, weight)| value * weight).collect();
-                (log_softmax(outputs, 1) * tensor(values)).sum()
+                let values = truth.values.iter().zip(weighted(1.0 / total)).map(|(value, weight)| value * weight).collect();
+                ops::cross_entropy(outputs, tensor(values))
             }
             HeadKind::Number { .. } => {
                 let error = outputs - tensor(truth.values.clone());

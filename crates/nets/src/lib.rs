@@ -9,6 +9,7 @@ pub mod layers;
 mod layout;
 mod lora;
 mod net;
+mod ops;
 pub mod optim;
 mod pass;
 #[cfg(test)]

@@ -220,7 +220,7 @@ impl<N: Net> Trainee for Training<N> {
                 continue;
             }
             let Some(gradient) = bound.tensor(place).grad_remove(&mut found) else { continue };
-            gradients[entry.range()].iter_mut().zip(host(gradient)?).for_each(|(sum, value)| *sum += value);
+            cupola_kernels::add(&host(gradient)?, &mut gradients[entry.range()]);
         }
         for (param, value) in running {
             arena[layout.of(param).range()].copy_from_slice(&host(value.inner())?);

@@ -2,9 +2,9 @@
 
 use super::features::{Features, Shape};
 use super::stack::Stack;
+use crate::ops;
 use crate::pass::Pass;
 use burn::tensor::Tensor;
-use burn::tensor::activation as functions;
 use cupola_task::Result;
 
 /// A function of each number alone.
@@ -60,18 +60,7 @@ impl Activation {
 
     /// The function on a tensor of any rank.
     pub fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
-        match self {
-            Activation::Relu => functions::relu(x),
-            Activation::Relu6 => x.clamp(0.0, 6.0),
-            Activation::Tanh => x.tanh(),
-            Activation::ScaledTanh => x.mul_scalar(2.0 / 3.0).tanh().mul_scalar(1.7159),
-            Activation::Sigmoid => functions::sigmoid(x),
-            Activation::Gelu => functions::gelu(x),
-            Activation::Silu => functions::silu(x),
-            Activation::LeakyRelu => functions::leaky_relu(x, 0.01),
-            Activation::Softplus => functions::softplus(x, 1.0),
-            Activation::Identity => x,
-        }
+        ops::activation(self, x)
     }
 
     /// The function on features of any rank.
@@ -107,6 +96,11 @@ impl Stack<'_> {
 }
 
 impl Activate {
+    /// Whether it is a ReLU, which the layer before it may do on its way.
+    pub(super) fn is_relu(&self) -> bool {
+        self.activation == Activation::Relu
+    }
+
     pub(super) fn forward(&self, input: Features, pass: &Pass<'_>) -> Features {
         pass.layer(self.number, || self.activation.of_features(input))
     }

@@ -2,8 +2,10 @@
 
 use super::features::{Features, Shape};
 use super::stack::{Stack, maps};
+use crate::ops;
 use crate::pass::Pass;
 use burn::tensor::module;
+use burn::tensor::ops::AvgPoolOptions;
 use cupola_task::Result;
 
 /// Adaptive average pooling: output row `i` of `n` is the mean of input rows `floor(i h / n)` to `ceil((i + 1) h / n)`, as in PyTorch.
@@ -34,9 +36,10 @@ impl AdaptiveAvgPool {
         pass.layer(self.number, || {
             let maps = input.maps();
             let [_, _, height, width] = maps.dims();
-            Features::Maps(match [height, width] == [self.side; 2] {
-                true => maps,
-                false => module::adaptive_avg_pool2d(maps, [self.side; 2]),
+            Features::Maps(match self.side {
+                side if [height, width] == [side; 2] => maps,
+                1 => ops::avg_pool2d(maps, AvgPoolOptions::new([height, width])),
+                side => module::adaptive_avg_pool2d(maps, [side; 2]),
             })
         })
     }

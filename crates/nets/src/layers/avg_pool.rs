@@ -3,8 +3,8 @@
 use super::features::Features;
 use super::max_pool::Pool;
 use super::stack::{Stack, maps};
+use crate::ops;
 use crate::pass::Pass;
-use burn::tensor::module;
 use burn::tensor::ops::AvgPoolOptions;
 use cupola_task::Result;
 
@@ -37,6 +37,6 @@ impl Stack<'_> {
 
 impl AvgPool2d {
     pub(super) fn forward(&self, input: Features, pass: &Pass<'_>) -> Features {
-        pass.layer(self.number, || Features::Maps(module::avg_pool2d(input.maps(), self.options.clone())))
+        pass.layer(self.number, || Features::Maps(ops::avg_pool2d(input.maps(), self.options.clone())))
     }
 }

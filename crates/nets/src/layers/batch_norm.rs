@@ -3,9 +3,11 @@
 //! Training normalises with the batch's own mean and variance and moves the running ones along; answering uses the running ones. A layer
 //! whose weight is frozen answers with the running statistics while others learn, and leaves them where they are.
 
+use super::activation::Activation;
 use super::features::{Features, Shape};
 use super::stack::Stack;
 use crate::layout::{Fill, Param};
+use crate::ops;
 use crate::pass::Pass;
 use burn::tensor::{Tensor, module};
 use cupola_task::Result;
@@ -60,20 +62,29 @@ impl Stack<'_> {
 
 impl BatchNormLayer {
     pub(super) fn forward(&self, input: Features, pass: &Pass<'_>) -> Features {
+        self.forward_with(input, false, pass)
+    }
+
+    /// `has_relu` says whether a ReLU behind it is done on the way.
+    pub(super) fn forward_with(&self, input: Features, has_relu: bool, pass: &Pass<'_>) -> Features {
         pass.layer(self.number, || match input {
-            Features::Flat(x) => Features::Flat(self.normalise(x, pass)),
-            Features::Maps(x) => Features::Maps(self.normalise(x, pass)),
+            Features::Flat(x) => Features::Flat(self.normalise(x, has_relu, pass)),
+            Features::Maps(x) => Features::Maps(self.normalise(x, has_relu, pass)),
         })
     }
 
-    fn normalise<const D: usize>(&self, x: Tensor<D>, pass: &Pass<'_>) -> Tensor<D> {
+    fn normalise<const D: usize>(&self, x: Tensor<D>, has_relu: bool, pass: &Pass<'_>) -> Tensor<D> {
         let (weight, bias) = (pass.get::<1>(self.weight), pass.get::<1>(self.bias));
         if !pass.learns(self.weight) {
             let (mean, variance) = (pass.get(self.running_mean), pass.get(self.running_var));
-            return module::batch_norm(x, weight, bias, mean, variance, self.norm.epsilon);
+            if !pass.is_training() {
+                return ops::batch_norm(x, [weight, bias], [mean, variance], self.norm.epsilon, has_relu);
+            }
+            let output = module::batch_norm(x, weight, bias, mean, variance, self.norm.epsilon);
+            return if has_relu { Activation::Relu.apply(output) } else { output };
         }
         let count = x.dims().iter().product::<usize>() / x.dims()[1];
-        let trained = module::batch_norm_train(x, weight, bias, self.norm.epsilon);
+        let trained = ops::batch_norm_train(x, [weight, bias], self.norm.epsilon, has_relu);
         // Differs: PyTorch refuses one value a channel; here a batch that small leaves the running statistics where they are.
         if count > 1 {
             let unbiased = trained.variance.mul_scalar(count as f64 / (count - 1) as f64);

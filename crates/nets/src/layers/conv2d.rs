@@ -4,8 +4,8 @@ use super::features::{Features, Shape};
 use super::init::{Bias, Init};
 use super::stack::{Stack, maps, misfit};
 use crate::layout::{Builder, Param};
+use crate::ops;
 use crate::pass::Pass;
-use burn::tensor::module;
 use burn::tensor::ops::ConvOptions;
 use cupola_task::Result;
 
@@ -141,7 +141,7 @@ impl Conv2d {
     pub(super) fn forward(&self, input: Features, pass: &Pass<'_>) -> Features {
         pass.layer(self.number, || {
             let bias = self.bias.map(|bias| pass.get::<1>(bias));
-            Features::Maps(module::conv2d(input.maps(), pass.get(self.weight), bias, self.options.clone()))
+            Features::Maps(ops::conv2d(input.maps(), pass.get(self.weight), bias, self.options.clone()))
         })
     }
 }

@@ -4,8 +4,8 @@ use super::features::{Features, Shape};
 use super::init::{Bias, Init};
 use super::stack::{Stack, flat, misfit};
 use crate::layout::Param;
+use crate::ops;
 use crate::pass::Pass;
-use burn::tensor::module;
 use cupola_task::Result;
 
 /// A dense layer's settings.
@@ -63,7 +63,7 @@ impl Linear {
     pub(super) fn forward(&self, input: Features, pass: &Pass<'_>) -> Features {
         pass.layer(self.number, || {
             let bias = self.bias.map(|bias| pass.get::<1>(bias));
-            Features::Flat(module::linear(input.flat(), pass.get::<2>(self.weight).transpose(), bias))
+            Features::Flat(ops::linear(input.flat(), pass.get(self.weight), bias))
         })
     }
 }

@@ -3,8 +3,8 @@
 use super::features::{Features, Shape};
 use super::stack::{Stack, maps, misfit};
 use crate::layout::Builder;
+use crate::ops;
 use crate::pass::Pass;
-use burn::tensor::module;
 use burn::tensor::ops::MaxPoolOptions;
 use cupola_task::Result;
 
@@ -86,6 +86,6 @@ impl Stack<'_> {
 
 impl MaxPool2d {
     pub(super) fn forward(&self, input: Features, pass: &Pass<'_>) -> Features {
-        pass.layer(self.number, || Features::Maps(module::max_pool2d(input.maps(), self.options.clone())))
+        pass.layer(self.number, || Features::Maps(ops::max_pool2d(input.maps(), self.options.clone())))
     }
 }

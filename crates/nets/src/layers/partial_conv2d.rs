@@ -4,9 +4,10 @@ use super::features::{Features, Shape};
 use super::init::{Bias, Init};
 use super::stack::{Stack, maps, misfit};
 use crate::layout::{Fill, Param};
+use crate::ops;
 use crate::pass::Pass;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Device, Tensor, TensorData, module};
+use burn::tensor::{Device, Tensor, TensorData};
 use cupola_task::Result;
 
 /// A convolution by a table of connections. Only kernels of the table exist; they are stored one after another, map by map.
@@ -57,7 +58,7 @@ impl PartialConv2d {
             let dense = self.spread(connections, pass.device()).matmul(kernels); // [out * in, height * width]
             let dense = dense.reshape([self.table.len(), self.inputs, height, width]);
             let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
-            Features::Maps(module::conv2d(input.maps(), dense, Some(pass.get(self.bias)), options))
+            Features::Maps(ops::conv2d(input.maps(), dense, Some(pass.get(self.bias)), options))
         })
     }
 

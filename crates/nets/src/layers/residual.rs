@@ -4,7 +4,9 @@ use super::activation::Activation;
 use super::features::Features;
 use super::sequence::Sequence;
 use super::stack::{Stack, misfit};
+use crate::ops;
 use crate::pass::Pass;
+use burn::tensor::Tensor;
 use cupola_task::Result;
 
 /// A residual block.
@@ -46,11 +48,16 @@ impl Residual {
     pub(super) fn forward(&self, input: Features, pass: &Pass<'_>) -> Features {
         let body = self.body.forward(input.clone(), pass);
         let shortcut = self.shortcut.forward(input, pass);
-        pass.layer(self.number, || {
-            self.after.of_features(match (body, shortcut) {
-                (Features::Flat(body), Features::Flat(shortcut)) => Features::Flat(body + shortcut),
-                (body, shortcut) => Features::Maps(body.maps() + shortcut.maps()),
-            })
+        pass.layer(self.number, || match (body, shortcut) {
+            (Features::Flat(body), Features::Flat(shortcut)) => Features::Flat(self.join(body, shortcut)),
+            (body, shortcut) => Features::Maps(self.join(body.maps(), shortcut.maps())),
         })
+    }
+
+    fn join<const D: usize>(&self, body: Tensor<D>, shortcut: Tensor<D>) -> Tensor<D> {
+        match self.after {
+            Activation::Relu => ops::add_relu(body, shortcut),
+            after => after.apply(body + shortcut),
+        }
     }
 }

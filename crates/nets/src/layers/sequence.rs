@@ -24,6 +24,18 @@ impl Sequence {
 
     /// Runs every layer on what the one before it gave.
     pub fn forward(&self, input: Features, pass: &Pass<'_>) -> Features {
-        self.layers.iter().fold(input, |features, layer| layer.forward(features, pass))
+        let mut layers = self.layers.iter().peekable();
+        let mut features = input;
+        while let Some(layer) = layers.next() {
+            features = match layer {
+                // A ReLU behind a batch norm is done on the way.
+                Layer::BatchNorm(norm) => {
+                    let next = layers.next_if(|next| matches!(next, Layer::Activation(activation) if activation.is_relu()));
+                    norm.forward_with(features, next.is_some(), pass)
+                }
+                layer => layer.forward(features, pass),
+            };
+        }
+        features
     }
 }

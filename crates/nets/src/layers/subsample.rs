@@ -3,8 +3,8 @@
 use super::features::{Features, Shape};
 use super::stack::{Stack, maps, misfit};
 use crate::layout::{Fill, Param};
+use crate::ops;
 use crate::pass::Pass;
-use burn::tensor::module;
 use burn::tensor::ops::AvgPoolOptions;
 use cupola_task::Result;
 
@@ -45,7 +45,7 @@ impl Stack<'_> {
 impl Subsample {
     pub(super) fn forward(&self, input: Features, pass: &Pass<'_>) -> Features {
         pass.layer(self.number, || {
-            let mean = module::avg_pool2d(input.maps(), AvgPoolOptions::new([SIDE; 2]));
+            let mean = ops::avg_pool2d(input.maps(), AvgPoolOptions::new([SIDE; 2]));
             let channels = mean.dims()[1];
             let each = |param: Param| pass.get::<1>(param).reshape([1, channels, 1, 1]);
             Features::Maps(mean.mul_scalar((SIDE * SIDE) as f64) * each(self.weight) + each(self.bias))

@@ -2,8 +2,8 @@
 
 use super::features::{Features, Shape};
 use super::stack::{Stack, maps, misfit};
+use crate::ops;
 use crate::pass::Pass;
-use burn::tensor::module;
 use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Tensor};
 use cupola_task::Result;
@@ -42,7 +42,7 @@ impl ThinPad {
         pass.layer(self.number, || {
             // A window of one pixel takes every `stride`-th one.
             let options = AvgPoolOptions::new([1, 1]).with_stride([self.stride; 2]);
-            let thin = module::avg_pool2d(input.maps(), options);
+            let thin = ops::avg_pool2d(input.maps(), options);
             Features::Maps(pad(thin, self.before, self.after, pass.device()))
         })
     }

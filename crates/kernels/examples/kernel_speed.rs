@@ -1,0 +1,109 @@
+//! How fast kernels are on this machine: billions of operations a second, and the share of what its multiply-add units could do.
+//!
+//! ```text
+//! RAYON_NUM_THREADS=1 cargo run --release -p cupola-kernels --example kernel_speed [conv|matmul]
+//! ```
+#![expect(clippy::print_stdout, reason = "this is a program to look at")]
+
+use cupola_kernels::conv2d::{self, Shape};
+use cupola_kernels::matmul::{Matrix, matmul};
+use std::time::Instant;
+
+fn main() {
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    let peak = peak() * rayon::current_num_threads() as f64;
+    println!(
+        "{:?}, {} threads, {peak:.0} billion operations a second at most",
+        cupola_kernels::Level::current(),
+        rayon::current_num_threads()
+    );
+    if "matmul".starts_with(&wanted) {
+        for sizes in [[128, 512, 784], [128, 10, 256], [64, 120, 400], [256; 3], [512; 3], [1024; 3], [1024, 1536, 384], [1, 1000, 2048]] {
+            products(sizes, peak);
+        }
+    }
+    if "conv".starts_with(&wanted) {
+        for (name, shape) in shapes() {
+            convolutions(name, &shape, peak);
+        }
+    }
+}
+
+/// Name, batch, channels, side, filters, kernel, stride, padding, groups.
+type Row = (&'static str, usize, usize, usize, usize, usize, usize, usize, usize);
+
+fn shapes() -> Vec<(&'static str, Shape)> {
+    const ROWS: &[Row] = &[
+        ("lenet conv1", 64, 1, 28, 6, 5, 1, 2, 1),
+        ("lenet conv2", 64, 6, 14, 16, 5, 1, 0, 1),
+        ("resnet8 stem", 32, 3, 32, 16, 3, 1, 1, 1),
+        ("resnet8 16", 32, 16, 32, 16, 3, 1, 1, 1),
+        ("resnet8 32 s2", 32, 16, 32, 32, 3, 2, 1, 1),
+        ("resnet8 64", 32, 64, 8, 64, 3, 1, 1, 1),
+        ("64 of 32x32", 32, 64, 32, 64, 3, 1, 1, 1),
+        ("512 of 4x4", 32, 512, 4, 512, 3, 1, 1, 1),
+        ("resnet50 stem", 4, 3, 224, 64, 7, 2, 3, 1),
+        ("resnet50 1x1", 4, 64, 56, 256, 1, 1, 0, 1),
+        ("vgg 128 of 112", 2, 128, 112, 128, 3, 1, 1, 1),
+        ("depthwise 96", 8, 96, 56, 96, 3, 1, 1, 96),
+    ];
+    let shape = |&(name, batch, channels, side, filters, kernel, stride, padding, groups): &Row| {
+        let shape = Shape {
+            batch,
+            channels,
+            height: side,
+            width: side,
+            filters,
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            padding: [padding; 2],
+            dilation: [1; 2],
+            groups,
+        };
+        (name, shape)
+    };
+    ROWS.iter().map(shape).collect()
+}
+
+/// Seconds of the fastest of some calls.
+fn fastest(mut call: impl FnMut()) -> f64 {
+    let began = Instant::now();
+    let mut best = f64::INFINITY;
+    let mut calls = 0;
+    while calls < 3 || (began.elapsed().as_secs_f64() < 0.4 && calls < 1000) {
+        let start = Instant::now();
+        call();
+        best = best.min(start.elapsed().as_secs_f64());
+        calls += 1;
+    }
+    best
+}
+
+fn products([rows, columns, depth]: [usize; 3], peak: f64) {
+    let (a, b, mut c) = (vec![0.5; rows * depth], vec![0.25; depth * columns], vec![0.0; rows * columns]);
+    let flops = 2.0 * (rows * columns * depth) as f64;
+    let plain = fastest(|| matmul(Matrix::new(&a, rows, depth), Matrix::new(&b, depth, columns), None, &mut c));
+    let turned = fastest(|| matmul(Matrix::new(&a, rows, depth), Matrix::new(&b, columns, depth).transposed(), None, &mut c));
+    let first = fastest(|| matmul(Matrix::new(&a, depth, rows).transposed(), Matrix::new(&b, depth, columns), None, &mut c));
+    let share = |seconds: f64| format!("{:7.1} us {:3.0} %", seconds * 1e6, flops / seconds / 1e9 / peak * 100.0);
+    println!("matmul {rows:4} x {columns:4} x {depth:4}   a b {}   a b' {}   a' b {}", share(plain), share(turned), share(first));
+}
+
+fn convolutions(name: &str, shape: &Shape, peak: f64) {
+    let [x, w, y] = shape.lens().map(|len| vec![0.5f32; len]);
+    let (mut dx, mut dw, mut to) = (x.clone(), w.clone(), y.clone());
+    let forward = fastest(|| conv2d::forward(shape, &x, &w, None, &mut to));
+    let input = fastest(|| conv2d::input_gradient(shape, &w, &y, &mut dx));
+    let weight = fastest(|| conv2d::weight_gradient(shape, &x, &y, &mut dw));
+    let share = |seconds: f64| format!("{:8.0} us {:3.0} %", seconds * 1e6, shape.flops() as f64 / seconds / 1e9 / peak * 100.0);
+    println!("{name:16} forward {}   input {}   weight {}", share(forward), share(input), share(weight));
+}
+
+/// Billions of operations a second of one thread: a product that lies in the first-level cache comes close to what there is.
+fn peak() -> f64 {
+    let (a, b, mut c) = (vec![0.5f32; 48 * 256], vec![0.25f32; 256 * 16], vec![0.0f32; 48 * 16]);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one thread");
+    let seconds =
+        pool.install(|| fastest(|| (0..20).for_each(|_| matmul(Matrix::new(&a, 48, 256), Matrix::new(&b, 256, 16), None, &mut c))));
+    20.0 * 2.0 * (48 * 16 * 256) as f64 / seconds / 1e9
+}

@@ -1,0 +1,23 @@
+//! Convolution in two dimensions (cross-correlation, as everywhere in the field), forwards and backwards.
+//!
+//! No matrix of patches is made. A tile of the input is copied once into *planes*: zeros around it, and with a stride of s one plane for each
+//! of the s x s phases. In planes a place of the kernel (a *tap*) is a distance: output pixel `p` meets tap `t` at plane pixel `p + t`, so
+//! sixteen neighbouring outputs load sixteen neighbouring inputs, whatever stride and dilation. Between rows lie a few pixels that belong
+//! to no output; they are computed and dropped, 2 of 34 for a 3x3 kernel on 32x32.
+//!
+//! - forwards: rows of weights times planes, a block of 6 maps x 2 registers at a time;
+//! - gradient of the input: the same with taps reversed, once for each phase of the stride;
+//! - gradient of the weights: inner products of gradient planes with input planes.
+
+mod forward;
+mod gradients;
+mod planes;
+mod product;
+mod shape;
+
+#[cfg(test)]
+mod tests;
+
+pub use forward::forward;
+pub use gradients::{bias_gradient, input_gradient, weight_gradient};
+pub use shape::Shape;

@@ -1,0 +1,47 @@
+//! Functions of registers: exponential, hyperbolic tangent, error function.
+
+use crate::lanes::Lanes;
+
+/// e to the power of x, within 2 units of the last place; x below -87.3 counts as -87.3 and above 88.3 as 88.3. What is no number stays none.
+///
+/// Cephes' `expf` (Moshier): x = n ln 2 + r, and a polynomial for r.
+#[inline(always)]
+pub(crate) fn exp<V: Lanes>(x: V) -> V {
+    let x = V::splat(88.3).min(V::splat(-87.3).max(x));
+    let n = x.mul(V::splat(std::f32::consts::LOG2_E)).round();
+    let r = n.mul_add(V::splat(-0.693_359_4), x);
+    let r = n.mul_add(V::splat(2.121_944_4e-4), r);
+    let terms = [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
+    let sum = terms.into_iter().fold(V::splat(1.987_569_1e-4), |sum, term| sum.mul_add(r, V::splat(term)));
+    let fraction = sum.mul_add(r.mul(r), r).add(V::splat(1.0));
+    fraction.mul(n.exp2_whole())
+}
+
+/// Hyperbolic tangent, within 4 units of the last place (Cephes' `tanhf`: a polynomial below 0.625, from the exponential above).
+#[inline(always)]
+pub(crate) fn tanh<V: Lanes>(x: V) -> V {
+    let size = x.abs();
+    let square = x.mul(x);
+    let terms = [2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1];
+    let sum = terms.into_iter().fold(V::splat(-5.704_988_7e-3), |sum, term| sum.mul_add(square, V::splat(term)));
+    let small = sum.mul(square).mul_add(x, x);
+    let large = V::splat(1.0).sub(V::splat(2.0).div(exp(size.add(size)).add(V::splat(1.0)))).copysign(x);
+    size.select_greater(V::splat(0.625), large, small)
+}
+
+/// 1 / (1 + e^-x).
+#[inline(always)]
+pub(crate) fn sigmoid<V: Lanes>(x: V) -> V {
+    V::splat(1.0).div(exp(V::splat(0.0).sub(x)).add(V::splat(1.0)))
+}
+
+/// The error function within 2e-7 (Abramowitz, Stegun: "Handbook of mathematical functions", 7.1.26).
+#[inline(always)]
+pub(crate) fn erf<V: Lanes>(x: V) -> V {
+    let size = x.abs();
+    let t = V::splat(1.0).div(size.mul_add(V::splat(0.327_591_1), V::splat(1.0)));
+    let terms = [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6];
+    let sum = terms.into_iter().fold(V::splat(1.061_405_4), |sum, term| sum.mul_add(t, V::splat(term)));
+    let tail = sum.mul(t).mul(exp(V::splat(0.0).sub(size.mul(size))));
+    V::splat(1.0).sub(tail).copysign(x)
+}

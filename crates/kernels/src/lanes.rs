@@ -1,0 +1,471 @@
+//! Some numbers at once. What a kernel may do with them is the same at every level; only how many there are differs.
+
+/// A register of `f32`.
+///
+/// Its methods are compiled into instructions of their level only when they are inlined into a function of that level, which
+/// [`kernel!`](crate::kernel::kernel) declares. Called elsewhere they would be compiled for a processor without them: slow, not wrong.
+pub(crate) trait Lanes: Copy + Send + Sync {
+    /// How many numbers.
+    const N: usize;
+
+    /// The same number everywhere.
+    fn splat(value: f32) -> Self;
+    /// The first `N` of a slice.
+    fn load(from: &[f32]) -> Self;
+    /// Writes into the first `N` of a slice.
+    fn store(self, to: &mut [f32]);
+    /// `N` numbers at an address.
+    ///
+    /// # Safety
+    /// All of them must be readable.
+    unsafe fn load_at(from: *const f32) -> Self;
+    /// Writes `N` numbers at an address.
+    ///
+    /// # Safety
+    /// All of them must be writable, by nobody else at the same time.
+    unsafe fn store_at(self, to: *mut f32);
+
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
+    /// The larger one; `other` where one is no number.
+    fn max(self, other: Self) -> Self;
+    /// The smaller one; `other` where one is no number.
+    fn min(self, other: Self) -> Self;
+    /// `self * factor + addend`; rounded once, but at [`Level::Plain`](crate::Level::Plain) twice.
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// Without its sign.
+    fn abs(self) -> Self;
+    /// The size of the one, the sign of the other.
+    fn copysign(self, sign: Self) -> Self;
+    /// The nearest whole number, ties to even.
+    fn round(self) -> Self;
+    /// 2 to the power of whole numbers in -126..=127.
+    fn exp2_whole(self) -> Self;
+    /// `then` where `self > limit`, `or` elsewhere, where one is no number among them.
+    fn select_greater(self, limit: Self, then: Self, or: Self) -> Self;
+    /// The sum of all, halves added to halves.
+    fn sum(self) -> f32;
+    /// The largest of all; no promise when one is no number.
+    fn largest(self) -> f32;
+
+    /// As many as a slice has, which is at most `N`; `filler` behind them.
+    #[inline(always)]
+    fn load_part(from: &[f32], filler: f32) -> Self {
+        let mut whole = [filler; 16];
+        whole[..from.len()].copy_from_slice(from);
+        Self::load(&whole)
+    }
+
+    /// Writes as many as a slice has room for, which is at most `N`.
+    #[inline(always)]
+    fn store_part(self, to: &mut [f32]) {
+        let mut whole = [0.0; 16];
+        self.store(&mut whole);
+        let len = to.len();
+        to.copy_from_slice(&whole[..len]);
+    }
+}
+
+/// Eight numbers in the hands of the compiler.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain([f32; 8]);
+
+impl Plain {
+    #[inline(always)]
+    fn map(self, of: impl Fn(f32) -> f32) -> Self {
+        Plain(self.0.map(of))
+    }
+
+    #[inline(always)]
+    fn zip(self, other: Self, of: impl Fn(f32, f32) -> f32) -> Self {
+        Plain(std::array::from_fn(|i| of(self.0[i], other.0[i])))
+    }
+}
+
+impl Lanes for Plain {
+    const N: usize = 8;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        Plain([value; 8])
+    }
+    #[inline(always)]
+    fn load(from: &[f32]) -> Self {
+        Plain(from[..8].try_into().expect("eight are eight"))
+    }
+    #[inline(always)]
+    fn store(self, to: &mut [f32]) {
+        to[..8].copy_from_slice(&self.0);
+    }
+    #[inline(always)]
+    unsafe fn load_at(from: *const f32) -> Self {
+        // SAFETY: the caller promises that eight numbers are readable; an array of them needs no other alignment.
+        Plain(unsafe { from.cast::<[f32; 8]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn store_at(self, to: *mut f32) {
+        // SAFETY: the caller promises that eight numbers are writable.
+        unsafe { to.cast::<[f32; 8]>().write_unaligned(self.0) }
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        self.zip(other, |a, b| a / b)
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        self.mul(factor).add(addend)
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        self.map(f32::abs)
+    }
+    #[inline(always)]
+    fn copysign(self, sign: Self) -> Self {
+        self.zip(sign, f32::copysign)
+    }
+    #[inline(always)]
+    fn round(self) -> Self {
+        self.map(f32::round_ties_even)
+    }
+    #[inline(always)]
+    fn exp2_whole(self) -> Self {
+        self.map(|power| f32::from_bits((((power as i32) + 127) << 23) as u32))
+    }
+    #[inline(always)]
+    fn select_greater(self, limit: Self, then: Self, or: Self) -> Self {
+        Plain(std::array::from_fn(|i| if self.0[i] > limit.0[i] { then.0[i] } else { or.0[i] }))
+    }
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        let v = self.0;
+        let [a, b, c, d] = [v[0] + v[4], v[1] + v[5], v[2] + v[6], v[3] + v[7]];
+        (a + c) + (b + d)
+    }
+    #[inline(always)]
+    fn largest(self) -> f32 {
+        self.0.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
+
+/// Methods of both x86 levels. The intrinsics differ in names and types only.
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::Lanes;
+    use std::arch::x86_64::*;
+
+    /// AVX2 and FMA.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx2(__m256);
+
+    /// AVX-512.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx512(__m512);
+
+    macro_rules! methods {
+        ($wrap:ident, $n:literal, $set:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $max:ident, $min:ident,
+         $fma:ident) => {
+            const N: usize = $n;
+
+            #[inline(always)]
+            fn splat(value: f32) -> Self {
+                // SAFETY: inlined into functions of this level only; see the trait.
+                $wrap(unsafe { $set(value) })
+            }
+            #[inline(always)]
+            fn load(from: &[f32]) -> Self {
+                // SAFETY: the slice is as long.
+                unsafe { Self::load_at(from[..$n].as_ptr()) }
+            }
+            #[inline(always)]
+            fn store(self, to: &mut [f32]) {
+                // SAFETY: the slice is as long.
+                unsafe { self.store_at(to[..$n].as_mut_ptr()) }
+            }
+            #[inline(always)]
+            unsafe fn load_at(from: *const f32) -> Self {
+                // SAFETY: the caller's promise; the load asks for no alignment.
+                $wrap(unsafe { $load(from) })
+            }
+            #[inline(always)]
+            unsafe fn store_at(self, to: *mut f32) {
+                // SAFETY: the caller's promise; the store asks for no alignment.
+                unsafe { $store(to, self.0) }
+            }
+            methods!(@two $wrap, add $add, sub $sub, mul $mul, div $div, max $max, min $min);
+            #[inline(always)]
+            fn mul_add(self, factor: Self, addend: Self) -> Self {
+                // SAFETY: as in `splat`.
+                $wrap(unsafe { $fma(self.0, factor.0, addend.0) })
+            }
+        };
+        (@two $wrap:ident, $($name:ident $intrinsic:ident),*) => {
+            $(#[inline(always)]
+            fn $name(self, other: Self) -> Self {
+                // SAFETY: as in `splat`.
+                $wrap(unsafe { $intrinsic(self.0, other.0) })
+            })*
+        };
+    }
+
+    impl Lanes for Avx2 {
+        methods!(
+            Avx2,
+            8,
+            _mm256_set1_ps,
+            _mm256_loadu_ps,
+            _mm256_storeu_ps,
+            _mm256_add_ps,
+            _mm256_sub_ps,
+            _mm256_mul_ps,
+            _mm256_div_ps,
+            _mm256_max_ps,
+            _mm256_min_ps,
+            _mm256_fmadd_ps
+        );
+
+        #[inline(always)]
+        fn abs(self) -> Self {
+            // SAFETY: as in `splat`.
+            Avx2(unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0) })
+        }
+        #[inline(always)]
+        fn copysign(self, sign: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Avx2(unsafe { _mm256_or_ps(self.abs().0, _mm256_and_ps(_mm256_set1_ps(-0.0), sign.0)) })
+        }
+        #[inline(always)]
+        fn round(self) -> Self {
+            // SAFETY: as in `splat`.
+            Avx2(unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
+        }
+        #[inline(always)]
+        fn exp2_whole(self) -> Self {
+            // SAFETY: as in `splat`.
+            Avx2(unsafe {
+                let power = _mm256_add_epi32(_mm256_cvtps_epi32(self.0), _mm256_set1_epi32(127));
+                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(power))
+            })
+        }
+        #[inline(always)]
+        fn select_greater(self, limit: Self, then: Self, or: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Avx2(unsafe { _mm256_blendv_ps(or.0, then.0, _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, limit.0)) })
+        }
+        #[inline(always)]
+        fn sum(self) -> f32 {
+            // SAFETY: as in `splat`.
+            unsafe {
+                let half = _mm_add_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
+                let quarter = _mm_add_ps(half, _mm_movehl_ps(half, half));
+                _mm_cvtss_f32(_mm_add_ss(quarter, _mm_shuffle_ps::<1>(quarter, quarter)))
+            }
+        }
+        #[inline(always)]
+        fn largest(self) -> f32 {
+            // SAFETY: as in `splat`.
+            unsafe {
+                let half = _mm_max_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
+                let quarter = _mm_max_ps(half, _mm_movehl_ps(half, half));
+                _mm_cvtss_f32(_mm_max_ss(quarter, _mm_shuffle_ps::<1>(quarter, quarter)))
+            }
+        }
+    }
+
+    impl Lanes for Avx512 {
+        methods!(
+            Avx512,
+            16,
+            _mm512_set1_ps,
+            _mm512_loadu_ps,
+            _mm512_storeu_ps,
+            _mm512_add_ps,
+            _mm512_sub_ps,
+            _mm512_mul_ps,
+            _mm512_div_ps,
+            _mm512_max_ps,
+            _mm512_min_ps,
+            _mm512_fmadd_ps
+        );
+
+        #[inline(always)]
+        fn abs(self) -> Self {
+            // SAFETY: as in `splat`.
+            Avx512(unsafe { _mm512_abs_ps(self.0) })
+        }
+        #[inline(always)]
+        fn copysign(self, sign: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Avx512(unsafe { _mm512_or_ps(self.abs().0, _mm512_and_ps(_mm512_set1_ps(-0.0), sign.0)) })
+        }
+        #[inline(always)]
+        fn round(self) -> Self {
+            // SAFETY: as in `splat`.
+            Avx512(unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
+        }
+        #[inline(always)]
+        fn exp2_whole(self) -> Self {
+            // SAFETY: as in `splat`.
+            Avx512(unsafe {
+                let power = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
+                _mm512_castsi512_ps(_mm512_slli_epi32::<23>(power))
+            })
+        }
+        #[inline(always)]
+        fn select_greater(self, limit: Self, then: Self, or: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Avx512(unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, limit.0), or.0, then.0) })
+        }
+        #[inline(always)]
+        fn sum(self) -> f32 {
+            // SAFETY: as in `splat`.
+            let half = unsafe { _mm256_add_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0)) };
+            Avx2(half).sum()
+        }
+        #[inline(always)]
+        fn largest(self) -> f32 {
+            // SAFETY: as in `splat`.
+            let half = unsafe { _mm256_max_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0)) };
+            Avx2(half).largest()
+        }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) use arm::Neon;
+
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use super::Lanes;
+    use std::arch::aarch64::*;
+
+    /// NEON, two registers at once: four numbers are too few to hide what an instruction takes.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Neon(float32x4_t, float32x4_t);
+
+    macro_rules! two {
+        ($($name:ident $intrinsic:ident),*) => {
+            $(#[inline(always)]
+            fn $name(self, other: Self) -> Self {
+                // SAFETY: every 64-bit ARM processor that Rust's targets name has NEON.
+                unsafe { Neon($intrinsic(self.0, other.0), $intrinsic(self.1, other.1)) }
+            })*
+        };
+    }
+
+    impl Neon {
+        #[inline(always)]
+        fn each(self, of: impl Fn(float32x4_t) -> float32x4_t) -> Self {
+            Neon(of(self.0), of(self.1))
+        }
+    }
+
+    impl Lanes for Neon {
+        const N: usize = 8;
+
+        #[inline(always)]
+        fn splat(value: f32) -> Self {
+            // SAFETY: as in `two`.
+            unsafe { Neon(vdupq_n_f32(value), vdupq_n_f32(value)) }
+        }
+        #[inline(always)]
+        fn load(from: &[f32]) -> Self {
+            // SAFETY: the slice is as long.
+            unsafe { Self::load_at(from[..8].as_ptr()) }
+        }
+        #[inline(always)]
+        fn store(self, to: &mut [f32]) {
+            // SAFETY: the slice is as long.
+            unsafe { self.store_at(to[..8].as_mut_ptr()) }
+        }
+        #[inline(always)]
+        unsafe fn load_at(from: *const f32) -> Self {
+            // SAFETY: the caller's promise.
+            unsafe { Neon(vld1q_f32(from), vld1q_f32(from.add(4))) }
+        }
+        #[inline(always)]
+        unsafe fn store_at(self, to: *mut f32) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                vst1q_f32(to, self.0);
+                vst1q_f32(to.add(4), self.1);
+            }
+        }
+        two!(add vaddq_f32, sub vsubq_f32, mul vmulq_f32, div vdivq_f32);
+        #[inline(always)]
+        fn max(self, other: Self) -> Self {
+            self.select_greater(other, self, other)
+        }
+        #[inline(always)]
+        fn min(self, other: Self) -> Self {
+            other.select_greater(self, self, other)
+        }
+        #[inline(always)]
+        fn mul_add(self, factor: Self, addend: Self) -> Self {
+            // SAFETY: as in `two`.
+            unsafe { Neon(vfmaq_f32(addend.0, self.0, factor.0), vfmaq_f32(addend.1, self.1, factor.1)) }
+        }
+        #[inline(always)]
+        fn abs(self) -> Self {
+            // SAFETY: as in `two`.
+            self.each(|half| unsafe { vabsq_f32(half) })
+        }
+        #[inline(always)]
+        fn copysign(self, sign: Self) -> Self {
+            // SAFETY: as in `two`.
+            unsafe {
+                let mask = vdupq_n_u32(0x8000_0000);
+                Neon(vbslq_f32(mask, sign.0, self.0), vbslq_f32(mask, sign.1, self.1))
+            }
+        }
+        #[inline(always)]
+        fn round(self) -> Self {
+            // SAFETY: as in `two`.
+            self.each(|half| unsafe { vrndnq_f32(half) })
+        }
+        #[inline(always)]
+        fn exp2_whole(self) -> Self {
+            // SAFETY: as in `two`.
+            self.each(|half| unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(vcvtnq_s32_f32(half), vdupq_n_s32(127)))) })
+        }
+        #[inline(always)]
+        fn select_greater(self, limit: Self, then: Self, or: Self) -> Self {
+            // SAFETY: as in `two`.
+            unsafe { Neon(vbslq_f32(vcgtq_f32(self.0, limit.0), then.0, or.0), vbslq_f32(vcgtq_f32(self.1, limit.1), then.1, or.1)) }
+        }
+        #[inline(always)]
+        fn sum(self) -> f32 {
+            // SAFETY: as in `two`.
+            unsafe { vaddvq_f32(vaddq_f32(self.0, self.1)) }
+        }
+        #[inline(always)]
+        fn largest(self) -> f32 {
+            // SAFETY: as in `two`.
+            unsafe { vmaxvq_f32(vmaxq_f32(self.0, self.1)) }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Times steps of training (forwards, backwards, optimiser) of networks from the registry, for `duel/pytorch/bench.py`.
+//!
+//! Reads lines `WORKLOAD STEPS` and answers each with a line of JSON: milliseconds of every step. `drop WORKLOAD` frees one, `peak` answers
+//! with the most memory of the process in MB. Threads are rayon's: `RAYON_NUM_THREADS=2`.
+//!
+//! ```text
+//! echo "lenet5_modern 20" | cargo run --release -p cupola-nets --example train_steps
+//! ```
+#![expect(clippy::print_stdout, reason = "this is a program to talk to")]
+
+use arrow_array::UInt32Array;
+use cupola_nets::optim::{self, Optimizer};
+use cupola_nets::{MODELS, Packed, Packing, Step, Trainee, trainee};
+use cupola_task::{Batch, Column, Columns, Draw, Error, Field, Images, Kind, Make, Result, Role, Schema, Settings, Task, Value, Where};
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::sync::Arc;
+use std::time::Instant;
+
+// As in the program: glibc's allocator maps and unmaps every large buffer.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Name, model, list of layers, sides of an image, rows, classes, optimiser.
+type Workload = (&'static str, &'static str, &'static [&'static str], [u32; 3], usize, usize, &'static str);
+
+const WORKLOADS: &[Workload] = &[
+    ("mlp", "layers", &["flatten", "dense 512 relu", "dense 256 relu"], [28, 28, 1], 128, 10, "adam"),
+    ("lenet5_modern", "lenet5_modern", &[], [28, 28, 1], 64, 10, "sgd"),
+    ("resnet8", "resnet8", &[], [32, 32, 3], 32, 10, "sgd"),
+    ("resnet20", "resnet20", &[], [32, 32, 3], 32, 10, "sgd"),
+    ("resnet18", "resnet18", &[], [32, 32, 3], 32, 10, "sgd"),
+    ("resnet50", "resnet50", &[], [224, 224, 3], 8, 1000, "sgd"),
+    ("vgg16", "vgg16", &[], [224, 224, 3], 8, 1000, "sgd"),
+    ("mobilenet_v2", "mobilenet_v2", &[], [224, 224, 3], 8, 1000, "sgd"),
+];
+
+fn main() -> Result<()> {
+    let mut open: BTreeMap<String, Running> = BTreeMap::new();
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(|error| Error::io("read a line", error))?;
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            ["drop", name] => println!("{}", if open.remove(name).is_some() { "[]" } else { "null" }),
+            ["peak"] => println!("{}", peak_mb()),
+            [name, steps] => {
+                let steps = steps.parse().map_err(|error| Error::input("line", error, "a number of steps"))?;
+                if !open.contains_key(name) {
+                    open.insert(name.to_owned(), Running::new(name)?);
+                }
+                let running = open.get_mut(name).expect("it was just put there");
+                let times = (0..steps).map(|_| running.step()).collect::<Result<Vec<f64>>>()?;
+                println!("{times:?}");
+            }
+            _ => return Err(Error::input("line", line, "WORKLOAD STEPS")),
+        }
+    }
+    Ok(())
+}
+
+/// A training in its course.
+struct Running {
+    net: Box<dyn Trainee>,
+    packed: Packed,
+    arena: Vec<f32>,
+    gradients: Vec<f32>,
+    optimizer: Optimizer,
+    frozen: Vec<bool>,
+    step: u64,
+}
+
+impl Running {
+    fn new(name: &str) -> Result<Running> {
+        let &(_, model, layers, sides, rows, classes, optimizer) =
+            WORKLOADS.iter().find(|(known, ..)| *known == name).ok_or_else(|| Error::input("line", name, "a workload"))?;
+        let (schema, batch) = noise(sides, rows, classes);
+        let model = MODELS.iter().find(|known| known.name == model).expect("the registry has it");
+        let Make::Trainee(make) = model.make else { return Err(Error::input("registry", "no network", "a network")) };
+        let layers = Value::List(layers.iter().map(|layer| Value::Text((*layer).to_owned())).collect());
+        let given = [("layers", &layers)];
+        let given = if model.name == "layers" { &given[..] } else { &[] };
+        let net = trainee(make(&Settings::check("model", model.settings, given.iter().copied())?, &schema, Where::Cpu)?);
+        let arena = net.layout().initial(Draw::new(1));
+        let packed = net.collate(&arena, &batch, &Packing { truth: true, ..Packing::default() })?;
+        let optimizer = Value::Text(optimizer.to_owned());
+        let settings = Settings::check("train", optim::SETTINGS, [("optimizer", &optimizer)])?;
+        let optimizer = Optimizer::open(&settings, net.layout())?;
+        let frozen = vec![false; net.layout().entries().len()];
+        Ok(Running { packed, gradients: vec![0.0; arena.len()], optimizer, frozen, step: 0, arena, net })
+    }
+
+    /// Milliseconds of a step.
+    fn step(&mut self) -> Result<f64> {
+        let began = Instant::now();
+        self.gradients.fill(0.0);
+        let step = Step { draw: Draw::new(1).at(self.step), share: 1.0, frozen: &self.frozen };
+        let loss = self.net.gradients(&mut self.arena, &self.packed, &step, &mut self.gradients)?;
+        self.optimizer.step(&mut self.arena, &self.gradients, 1e-4, &self.frozen);
+        self.step += 1;
+        assert!(loss.is_finite(), "losses are finite");
+        Ok(began.elapsed().as_secs_f64() * 1000.0)
+    }
+}
+
+/// A batch of noise, with labels one after another.
+fn noise([height, width, channels]: [u32; 3], rows: usize, classes: usize) -> (Schema, Batch) {
+    let names = (0..classes).map(|class| Arc::from(class.to_string())).collect();
+    let image = Kind::Image { channels: channels as u8, size: Some([height, width]) };
+    let schema = Schema {
+        fields: vec![
+            Field { name: "image".into(), kind: image, role: Role::Input },
+            Field { name: "label".into(), kind: Kind::Category { classes: names }, role: Role::Target(Task::Classify) },
+        ],
+    };
+    let pixels = (0..rows * (height * width * channels) as usize).map(|place| Draw::new(1).bits(place as u64) as u8).collect();
+    let labels = UInt32Array::from_iter_values((0..rows).map(|row| (row % classes) as u32));
+    let columns = Columns::new(vec![
+        ("image".into(), Column::Images(Images::packed(pixels, vec![[height, width, channels]; rows]))),
+        ("label".into(), Column::Array(Arc::new(labels))),
+    ]);
+    let batch = Batch::new((0..rows as u64).collect(), &columns, &schema);
+    (schema, batch)
+}
+
+fn peak_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
+    line.trim().trim_end_matches(" kB").trim().parse::<f64>().unwrap_or(0.0) / 1024.0
+}

@@ -1,0 +1,64 @@
+//! Convolution.
+
+use super::host::{Host, filled};
+use super::{Kept, Operation, on_host, run};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Tensor, module};
+use burn_flex::FlexTensor;
+use cupola_kernels::conv2d as kernel;
+
+/// Convolution of `x` `[batch, channels, height, width]` with `weight` `[filters, channels / groups, height, width]` and `bias` `[filters]`.
+pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, options: ConvOptions<2>) -> Tensor<4> {
+    // Kernels know one padding for both ends of a side.
+    let Some(padding) = on_host(&x.device()).then(|| even(&options)).flatten() else {
+        return module::conv2d(x, weight, bias, options);
+    };
+    let operation = Conv2d { stride: options.stride, padding, dilation: options.dilation, groups: options.groups };
+    let bias = bias.map(Tensor::into_dispatch);
+    run(operation, [x.into_dispatch(), weight.into_dispatch()].into_iter().chain(bias).collect())
+}
+
+fn even(options: &ConvOptions<2>) -> Option<[usize; 2]> {
+    let even = options.padding.iter().all(|(before, after)| before == after);
+    even.then(|| options.padding.map(|(before, _)| before))
+}
+
+#[derive(Debug)]
+struct Conv2d {
+    stride: [usize; 2],
+    padding: [usize; 2],
+    dilation: [usize; 2],
+    groups: usize,
+}
+
+impl Conv2d {
+    fn shape(&self, inputs: &[Host<'_>]) -> kernel::Shape {
+        let [batch, channels, height, width] = inputs[0].dims();
+        let [filters, _, rows, columns] = inputs[1].dims();
+        let Conv2d { stride, padding, dilation, groups } = *self;
+        kernel::Shape { batch, channels, height, width, filters, kernel: [rows, columns], stride, padding, dilation, groups }
+    }
+}
+
+impl Operation for Conv2d {
+    fn keeps(&self) -> Kept {
+        Kept { inputs: 0b11, output: false }
+    }
+
+    fn forward(&self, inputs: &[Host<'_>], _learns: bool) -> FlexTensor {
+        let shape = self.shape(inputs);
+        let [height, width] = shape.output();
+        let bias = inputs.get(2).map(|bias| bias.values);
+        filled(&[shape.batch, shape.filters, height, width], |y| kernel::forward(&shape, inputs[0].values, inputs[1].values, bias, y))
+    }
+
+    fn backward(&self, inputs: &[Host<'_>], _output: Host<'_>, gradient: Host<'_>, wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+        let shape = self.shape(inputs);
+        let [x, weight] = [inputs[0], inputs[1]];
+        let dy = gradient.values;
+        let dx = wanted[0].then(|| filled(x.sides, |dx| kernel::input_gradient(&shape, weight.values, dy, dx)));
+        let dw = wanted[1].then(|| filled(weight.sides, |dw| kernel::weight_gradient(&shape, x.values, dy, dw)));
+        let db = |wanted: &bool| wanted.then(|| filled(&[shape.filters], |db| kernel::bias_gradient(&shape, dy, db)));
+        [dx, dw].into_iter().chain(wanted.get(2).map(db)).collect()
+    }
+}
