@@ -42,7 +42,13 @@ quality: build
 
 # side-by-side runs against other systems, one folder an opponent; the head of each script says which Python packages it needs
 duel: build
-    for script in duel/*/bench.py; do python3 "$script" "${CARGO_TARGET_DIR:-target}/release/cupola" || exit 1; done
+    cargo build --release --workspace --example train_steps
+    for script in duel/*/bench.py; do case "$script" in duel/transfer/*) continue ;; esac; \
+        python3 "$script" "${CARGO_TARGET_DIR:-target}/release/cupola" || exit 1; done
+    # its pictures and weights have to be fetched first
+    python3 duel/transfer/prepare.py "${CARGO_TARGET_DIR:-target}/transfer"
+    python3 duel/transfer/bench.py "${CARGO_TARGET_DIR:-target}/release/cupola" "${CARGO_TARGET_DIR:-target}/transfer/pictures" \
+        "${CARGO_TARGET_DIR:-target}/transfer/mobilenet_v2-b0353104.pth"
 
 # all that takes too long for every change, or needs other systems
 proof: quality duel

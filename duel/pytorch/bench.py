@@ -1,7 +1,7 @@
 """A step of training (forwards, backwards, optimiser) of the same networks: Cupola against PyTorch, alternating A B B A.
 
-Usage: bench.py TRAIN_STEPS_BINARY [--workloads mlp,resnet8] [--rounds 4] [--threads 2] [--modes eager,best,compile] [--python PYTHON] [--write]
-The binary is the example of crates/nets: cargo build --release --workspace --example train_steps.
+Usage: bench.py CUPOLA_BINARY [--workloads mlp,resnet8] [--rounds 4] [--threads 2] [--modes eager,best,compile] [--python PYTHON] [--write]
+What runs is the example train_steps of crates/nets, which lies beside the program: cargo build --release --workspace --example train_steps.
 Needs torch and torchvision in that Python. Every side is a process of its own that waits while others work. A block is a second of steps; the
 number of a block is the median of its steps, and a ratio is the median of the ratios round by round. Prints a table and, with --write,
 puts each workload's row into results.json, which keeps rows of workloads that were not run.
@@ -39,7 +39,7 @@ class Side:
 
 
 def duel(options, workload):
-    commands = {"cupola": [options.binary]}
+    commands = {"cupola": [str(Path(options.binary).parent / "examples" / "train_steps")]}
     commands |= {f"torch {mode}": [options.python, str(HERE / "torch_steps.py"), mode, str(options.threads)] for mode in options.modes}
     sides = {name: Side(command, options.threads) for name, command in commands.items()}
     steps = {}

@@ -3,7 +3,7 @@
 /// A register of `f32`.
 ///
 /// Its methods are compiled into instructions of their level only when they are inlined into a function of that level, which
-/// [`kernel!`](crate::kernel::kernel) declares. Called elsewhere they would be compiled for a processor without them: slow, not wrong.
+/// [`kernel!`](crate::kernel::kernel) declares and calls on processors that have them. Nothing else may call them.
 pub(crate) trait Lanes: Copy + Send + Sync {
     /// How many numbers.
     const N: usize;

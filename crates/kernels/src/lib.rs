@@ -14,7 +14,6 @@ pub mod cross_entropy;
 pub mod matmul;
 pub mod pool2d;
 
-mod filled;
 mod functions;
 mod kernel;
 mod lanes;
@@ -24,6 +23,5 @@ mod scratch;
 mod shared;
 mod sums;
 
-pub use filled::filled;
 pub use level::{Level, with};
 pub use sums::{add, sum};

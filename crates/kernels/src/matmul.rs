@@ -6,6 +6,7 @@
 use crate::Level;
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
+use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
 use crate::shared::Shared;
 use rayon::prelude::*;
@@ -50,8 +51,6 @@ const TILE: usize = 256;
 const SHARE: usize = 192;
 /// With so few rows, a transposed `b` is not worth a copy.
 const FEW: usize = 4;
-/// Work below this many multiplications and additions is not worth a second thread.
-const SERIAL: u64 = 400_000;
 
 /// `c = a b + bias`, `c` row by row; `bias` has one number for each column of `c`. Sums go along the depth in order, so the result is the same
 /// for any number of threads.
@@ -77,7 +76,7 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, c: &mut [f32])
         true => inner(level, a, b, bias, rows.clone(), columns.clone(), c),
         false => tile(level, a, b, bias, rows.clone(), columns.clone(), c),
     };
-    match 2 * (rows * columns * depth) as u64 > SERIAL {
+    match 2 * (rows * columns * depth) as u64 >= SERIAL_FLOPS {
         true => tiles.par_iter().for_each(work),
         false => tiles.iter().for_each(work),
     }

@@ -4,17 +4,15 @@ use super::planes::{Axis, SLACK, Tile, fill, tiles};
 use super::product::{Planes, pack, product};
 use super::shape::Shape;
 use crate::Level;
+use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
 use crate::shared::Shared;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Work below this many multiplications and additions is not worth a second thread.
-const SERIAL: u64 = 400_000;
-
 /// Does something for every tile, on several threads when there is enough of it.
 pub(super) fn for_each_tile(tiles: &[Tile], flops: u64, work: impl Fn(&Tile) + Sync + Send) {
-    match flops < SERIAL {
+    match flops < SERIAL_FLOPS {
         true => tiles.iter().for_each(work),
         false => tiles.par_iter().for_each(work),
     }
@@ -43,9 +41,9 @@ pub fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y
         let tiles = tiles(shape.batch, rows, geometry.extra, geometry.columns);
         for_each_tile(&tiles, shape.flops(), |tile| {
             let within = geometry.within(tile);
-            let stride = within.pixels + SLACK;
+            let stride = within.plane + SLACK;
             scratch(within.len(shape.channels), |values| {
-                within.fill(shape, tile, x, values);
+                within.fill(shape, tile, x, 0..shape.channels, values);
                 scratch(maps * stride, |out| {
                     for group in 0..shape.groups {
                         let panels = &panels[group * size..][..size];
@@ -125,7 +123,7 @@ impl Geometry {
         let plane = images * image;
         let taps = self.taps.iter().map(|[number, row, column]| number * plane + row * self.columns + column).collect();
         let stretches = stretches(images, image, rows * self.columns, self.lanes);
-        Within { geometry: self, image, rows: rows + self.extra, plane, pixels: plane, taps, stretches }
+        Within { geometry: self, image, rows: rows + self.extra, plane, taps, stretches }
     }
 }
 
@@ -153,11 +151,10 @@ pub(super) struct Within<'a> {
     /// From one image to the next in a plane.
     pub image: usize,
     rows: usize,
-    plane: usize,
     /// Pixels of a plane.
-    pub pixels: usize,
+    pub plane: usize,
     taps: Vec<usize>,
-    pub stretches: Vec<Range<usize>>,
+    stretches: Vec<Range<usize>>,
 }
 
 impl Within<'_> {
@@ -171,13 +168,8 @@ impl Within<'_> {
         channels * self.channel() + SLACK
     }
 
-    /// Copies a tile of the input.
-    pub fn fill(&self, shape: &Shape, tile: &Tile, x: &[f32], values: &mut [f32]) {
-        self.fill_channels(shape, tile, x, 0..shape.channels, values);
-    }
-
-    /// Copies some channels of it.
-    pub fn fill_channels(&self, shape: &Shape, tile: &Tile, x: &[f32], channels: Range<usize>, values: &mut [f32]) {
+    /// Copies some channels of a tile of the input.
+    pub fn fill(&self, shape: &Shape, tile: &Tile, x: &[f32], channels: Range<usize>, values: &mut [f32]) {
         let Geometry { phases, first, stride, padding, columns, .. } = self.geometry;
         let sides = [shape.height, shape.width];
         let mut planes = values.chunks_exact_mut(self.image);

@@ -5,6 +5,7 @@ use super::planes::{Axis, SLACK, Tile, fill, tiles};
 use super::product::{Planes, inner, pack, product};
 use super::shape::Shape;
 use crate::Level;
+use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
 use crate::shared::Shared;
 use crate::sums::sum;
@@ -164,7 +165,7 @@ pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
         let work = |(tiles, sums): (&[Tile], &mut [f32])| {
             tiles.iter().for_each(|tile| add_tile(level, shape, &geometry, tile, 0..channels, x, dy, Shared::new(sums)));
         };
-        match shape.flops() < 400_000 {
+        match shape.flops() < SERIAL_FLOPS {
             true => tiles.chunks(each).zip(sums.chunks_exact_mut(len)).for_each(work),
             false => tiles.par_chunks(each).zip(sums.par_chunks_exact_mut(len)).for_each(work),
         }
@@ -191,7 +192,7 @@ fn add_tile(level: Level, shape: &Shape, geometry: &Geometry, tile: &Tile, part:
     let [channels, maps] = shape.group();
     let [height, width] = shape.output();
     let within = geometry.within(tile);
-    let stride = within.pixels + SLACK;
+    let stride = within.plane + SLACK;
     let rows = Axis { start: tile.rows.start as isize, step: 1, len: within.image / geometry.columns };
     // What lies below a tile belongs to another one.
     let below = [tile.rows.end, width];
@@ -205,10 +206,10 @@ fn add_tile(level: Level, shape: &Shape, geometry: &Geometry, tile: &Tile, part:
                         let from = &dy[(image * shape.filters + group * maps + map) * height * width..][..below[0] * below[1]];
                         fill(&mut line[place * within.image..][..within.image], [rows, columns], from, below);
                     }
-                    line[within.pixels..].fill(0.0);
+                    line[within.plane..].fill(0.0);
                 }
                 let first = group * channels;
-                within.fill_channels(shape, tile, x, first + part.start..first + part.end, values);
+                within.fill(shape, tile, x, first + part.start..first + part.end, values);
                 let row = channels * shape.taps();
                 // SAFETY: other threads have other channels, or other sums; `inner` writes to its channels alone.
                 let out = unsafe { dw.part(group * maps * row..(group + 1) * maps * row) };

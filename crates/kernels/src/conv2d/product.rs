@@ -26,7 +26,7 @@ pub(super) struct Planes<'a> {
     pub stretches: &'a [Range<usize>],
 }
 
-/// Puts weights `[maps, channels, taps]` into panels of [`ROWS`] maps, `[panels, channels, taps, maps of the panel]`; `at` gives the weight.
+/// Puts weights `[maps, channels, taps]` into panels of [`ROWS`] maps, `[panels, channels, taps, maps of the panel]`; `at` gives a weight.
 pub(super) fn pack(maps: usize, channels: usize, taps: usize, at: impl Fn(usize, usize, usize) -> f32 + Sync, panels: &mut [f32]) {
     if channels * taps == 0 {
         return;
@@ -53,7 +53,8 @@ kernel! {
         let last = planes.stretches.iter().map(|stretch| stretch.end).max().unwrap_or(0) + ACROSS * V::N;
         assert!(last <= stride && out.len() >= maps * stride, "the output has room for whole blocks");
         let reach = planes.taps.iter().max().copied().unwrap_or(0) + last;
-        assert!(channels * taps == 0 || planes.values.len() >= (channels - 1) * planes.channel + reach, "planes are readable beyond the last tap");
+        let deep = channels.saturating_sub(1) * planes.channel + reach;
+        assert!(channels * taps == 0 || planes.values.len() >= deep, "planes are readable beyond the last tap");
         assert!(panels.len() >= maps * channels * taps, "every map has its weights");
         let together = (DEPTH / taps.max(1)).max(1);
         for first in (0..channels.max(1)).step_by(together) {
@@ -156,7 +157,8 @@ kernel! {
         let last = planes.stretches.iter().map(|stretch| stretch.end).max().unwrap_or(0) + V::N;
         let reach = planes.taps.iter().max().copied().unwrap_or(0) + last;
         assert!(maps == 0 || (last <= stride && gradient.len() >= maps * stride), "gradients are readable a register beyond");
-        assert!(channels.len() * taps == 0 || planes.values.len() >= channels.len().saturating_sub(1) * planes.channel + reach, "planes are readable beyond the last tap");
+        let deep = channels.len().saturating_sub(1) * planes.channel + reach;
+        assert!(channels.len() * taps == 0 || planes.values.len() >= deep, "planes are readable beyond the last tap");
         assert_eq!(numbers.len(), taps, "every tap has its number");
         let pairs = channels.len() * taps;
         for map in (0..maps).step_by(FILTERS) {

@@ -63,7 +63,7 @@ impl Operation for Activate {
         Kept { inputs: 0b1, output: false }
     }
 
-    fn forward(&self, inputs: &[Host<'_>], _learns: bool) -> FlexTensor {
+    fn forward(&self, inputs: &[Host<'_>]) -> FlexTensor {
         filled(inputs[0].sides, |y| kernel::forward(self.0, inputs[0].values, y))
     }
 

@@ -22,7 +22,7 @@ impl Operation for AddRelu {
         Kept { inputs: 0, output: true }
     }
 
-    fn forward(&self, inputs: &[Host<'_>], _learns: bool) -> FlexTensor {
+    fn forward(&self, inputs: &[Host<'_>]) -> FlexTensor {
         filled(inputs[0].sides, |y| kernel::forward(inputs[0].values, inputs[1].values, y))
     }
 

@@ -71,7 +71,7 @@ impl Operation for Train {
         Kept { inputs: 0b111, output: false }
     }
 
-    fn forward(&self, inputs: &[Host<'_>], _learns: bool) -> FlexTensor {
+    fn forward(&self, inputs: &[Host<'_>]) -> FlexTensor {
         let shape = shape(&inputs[0], self.relu);
         let statistics = self.found.get_or_init(|| kernel::statistics(&shape, inputs[0].values));
         let numbers = [inputs[1].values, inputs[2].values];
@@ -105,7 +105,7 @@ impl Operation for Answer {
         Kept::default()
     }
 
-    fn forward(&self, inputs: &[Host<'_>], _learns: bool) -> FlexTensor {
+    fn forward(&self, inputs: &[Host<'_>]) -> FlexTensor {
         let numbers = [inputs[1].values, inputs[2].values];
         let shape = shape(&inputs[0], self.relu);
         filled(inputs[0].sides, |y| kernel::normalise(&shape, inputs[0].values, &self.statistics, numbers, self.epsilon, y))

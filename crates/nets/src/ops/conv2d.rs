@@ -1,7 +1,6 @@
 //! Convolution.
 
-use super::host::{Host, filled};
-use super::{Kept, Operation, on_host, run};
+use super::{Host, Kept, Operation, filled, on_host, run};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, module};
 use burn_flex::FlexTensor;
@@ -45,7 +44,7 @@ impl Operation for Conv2d {
         Kept { inputs: 0b11, output: false }
     }
 
-    fn forward(&self, inputs: &[Host<'_>], _learns: bool) -> FlexTensor {
+    fn forward(&self, inputs: &[Host<'_>]) -> FlexTensor {
         let shape = self.shape(inputs);
         let [height, width] = shape.output();
         let bias = inputs.get(2).map(|bias| bias.values);

@@ -23,7 +23,7 @@ impl Operation for CrossEntropy {
         Kept { inputs: 0b11, output: false }
     }
 
-    fn forward(&self, inputs: &[Host<'_>], _learns: bool) -> FlexTensor {
+    fn forward(&self, inputs: &[Host<'_>]) -> FlexTensor {
         let [rows, classes] = inputs[0].dims();
         let mut losses = vec![0.0; rows];
         kernel::losses(classes, inputs[0].values, inputs[1].values, &mut losses);

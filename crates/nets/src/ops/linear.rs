@@ -27,7 +27,7 @@ impl Operation for Linear {
         Kept { inputs: 0b11, output: false }
     }
 
-    fn forward(&self, inputs: &[Host<'_>], _learns: bool) -> FlexTensor {
+    fn forward(&self, inputs: &[Host<'_>]) -> FlexTensor {
         let ([rows, _], [out, _]) = (inputs[0].dims(), inputs[1].dims());
         let bias = inputs.get(2).map(|bias| bias.values);
         filled(&[rows, out], |y| matmul(matrix(&inputs[0]), matrix(&inputs[1]).transposed(), bias, y))

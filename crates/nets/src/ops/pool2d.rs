@@ -44,7 +44,7 @@ impl Operation for Pool {
         Kept { inputs: 0b1, output: false }
     }
 
-    fn forward(&self, inputs: &[Host<'_>], _learns: bool) -> FlexTensor {
+    fn forward(&self, inputs: &[Host<'_>]) -> FlexTensor {
         let [batch, channels, rows, columns] = inputs[0].dims();
         let shape = self.shape([batch, channels, rows, columns]);
         let [height, width] = shape.output();

@@ -27,10 +27,10 @@ pub(crate) struct Settled {
     pub resolved: Vec<[String; 3]>,
 }
 
-/// Steps that are timed behind the first one: at least, and at most. Of a training's steps it may be a tenth, and no new one begins after
-/// the time.
+/// Steps that are timed behind the first one: at least, and at most. Of a training's steps it may be a fiftieth, and no new one begins
+/// after the time.
 const TIMED: [u64; 2] = [2, 40];
-const TIMED_SHARE: u64 = 10;
+const TIMED_SHARE: u64 = 50;
 const TIMED_FOR: Duration = Duration::from_millis(1500);
 /// Steps that are timed for each batch size that is tried.
 const TIMED_BATCH: u64 = 4;
