@@ -7,6 +7,9 @@
 pub(crate) trait Lanes: Copy + Send + Sync {
     /// How many numbers.
     const N: usize;
+    /// Rows of a product's block, two registers wide: sums, two registers of one operand and one of the other fill the register file, which
+    /// has 16 places with AVX2 and 32 with AVX-512.
+    const ROWS: usize = 6;
 
     /// The same number everywhere.
     fn splat(value: f32) -> Self;
@@ -49,6 +52,20 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     fn sum(self) -> f32;
     /// The largest of all; no promise when one is no number.
     fn largest(self) -> f32;
+
+    /// Exchanges rows and columns of a block: `to[j * to_stride + i] = from[i * stride + j]` for i and j below `N`.
+    ///
+    /// # Safety
+    /// All of the one must be readable, all of the other writable.
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
+        for i in 0..Self::N {
+            for j in 0..Self::N {
+                // SAFETY: the caller's promise.
+                unsafe { *to.add(j * to_stride + i) = *from.add(i * stride + j) };
+            }
+        }
+    }
 
     /// As many as a slice has, which is at most `N`; `filler` behind them.
     #[inline(always)]
@@ -186,6 +203,21 @@ mod x86 {
     #[derive(Clone, Copy)]
     pub(crate) struct Avx512(__m512);
 
+    /// Marks the first of eight numbers.
+    #[inline(always)]
+    fn first_eight(len: usize) -> __m256i {
+        debug_assert!(len <= 8);
+        // SAFETY: inlined into functions of this level only; see the trait.
+        unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(len as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
+    }
+
+    /// Marks the first of sixteen numbers.
+    #[inline(always)]
+    fn first_sixteen(len: usize) -> u16 {
+        debug_assert!(len <= 16);
+        ((1u32 << len) - 1) as u16
+    }
+
     macro_rules! methods {
         ($wrap:ident, $n:literal, $set:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $max:ident, $min:ident,
          $fma:ident) => {
@@ -248,6 +280,45 @@ mod x86 {
             _mm256_fmadd_ps
         );
 
+        #[inline(always)]
+        unsafe fn transpose(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
+            // SAFETY: the caller's promise; inlined as in `splat`.
+            unsafe {
+                let mut a = [_mm256_setzero_ps(); 8];
+                let mut b = a;
+                for i in 0..8 {
+                    a[i] = _mm256_loadu_ps(from.add(i * stride));
+                }
+                for i in 0..4 {
+                    b[2 * i] = _mm256_unpacklo_ps(a[2 * i], a[2 * i + 1]);
+                    b[2 * i + 1] = _mm256_unpackhi_ps(a[2 * i], a[2 * i + 1]);
+                }
+                for i in 0..2 {
+                    a[4 * i] = _mm256_shuffle_ps::<0x44>(b[4 * i], b[4 * i + 2]);
+                    a[4 * i + 1] = _mm256_shuffle_ps::<0xee>(b[4 * i], b[4 * i + 2]);
+                    a[4 * i + 2] = _mm256_shuffle_ps::<0x44>(b[4 * i + 1], b[4 * i + 3]);
+                    a[4 * i + 3] = _mm256_shuffle_ps::<0xee>(b[4 * i + 1], b[4 * i + 3]);
+                }
+                for i in 0..4 {
+                    _mm256_storeu_ps(to.add(i * to_stride), _mm256_permute2f128_ps::<0x20>(a[i], a[4 + i]));
+                    _mm256_storeu_ps(to.add((4 + i) * to_stride), _mm256_permute2f128_ps::<0x31>(a[i], a[4 + i]));
+                }
+            }
+        }
+        #[inline(always)]
+        fn load_part(from: &[f32], filler: f32) -> Self {
+            // SAFETY: as in `splat`; only numbers of the slice are read.
+            Avx2(unsafe {
+                let mask = first_eight(from.len());
+                let found = _mm256_maskload_ps(from.as_ptr(), mask);
+                _mm256_blendv_ps(_mm256_set1_ps(filler), found, _mm256_castsi256_ps(mask))
+            })
+        }
+        #[inline(always)]
+        fn store_part(self, to: &mut [f32]) {
+            // SAFETY: as in `splat`; only numbers of the slice are written.
+            unsafe { _mm256_maskstore_ps(to.as_mut_ptr(), first_eight(to.len()), self.0) }
+        }
         #[inline(always)]
         fn abs(self) -> Self {
             // SAFETY: as in `splat`.
@@ -312,6 +383,49 @@ mod x86 {
             _mm512_fmadd_ps
         );
 
+        const ROWS: usize = 12;
+
+        #[inline(always)]
+        unsafe fn transpose(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
+            // SAFETY: the caller's promise; inlined as in `splat`.
+            unsafe {
+                let mut a = [_mm512_setzero_ps(); 16];
+                let mut b = a;
+                for i in 0..16 {
+                    a[i] = _mm512_loadu_ps(from.add(i * stride));
+                }
+                for i in 0..8 {
+                    b[2 * i] = _mm512_unpacklo_ps(a[2 * i], a[2 * i + 1]);
+                    b[2 * i + 1] = _mm512_unpackhi_ps(a[2 * i], a[2 * i + 1]);
+                }
+                for i in 0..4 {
+                    a[4 * i] = _mm512_shuffle_ps::<0x44>(b[4 * i], b[4 * i + 2]);
+                    a[4 * i + 1] = _mm512_shuffle_ps::<0xee>(b[4 * i], b[4 * i + 2]);
+                    a[4 * i + 2] = _mm512_shuffle_ps::<0x44>(b[4 * i + 1], b[4 * i + 3]);
+                    a[4 * i + 3] = _mm512_shuffle_ps::<0xee>(b[4 * i + 1], b[4 * i + 3]);
+                }
+                for i in 0..4 {
+                    b[i] = _mm512_shuffle_f32x4::<0x88>(a[i], a[4 + i]);
+                    b[4 + i] = _mm512_shuffle_f32x4::<0xdd>(a[i], a[4 + i]);
+                    b[8 + i] = _mm512_shuffle_f32x4::<0x88>(a[8 + i], a[12 + i]);
+                    b[12 + i] = _mm512_shuffle_f32x4::<0xdd>(a[8 + i], a[12 + i]);
+                }
+                for i in 0..8 {
+                    _mm512_storeu_ps(to.add(i * to_stride), _mm512_shuffle_f32x4::<0x88>(b[i], b[8 + i]));
+                    _mm512_storeu_ps(to.add((8 + i) * to_stride), _mm512_shuffle_f32x4::<0xdd>(b[i], b[8 + i]));
+                }
+            }
+        }
+        #[inline(always)]
+        fn load_part(from: &[f32], filler: f32) -> Self {
+            // SAFETY: as in `splat`; only numbers of the slice are read.
+            Avx512(unsafe { _mm512_mask_loadu_ps(_mm512_set1_ps(filler), first_sixteen(from.len()), from.as_ptr()) })
+        }
+        #[inline(always)]
+        fn store_part(self, to: &mut [f32]) {
+            // SAFETY: as in `splat`; only numbers of the slice are written.
+            unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), first_sixteen(to.len()), self.0) }
+        }
         #[inline(always)]
         fn abs(self) -> Self {
             // SAFETY: as in `splat`.

@@ -63,6 +63,11 @@ impl Level {
         if self == Level::Avx512 { 16 } else { 8 }
     }
 
+    /// Rows of a product's block; see `Lanes::ROWS`.
+    pub(crate) fn rows(self) -> usize {
+        if self == Level::Avx512 { 12 } else { 6 }
+    }
+
     fn best() -> Level {
         // The detection keeps what it found, so this is a few loads.
         [Level::Avx512, Level::Avx2, Level::Neon].into_iter().find(|level| level.is_available()).unwrap_or(Level::Plain)

@@ -1,5 +1,5 @@
 //! Products of matrices, `c = a b`, in the manner of GotoBLAS (Goto, van de Geijn: "Anatomy of high-performance matrix multiplication", ACM
-//! TOMS 34, 2008): a tile of `b` is copied into panels two registers wide, and six rows of `a` at a time go over them.
+//! TOMS 34, 2008): a tile of `b` is copied into panels two registers wide, and some rows of `a` at a time go over them.
 //!
 //! `a` is read where it lies when its rows lie in order; few rows of it against a transposed `b` are inner products, and nothing is copied.
 
@@ -32,22 +32,64 @@ impl<'a> Matrix<'a> {
         Matrix { values, rows, columns, row_stride: columns, column_stride: 1 }
     }
 
+    /// A matrix whose rows and columns lie so many numbers apart.
+    ///
+    /// # Panics
+    /// When it reaches beyond the slice.
+    pub fn strided(values: &'a [f32], [rows, columns]: [usize; 2], [row_stride, column_stride]: [usize; 2]) -> Matrix<'a> {
+        let reach = rows.saturating_sub(1) * row_stride + columns.saturating_sub(1) * column_stride;
+        assert!(rows * columns == 0 || reach < values.len(), "a matrix reaches to {reach} of {}", values.len());
+        Matrix { values, rows, columns, row_stride, column_stride }
+    }
+
     /// The same numbers with rows and columns exchanged.
     pub fn transposed(self) -> Matrix<'a> {
         let Matrix { values, rows, columns, row_stride, column_stride } = self;
         Matrix { values, rows: columns, columns: rows, row_stride: column_stride, column_stride: row_stride }
     }
+
+    /// Some of the rows.
+    fn rows(self, rows: Range<usize>) -> Matrix<'a> {
+        self.part(rows, 0..self.columns)
+    }
+
+    /// Some of the rows and columns.
+    fn part(self, rows: Range<usize>, columns: Range<usize>) -> Matrix<'a> {
+        assert!(rows.end <= self.rows && columns.end <= self.columns, "parts lie inside");
+        let first = rows.start * self.row_stride + columns.start * self.column_stride;
+        Matrix { values: &self.values[first.min(self.values.len())..], rows: rows.len(), columns: columns.len(), ..self }
+    }
 }
 
-/// Rows that a block computes at once.
-const ROWS: usize = 6;
-/// Registers across that a block computes at once; see `conv2d`.
+/// What a product is added to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Start<'a> {
+    /// Nothing.
+    Zero,
+    /// What is there.
+    Keep,
+    /// A number for each column.
+    Bias(&'a [f32]),
+}
+
+impl<'a> Start<'a> {
+    /// The same for a stretch of the depth and some columns.
+    fn at(self, is_first: bool, columns: Range<usize>) -> Start<'a> {
+        match self {
+            _ if !is_first => Start::Keep,
+            Start::Bias(bias) => Start::Bias(&bias[columns]),
+            start => start,
+        }
+    }
+}
+
+/// Registers across that a block computes at once.
 const ACROSS: usize = 2;
-/// The depth of a tile: a panel of `b` is 16 KB then, half a first-level cache.
+/// The depth of a tile: a panel of `b` is 16 KB then with AVX2, 32 KB with AVX-512, and stays in the first-level cache.
 const DEPTH: usize = 256;
 /// Columns of a tile: it is 256 KB deep down, half a second-level cache.
 const TILE: usize = 256;
-/// Rows that share a copied tile.
+/// Rows that share a copied tile: blocks of 6 and of 12 end there.
 const SHARE: usize = 192;
 /// With so few rows, a transposed `b` is not worth a copy.
 const FEW: usize = 4;
@@ -58,23 +100,25 @@ const FEW: usize = 4;
 /// # Panics
 /// When sizes do not fit.
 pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, c: &mut [f32]) {
-    assert_eq!(a.columns, b.rows, "the columns of a are the rows of b");
     assert_eq!(c.len(), a.rows * b.columns, "c has the rows of a and the columns of b");
-    assert!(bias.is_none_or(|bias| bias.len() == b.columns), "one bias a column");
+    let start = check(&a, &b, bias.map_or(Start::Zero, Start::Bias));
     let level = Level::current();
     let (rows, columns, depth) = (a.rows, b.columns, a.columns);
     let c = Shared::new(c);
-    let in_order = |matrix: &Matrix<'_>| matrix.column_stride == 1 || matrix.columns == 1;
-    let by_inner = rows <= FEW && in_order(&a) && b.row_stride == 1 && columns > 1;
+    let by_inner = depth > 0 && rows <= FEW && (a.column_stride == 1 || depth == 1) && b.row_stride == 1 && columns > 1;
     let tall = if by_inner { FEW } else { SHARE };
     let wide = columns.div_ceil(4).next_multiple_of(32).clamp(32, TILE);
     let tiles: Vec<(Range<usize>, Range<usize>)> = (0..rows)
         .step_by(tall)
         .flat_map(|row| (0..columns).step_by(wide).map(move |column| (row..(row + tall).min(rows), column..(column + wide).min(columns))))
         .collect();
-    let work = |(rows, columns): &(Range<usize>, Range<usize>)| match by_inner {
-        true => inner(level, a, b, bias, rows.clone(), columns.clone(), c),
-        false => tile(level, a, b, bias, rows.clone(), columns.clone(), c),
+    let work = |(rows, across): &(Range<usize>, Range<usize>)| {
+        let (a, b, start) = (a.rows(rows.clone()), b.part(0..depth, across.clone()), start.at(true, across.clone()));
+        let corner = Corner { c, first: rows.start * columns + across.start, stride: columns };
+        match by_inner {
+            true => inner(level, a, b, start, corner),
+            false => tile(level, a, b, start, corner),
+        }
     };
     match 2 * (rows * columns * depth) as u64 >= SERIAL_FLOPS {
         true => tiles.par_iter().for_each(work),
@@ -82,76 +126,206 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, c: &mut [f32])
     }
 }
 
-/// A tile of `c`: panels of `b`, then rows of `a` over them, for each stretch of the depth.
-fn tile(level: Level, a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, rows: Range<usize>, columns: Range<usize>, c: Shared<'_>) {
-    let width = b.columns;
-    for row in rows.clone() {
-        // SAFETY: tiles do not overlap, and each is one thread's.
-        let line = unsafe { c.part(row * width + columns.start..row * width + columns.end) };
-        match bias {
-            Some(bias) => line.copy_from_slice(&bias[columns.clone()]),
-            None => line.fill(0.0),
+fn check<'a>(a: &Matrix<'_>, b: &Matrix<'_>, start: Start<'a>) -> Start<'a> {
+    assert_eq!(a.columns, b.rows, "the columns of a are the rows of b");
+    if let Start::Bias(bias) = start {
+        assert_eq!(bias.len(), b.columns, "one bias a column");
+    }
+    start
+}
+
+/// `c = a b` and what it starts with, on the calling thread. Rows of `c` lie `stride` numbers apart.
+///
+/// # Panics
+/// When sizes do not fit.
+pub(crate) fn serial(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<'_>, c: &mut [f32], stride: usize) {
+    let start = check(&a, &b, start);
+    if a.rows * b.columns == 0 {
+        return;
+    }
+    assert!(c.len() >= (a.rows - 1) * stride + b.columns && b.columns <= stride, "c has room");
+    let c = Shared::new(c);
+    for row in (0..a.rows).step_by(SHARE) {
+        for column in (0..b.columns).step_by(TILE) {
+            let (rows, columns) = (row..(row + SHARE).min(a.rows), column..(column + TILE).min(b.columns));
+            let corner = Corner { c, first: row * stride + column, stride };
+            tile(level, a.rows(rows), b.part(0..b.rows, columns.clone()), start.at(true, columns), corner);
         }
     }
-    let panel = ACROSS * level.lanes();
-    let panels = columns.len().div_ceil(panel);
+}
+
+/// A matrix copied into panels once, for several products.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Packed<'a> {
+    panels: &'a [f32],
+    rows: usize,
+    columns: usize,
+    level: Level,
+}
+
+impl Packed<'_> {
+    /// Copies `b` and lends the copy.
+    pub(crate) fn lend<T>(level: Level, b: Matrix<'_>, work: impl FnOnce(Packed<'_>) -> T) -> T {
+        scratch(b.rows * b.columns.next_multiple_of(level.lanes()), |panels| {
+            let mut rest = &mut *panels;
+            for depth in stretches(b.rows) {
+                let (part, behind) = rest.split_at_mut(depth.len() * b.columns.next_multiple_of(level.lanes()));
+                pack(level, b.rows(depth), part);
+                rest = behind;
+            }
+            work(Packed { panels, rows: b.rows, columns: b.columns, level })
+        })
+    }
+}
+
+/// As [`serial`], with a `b` that was copied before.
+pub(crate) fn serial_packed(a: Matrix<'_>, b: Packed<'_>, start: Start<'_>, c: &mut [f32], stride: usize) {
+    assert_eq!(a.columns, b.rows, "the columns of a are the rows of b");
+    if a.rows * b.columns == 0 {
+        return;
+    }
+    assert!(c.len() >= (a.rows - 1) * stride + b.columns && b.columns <= stride, "c has room");
+    let corner = Corner { c: Shared::new(c), first: 0, stride };
+    let width = b.columns.next_multiple_of(b.level.lanes());
+    scratch(b.level.rows() * DEPTH.min(b.rows), |turned| {
+        for depth in stretches(b.rows) {
+            let panels = &b.panels[depth.start * width..depth.end * width];
+            let is_first = depth.start == 0;
+            over_panels(b.level, a.part(0..a.rows, depth), turned, panels, b.columns, start.at(is_first, 0..b.columns), corner);
+        }
+    });
+}
+
+/// Stretches of a depth that are gone through at once; a single empty one when there is none.
+fn stretches(depth: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..depth.max(1)).step_by(DEPTH).map(move |first| first..(first + DEPTH).min(depth))
+}
+
+/// Where a tile of `c` lies, of which no other thread writes a number.
+#[derive(Clone, Copy)]
+struct Corner<'a> {
+    c: Shared<'a>,
+    first: usize,
+    stride: usize,
+}
+
+/// A tile of `c`: panels of `b`, then rows of `a` over them, for each stretch of the depth.
+fn tile(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<'_>, corner: Corner<'_>) {
     let deep = DEPTH.min(a.columns);
-    scratch(panels * panel * deep, |packed| {
-        scratch(ROWS * deep, |turned| {
-            for first in (0..a.columns).step_by(DEPTH) {
-                let depth = first..(first + DEPTH).min(a.columns);
-                pack(b, depth.clone(), columns.clone(), panel, packed);
-                for row in rows.clone().step_by(ROWS) {
-                    let some = row..(row + ROWS).min(rows.end);
-                    over_panels(level, a, some, depth.clone(), turned, packed, columns.clone(), width, c);
-                }
+    scratch(deep * b.columns.next_multiple_of(level.lanes()), |packed| {
+        scratch(level.rows() * deep, |turned| {
+            for depth in stretches(a.columns) {
+                pack(level, b.rows(depth.clone()), packed);
+                let is_first = depth.start == 0;
+                over_panels(level, a.part(0..a.rows, depth), turned, packed, b.columns, start.at(is_first, 0..b.columns), corner);
             }
         });
     });
 }
 
-/// Copies a tile of `b` into panels `[panels, depth, panel]`, zeros behind the last column.
-fn pack(b: Matrix<'_>, depth: Range<usize>, columns: Range<usize>, panel: usize, packed: &mut [f32]) {
-    for (number, first) in columns.clone().step_by(panel).enumerate() {
-        let to = &mut packed[number * panel * depth.len()..][..panel * depth.len()];
-        let wide = panel.min(columns.end - first);
-        if b.column_stride == 1 {
-            for (line, row) in to.chunks_exact_mut(panel).zip(depth.clone()) {
-                line[..wide].copy_from_slice(&b.values[row * b.row_stride + first..][..wide]);
+kernel! {
+    /// Copies `b` into panels `[panels, depth, panel]`, two registers wide, the last one a single register when that is enough, zeros behind the
+    /// last column.
+    fn pack<V>(b: Matrix<'_>, packed: &mut [f32]) {
+        let deep = b.rows;
+        assert!(packed.len() >= deep * b.columns.next_multiple_of(V::N), "there is room for all panels");
+        let mut first = 0;
+        while first < b.columns {
+            let panel = panel_width::<V>(b.columns - first);
+            let wide = panel.min(b.columns - first);
+            let to = &mut packed[first * deep..][..panel * deep];
+            let mut done = 0;
+            if b.row_stride == 1 && wide == panel {
+                // SAFETY: the block's rows and columns lie inside of the matrix, which lies inside of its slice.
+                while done + V::N <= deep {
+                    for half in (0..panel).step_by(V::N) {
+                        let from = &b.values[(first + half) * b.column_stride + done..];
+                        assert!(from.len() > (V::N - 1) * b.column_stride + V::N - 1, "whole blocks lie inside");
+                        unsafe { V::transpose(from.as_ptr(), b.column_stride, to.as_mut_ptr().add(done * panel + half), panel) };
+                    }
+                    done += V::N;
+                }
+            }
+            for k in done..deep {
+                let line = &mut to[k * panel..][..panel];
+                let from = &b.values[k * b.row_stride + first * b.column_stride..];
+                if b.column_stride == 1 && wide == panel {
+                    for half in (0..panel).step_by(V::N) {
+                        V::load(&from[half..]).store(&mut line[half..]);
+                    }
+                    continue;
+                }
+                for column in 0..wide {
+                    line[column] = from[column * b.column_stride];
+                }
                 line[wide..].fill(0.0);
             }
-            continue;
-        }
-        for (line, row) in to.chunks_exact_mut(panel).zip(depth.clone()) {
-            let from = b.values[row * b.row_stride + first * b.column_stride..].iter().step_by(b.column_stride);
-            line[..wide].iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-            line[wide..].fill(0.0);
+            first += panel;
         }
     }
 }
 
+/// Numbers across of the panel for the next of so many columns.
+#[inline(always)]
+fn panel_width<V: Lanes>(columns: usize) -> usize {
+    if columns <= V::N { V::N } else { ACROSS * V::N }
+}
+
 kernel! {
-    /// Adds some rows of `a` times all panels to `c`.
-    fn over_panels<V>(
-        a: Matrix<'_>, rows: Range<usize>, depth: Range<usize>, turned: &mut [f32], packed: &[f32], columns: Range<usize>, width: usize, c: Shared<'_>
-    ) {
-        let lines = Lines::of(a, rows.clone(), depth.clone(), turned);
-        let panel = ACROSS * V::N;
-        assert!(packed.len() >= columns.len().div_ceil(panel) * panel * depth.len(), "every column has its panel");
-        for (number, first) in columns.clone().step_by(panel).enumerate() {
-            let packed = &packed[number * panel * depth.len()..][..panel * depth.len()];
-            let wide = panel.min(columns.end - first);
-            // SAFETY: the tile is this thread's alone.
-            let part = unsafe { c.part(rows.start * width + first..(rows.end - 1) * width + first + wide) };
-            match rows.len() {
-                1 => block::<V, 1>(lines, packed, part, width, wide),
-                2 => block::<V, 2>(lines, packed, part, width, wide),
-                3 => block::<V, 3>(lines, packed, part, width, wide),
-                4 => block::<V, 4>(lines, packed, part, width, wide),
-                5 => block::<V, 5>(lines, packed, part, width, wide),
-                _ => block::<V, 6>(lines, packed, part, width, wide),
-            }
+    /// Rows of `a` times all panels.
+    fn over_panels<V>(a: Matrix<'_>, turned: &mut [f32], packed: &[f32], columns: usize, start: Start<'_>, corner: Corner<'_>) {
+        let depth = a.columns;
+        assert!(packed.len() >= columns.next_multiple_of(V::N) * depth, "every column has its panel");
+        if let Start::Bias(bias) = start {
+            assert_eq!(bias.len(), columns, "one bias a column");
         }
+        let mut row = 0;
+        while row < a.rows {
+            let rows = V::ROWS.min(a.rows - row);
+            let lines = Lines::of(a.rows(row..row + rows), turned);
+            let mut first = 0;
+            while first < columns {
+                let panel = panel_width::<V>(columns - first);
+                let wide = panel.min(columns - first);
+                let b = &packed[first * depth..][..panel * depth];
+                let start = start.at(true, first..first + wide);
+                let (place, stride) = (corner.first + row * corner.stride + first, corner.stride);
+                // SAFETY: the tile is this thread's alone.
+                let to = unsafe { corner.c.rows_at(place, rows, stride, wide) };
+                match panel == V::N {
+                    true => some_rows::<V, 1>(rows, lines, b, start, to, stride, wide),
+                    false => some_rows::<V, 2>(rows, lines, b, start, to, stride, wide),
+                }
+                first += panel;
+            }
+            row += rows;
+        }
+    }
+}
+
+#[inline(always)]
+fn some_rows<V: Lanes, const A: usize>(
+    rows: usize,
+    lines: Lines<'_>,
+    panel: &[f32],
+    start: Start<'_>,
+    c: *mut f32,
+    stride: usize,
+    wide: usize,
+) {
+    match rows {
+        1 => block::<V, 1, A>(lines, panel, start, c, stride, wide),
+        2 => block::<V, 2, A>(lines, panel, start, c, stride, wide),
+        3 => block::<V, 3, A>(lines, panel, start, c, stride, wide),
+        4 => block::<V, 4, A>(lines, panel, start, c, stride, wide),
+        5 => block::<V, 5, A>(lines, panel, start, c, stride, wide),
+        6 => block::<V, 6, A>(lines, panel, start, c, stride, wide),
+        7 => block::<V, 7, A>(lines, panel, start, c, stride, wide),
+        8 => block::<V, 8, A>(lines, panel, start, c, stride, wide),
+        9 => block::<V, 9, A>(lines, panel, start, c, stride, wide),
+        10 => block::<V, 10, A>(lines, panel, start, c, stride, wide),
+        11 => block::<V, 11, A>(lines, panel, start, c, stride, wide),
+        _ => block::<V, 12, A>(lines, panel, start, c, stride, wide),
     }
 }
 
@@ -167,65 +341,113 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// Where they lie, or a copy in order when a step along the depth is a long one.
     #[inline(always)]
-    fn of(a: Matrix<'a>, rows: Range<usize>, depth: Range<usize>, turned: &'a mut [f32]) -> Lines<'a> {
+    fn of(a: Matrix<'a>, turned: &'a mut [f32]) -> Lines<'a> {
         if a.column_stride == 1 {
-            let values = &a.values[rows.start * a.row_stride + depth.start..];
-            return Lines { values, row: a.row_stride, step: 1, depth: depth.len() };
+            return Lines { values: a.values, row: a.row_stride, step: 1, depth: a.columns };
         }
-        for (k, line) in depth.clone().zip(turned.chunks_exact_mut(ROWS)) {
-            let from = &a.values[rows.start * a.row_stride + k * a.column_stride..];
+        for (k, line) in turned.chunks_exact_mut(a.rows).take(a.columns).enumerate() {
+            let from = &a.values[k * a.column_stride..];
             match a.row_stride {
-                1 => line[..rows.len()].copy_from_slice(&from[..rows.len()]),
-                stride => line[..rows.len()].iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, from)| *to = *from),
+                1 => line.copy_from_slice(&from[..a.rows]),
+                stride => line.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, from)| *to = *from),
             }
         }
-        Lines { values: turned, row: 1, step: ROWS, depth: depth.len() }
+        Lines { values: turned, row: 1, step: a.rows, depth: a.columns }
     }
 }
 
-/// R rows times a panel, added to `c`, whose rows are `width` apart and `wide` numbers of the panel long.
+/// R rows times a panel into `c`, whose rows are `stride` apart and `wide` numbers of the panel long; all of them must be writable.
 #[inline(always)]
-fn block<V: Lanes, const R: usize>(lines: Lines<'_>, panel: &[f32], c: &mut [f32], width: usize, wide: usize) {
+fn block<V: Lanes, const R: usize, const A: usize>(
+    lines: Lines<'_>,
+    panel: &[f32],
+    start: Start<'_>,
+    c: *mut f32,
+    stride: usize,
+    wide: usize,
+) {
+    if R > V::ROWS {
+        unreachable!("blocks have at most the rows of their level");
+    }
     let Lines { values, row, step, depth } = lines;
     assert!(depth == 0 || values.len() > (R - 1) * row + (depth - 1) * step, "rows are as long as the depth");
-    assert!(panel.len() >= depth * ACROSS * V::N, "the panel is as deep");
-    let mut sums = [[V::splat(0.0); ACROSS]; R];
+    assert!(panel.len() >= depth * A * V::N, "the panel is as deep");
+    let mut sums = [[V::splat(0.0); A]; R];
+    // SAFETY: asserted above.
+    unsafe {
+        match step {
+            1 => products::<V, R, A, 1>(values.as_ptr(), row, depth, panel.as_ptr(), &mut sums),
+            _ => products::<V, R, A, R>(values.as_ptr(), row, depth, panel.as_ptr(), &mut sums),
+        }
+    }
+    for r in 0..R {
+        for across in 0..A {
+            let wide = wide.saturating_sub(across * V::N).min(V::N);
+            // SAFETY: the caller's promise.
+            let part = unsafe { std::slice::from_raw_parts_mut(c.add(r * stride + across * V::N), wide) };
+            let sum = sums[r][across];
+            if wide == V::N {
+                let sum = match start {
+                    Start::Zero => sum,
+                    Start::Keep => sum.add(V::load(part)),
+                    Start::Bias(bias) => sum.add(V::load(&bias[across * V::N..])),
+                };
+                sum.store(part);
+            } else if wide > 0 {
+                let sum = match start {
+                    Start::Zero => sum,
+                    Start::Keep => sum.add(V::load_part(part, 0.0)),
+                    Start::Bias(bias) => sum.add(V::load_part(&bias[across * V::N..], 0.0)),
+                };
+                sum.store_part(part);
+            }
+        }
+    }
+}
+
+/// The sums of a block. Row `r` at depth `k` is `a[r * row + k * STEP]`.
+///
+/// # Safety
+/// All of `a` and of the panel must be readable.
+#[inline(always)]
+unsafe fn products<V: Lanes, const R: usize, const A: usize, const STEP: usize>(
+    a: *const f32,
+    row: usize,
+    depth: usize,
+    panel: *const f32,
+    sums: &mut [[V; A]; R],
+) {
+    // A copy is a row beside the next.
+    let row = if STEP == 1 { row } else { 1 };
+    let mut found = *sums;
     for k in 0..depth {
-        // SAFETY: asserted above.
+        // SAFETY: the caller's promise.
         unsafe {
-            let mut b = [V::splat(0.0); ACROSS];
-            for across in 0..ACROSS {
-                b[across] = V::load_at(panel.as_ptr().add((k * ACROSS + across) * V::N));
+            let mut b = [V::splat(0.0); A];
+            for across in 0..A {
+                b[across] = V::load_at(panel.add((k * A + across) * V::N));
             }
             for r in 0..R {
-                let a = V::splat(*values.get_unchecked(r * row + k * step));
-                for across in 0..ACROSS {
-                    sums[r][across] = a.mul_add(b[across], sums[r][across]);
+                let value = V::splat(*a.add(r * row + k * STEP));
+                for across in 0..A {
+                    found[r][across] = value.mul_add(b[across], found[r][across]);
                 }
             }
         }
     }
-    for (r, sums) in sums.into_iter().enumerate() {
-        let line = &mut c[r * width..][..wide];
-        for (part, sum) in line.chunks_mut(V::N).zip(sums) {
-            match part.len() == V::N {
-                true => sum.add(V::load(part)).store(part),
-                false => sum.add(V::load_part(part, 0.0)).store_part(part),
-            }
-        }
-    }
+    *sums = found;
 }
 
 /// A tile of `c` by inner products of rows of `a` and columns of `b`, both in order.
-fn inner(level: Level, a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, rows: Range<usize>, columns: Range<usize>, c: Shared<'_>) {
-    let depth = a.columns;
-    for row in rows {
-        let left = &a.values[row * a.row_stride..][..depth];
+fn inner(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<'_>, corner: Corner<'_>) {
+    for row in 0..a.rows {
+        let left = &a.values[row * a.row_stride..][..a.columns];
+        let first = corner.first + row * corner.stride;
         // SAFETY: tiles do not overlap, and each is one thread's.
-        let line = unsafe { c.part(row * b.columns + columns.start..row * b.columns + columns.end) };
-        dots(level, left, b, columns.start, line);
-        if let Some(bias) = bias {
-            line.iter_mut().zip(&bias[columns.clone()]).for_each(|(value, bias)| *value += bias);
+        let line = unsafe { corner.c.part(first..first + b.columns) };
+        dots(level, left, b, line);
+        if let Start::Bias(bias) = start {
+            line.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
         }
     }
 }
@@ -234,22 +456,24 @@ fn inner(level: Level, a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, rows:
 const TOGETHER: usize = 4;
 
 kernel! {
-    /// Inner products of a row with columns of `b` from `first` on.
-    fn dots<V>(left: &[f32], b: Matrix<'_>, first: usize, to: &mut [f32]) {
-        let column = |number: usize| &b.values[(first + number) * b.column_stride..][..left.len()];
+    /// Inner products of a row with all columns of `b`.
+    fn dots<V>(left: &[f32], b: Matrix<'_>, to: &mut [f32]) {
         let whole = left.len() / V::N * V::N;
-        for (group, to) in to.chunks_mut(TOGETHER).enumerate() {
-            let columns: [&[f32]; TOGETHER] = std::array::from_fn(|i| column(group * TOGETHER + i.min(to.len() - 1)));
+        for group in (0..to.len()).step_by(TOGETHER) {
+            let mut columns = [&left[..0]; TOGETHER];
+            for i in 0..TOGETHER {
+                columns[i] = &b.values[(group + i).min(to.len() - 1) * b.column_stride..][..left.len()];
+            }
             let mut sums = [V::splat(0.0); TOGETHER];
             for k in (0..whole).step_by(V::N) {
                 let value = V::load(&left[k..]);
-                for (sum, column) in sums.iter_mut().zip(columns) {
-                    *sum = value.mul_add(V::load(&column[k..]), *sum);
+                for i in 0..TOGETHER {
+                    sums[i] = value.mul_add(V::load(&columns[i][k..]), sums[i]);
                 }
             }
             let rest = V::load_part(&left[whole..], 0.0);
-            for ((to, sum), column) in to.iter_mut().zip(sums).zip(columns) {
-                *to = rest.mul_add(V::load_part(&column[whole..], 0.0), sum).sum();
+            for i in 0..TOGETHER.min(to.len() - group) {
+                to[group + i] = rest.mul_add(V::load_part(&columns[i][whole..], 0.0), sums[i]).sum();
             }
         }
     }

@@ -33,4 +33,17 @@ impl<'a> Shared<'a> {
         // SAFETY: it lies inside, and the caller promises that it is the only one.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
+
+    /// The address of the first of some rows, `stride` numbers apart and `wide` long.
+    ///
+    /// # Safety
+    /// No row may overlap with a part that somebody else holds.
+    ///
+    /// # Panics
+    /// When they do not lie in the slice.
+    pub(crate) unsafe fn rows_at(&self, first: usize, rows: usize, stride: usize, wide: usize) -> *mut f32 {
+        assert!(rows == 0 || first + (rows - 1) * stride + wide <= self.len, "rows lie outside of {}", self.len);
+        // SAFETY: it lies inside.
+        unsafe { self.start.add(first) }
+    }
 }
