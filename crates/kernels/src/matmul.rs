@@ -86,7 +86,7 @@ impl<'a> Start<'a> {
 /// Registers across that a block computes at once.
 const ACROSS: usize = 2;
 /// The depth of a tile: a panel of `b` is 16 KB then with AVX2, 32 KB with AVX-512, and stays in the first-level cache.
-const DEPTH: usize = 256;
+pub(crate) const DEPTH: usize = 256;
 /// Columns of a tile: it is 256 KB deep down, half a second-level cache.
 const TILE: usize = 256;
 /// Rows that share a copied tile: blocks of 6 and of 12 end there.
@@ -163,7 +163,32 @@ pub(crate) struct Packed<'a> {
     level: Level,
 }
 
-impl Packed<'_> {
+impl<'a> Packed<'a> {
+    /// What lies in panels already, each number where [`Packed::place`] says.
+    ///
+    /// # Panics
+    /// When the slice is shorter.
+    pub(crate) fn of(level: Level, panels: &'a [f32], rows: usize, columns: usize) -> Packed<'a> {
+        assert!(panels.len() >= rows * columns.next_multiple_of(level.lanes()), "every column has its panel");
+        Packed { panels, rows, columns, level }
+    }
+
+    /// Where a register of row `row` lies that begins at a column, for so many rows and columns in all.
+    #[inline(always)]
+    pub(crate) fn place(lanes: usize, [rows, columns]: [usize; 2], row: usize, column: usize) -> usize {
+        let stretch = row / DEPTH * DEPTH;
+        let panel = column / (ACROSS * lanes) * (ACROSS * lanes);
+        let step = Packed::step(lanes, columns, column);
+        stretch * columns.next_multiple_of(lanes) + panel * DEPTH.min(rows - stretch) + (row - stretch) * step + column - panel
+    }
+
+    /// How far it lies from that of the next row, within [`DEPTH`] rows.
+    #[inline(always)]
+    pub(crate) fn step(lanes: usize, columns: usize, column: usize) -> usize {
+        let panel = column / (ACROSS * lanes) * (ACROSS * lanes);
+        if columns - panel <= lanes { lanes } else { ACROSS * lanes }
+    }
+
     /// Copies `b` and lends the copy.
     pub(crate) fn lend<T>(level: Level, b: Matrix<'_>, work: impl FnOnce(Packed<'_>) -> T) -> T {
         scratch(b.rows * b.columns.next_multiple_of(level.lanes()), |panels| {
@@ -235,16 +260,16 @@ kernel! {
             let wide = panel.min(b.columns - first);
             let to = &mut packed[first * deep..][..panel * deep];
             let mut done = 0;
-            if b.row_stride == 1 && wide == panel {
-                // SAFETY: the block's rows and columns lie inside of the matrix, which lies inside of its slice.
-                while done + V::N <= deep {
-                    for half in (0..panel).step_by(V::N) {
-                        let from = &b.values[(first + half) * b.column_stride + done..];
-                        assert!(from.len() > (V::N - 1) * b.column_stride + V::N - 1, "whole blocks lie inside");
-                        unsafe { V::transpose(from.as_ptr(), b.column_stride, to.as_mut_ptr().add(done * panel + half), panel) };
-                    }
-                    done += V::N;
+            while b.row_stride == 1 && wide == panel && done + V::N <= deep {
+                for half in (0..panel).step_by(V::N) {
+                    let from = &b.values[(first + half) * b.column_stride + done..];
+                    let to = &mut to[done * panel + half..];
+                    assert!(from.len() > (V::N - 1) * b.column_stride + V::N - 1, "whole blocks lie inside");
+                    assert!(to.len() > (V::N - 1) * panel + V::N - 1, "whole blocks lie inside");
+                    // SAFETY: asserted above.
+                    unsafe { V::transpose(from.as_ptr(), b.column_stride, to.as_mut_ptr(), panel) };
                 }
+                done += V::N;
             }
             for k in done..deep {
                 let line = &mut to[k * panel..][..panel];
@@ -279,10 +304,12 @@ kernel! {
         if let Start::Bias(bias) = start {
             assert_eq!(bias.len(), columns, "one bias a column");
         }
+        // Equal shares, so that no last block is a sliver.
+        let share = a.rows.div_ceil(a.rows.div_ceil(V::ROWS).max(1));
         let mut row = 0;
         while row < a.rows {
-            let rows = V::ROWS.min(a.rows - row);
-            let lines = Lines::of(a.rows(row..row + rows), turned);
+            let rows = share.min(a.rows - row);
+            let lines = Lines::of::<V>(a.rows(row..row + rows), turned);
             let mut first = 0;
             while first < columns {
                 let panel = panel_width::<V>(columns - first);
@@ -341,14 +368,15 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// Where they lie, or a copy in order when a step along the depth is a long one.
     #[inline(always)]
-    fn of(a: Matrix<'a>, turned: &'a mut [f32]) -> Lines<'a> {
+    fn of<V: Lanes>(a: Matrix<'a>, turned: &'a mut [f32]) -> Lines<'a> {
         if a.column_stride == 1 {
             return Lines { values: a.values, row: a.row_stride, step: 1, depth: a.columns };
         }
-        for (k, line) in turned.chunks_exact_mut(a.rows).take(a.columns).enumerate() {
+        for k in 0..a.columns {
+            let line = &mut turned[k * a.rows..][..a.rows];
             let from = &a.values[k * a.column_stride..];
             match a.row_stride {
-                1 => line.copy_from_slice(&from[..a.rows]),
+                1 => V::load_part(&from[..a.rows], 0.0).store_part(line),
                 stride => line.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, from)| *to = *from),
             }
         }

@@ -13,15 +13,25 @@ thread_local! {
 
 /// Lends memory for `len` numbers, aligned to 64 bytes. What is in it is whatever the last borrower left: fill it before it is read.
 pub(crate) fn scratch<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
-    let mut memory = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
-    if memory.len() * 16 < len {
-        memory.resize(len.div_ceil(16), Line([0.0; 16]));
+    let lines = len.div_ceil(16);
+    let mut memory = FREE.with_borrow_mut(|free| take(free, lines));
+    if memory.len() < lines {
+        // What was in it is of no use, so it is not copied.
+        drop(std::mem::take(&mut memory));
+        memory = vec![Line([0.0; 16]); lines];
     }
     // SAFETY: lines are arrays of numbers without gaps between them, all of which were written once.
     let numbers = unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast::<f32>(), memory.len() * 16) };
     let result = work(&mut numbers[..len]);
     FREE.with_borrow_mut(|free| free.push(memory));
     result
+}
+
+/// The smallest piece that is large enough, else the largest, which is to be replaced: so that few are ever large.
+fn take(free: &mut Vec<Vec<Line>>, lines: usize) -> Vec<Line> {
+    let enough = (0..free.len()).filter(|place| free[*place].len() >= lines).min_by_key(|place| free[*place].len());
+    let place = enough.or_else(|| (0..free.len()).max_by_key(|place| free[*place].len()));
+    place.map_or_else(Vec::new, |place| free.swap_remove(place))
 }
 
 #[cfg(test)]

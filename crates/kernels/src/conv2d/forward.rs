@@ -3,6 +3,7 @@
 use super::planes::{Axis, SLACK, Tile, fill, tiles};
 use super::product::{Planes, pack, product};
 use super::shape::Shape;
+use super::winograd;
 use crate::Level;
 use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
@@ -25,6 +26,9 @@ pub(super) fn for_each_tile(tiles: &[Tile], flops: u64, work: impl Fn(&Tile) + S
 pub fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     shape.check([x.len(), weight.len(), y.len()]);
     assert!(bias.is_none_or(|bias| bias.len() == shape.filters), "one bias a filter");
+    if winograd::fits(shape) {
+        return winograd::forward(shape, x, weight, bias, y);
+    }
     let level = Level::current();
     let [rows, columns] = shape.output();
     let geometry = Geometry::new(shape, level);

@@ -4,6 +4,7 @@ use super::forward::{Geometry, for_each_tile, stretches};
 use super::planes::{Axis, SLACK, Tile, fill, tiles};
 use super::product::{Planes, inner, pack, product};
 use super::shape::Shape;
+use super::winograd;
 use crate::Level;
 use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
@@ -21,6 +22,9 @@ use std::ops::Range;
 /// When a slice is not as long as its tensor.
 pub fn input_gradient(shape: &Shape, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
     shape.check([dx.len(), weight.len(), dy.len()]);
+    if winograd::fits(shape) {
+        return winograd::input_gradient(shape, weight, dy, dx);
+    }
     let level = Level::current();
     let dx = Shared::new(dx);
     for down in phases(shape, 0) {
@@ -149,6 +153,9 @@ const SHARE: usize = 32;
 /// When a slice is not as long as its tensor.
 pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     shape.check([x.len(), dw.len(), dy.len()]);
+    if winograd::fits(shape) {
+        return winograd::weight_gradient(shape, x, dy, dw);
+    }
     let level = Level::current();
     let geometry = Geometry::new(shape, level);
     let [rows, _] = shape.output();

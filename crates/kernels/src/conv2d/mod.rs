@@ -14,6 +14,7 @@ mod gradients;
 mod planes;
 mod product;
 mod shape;
+mod winograd;
 
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,7 @@ fn apart(found: &[f32], wanted: &[f64]) -> f64 {
 }
 
 /// Holds all passes at every level against the sums of `f64`.
-fn check(shape: Shape) {
+pub(super) fn check(shape: Shape) {
     let [x, w, y] = shape.lens();
     let (x, w, dy, bias) = (noise(x, 1), noise(w, 2), noise(y, 3), noise(shape.filters, 4));
     let mut wanted = [vec![0.0; y], vec![0.0; x.len()], vec![0.0; w.len()]];
@@ -73,7 +73,8 @@ fn check(shape: Shape) {
     }
 }
 
-fn square(batch: usize, channels: usize, side: usize, filters: usize, kernel: usize, stride: usize, padding: usize) -> Shape {
+/// A convolution of square images.
+pub(super) fn square(batch: usize, channels: usize, side: usize, filters: usize, kernel: usize, stride: usize, padding: usize) -> Shape {
     Shape {
         batch,
         channels,
@@ -122,22 +123,26 @@ proptest! {
 
 #[test]
 fn threads_change_no_bit() {
-    for shape in [square(5, 3, 20, 8, 3, 1, 1), square(4, 32, 16, 24, 3, 2, 1)] {
-        let [x, w, y] = shape.lens();
-        let (x, w, dy) = (noise(x, 1), noise(w, 2), noise(y, 3));
-        let all = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let mut found = [vec![0.0; y], vec![0.0; x.len()], vec![0.0; w.len()]];
-            pool.install(|| {
-                forward(&shape, &x, &w, None, &mut found[0]);
-                input_gradient(&shape, &w, &dy, &mut found[1]);
-                weight_gradient(&shape, &x, &dy, &mut found[2]);
-            });
-            found
-        };
-        assert_eq!(all(1), all(2));
-        assert_eq!(all(2), all(3));
-    }
+    equal_for_threads(square(5, 3, 20, 8, 3, 1, 1));
+    equal_for_threads(square(4, 32, 16, 24, 3, 2, 1));
+}
+
+/// Holds all passes of one to three threads against each other.
+pub(super) fn equal_for_threads(shape: Shape) {
+    let [x, w, y] = shape.lens();
+    let (x, w, dy) = (noise(x, 1), noise(w, 2), noise(y, 3));
+    let all = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let mut found = [vec![0.0; y], vec![0.0; x.len()], vec![0.0; w.len()]];
+        pool.install(|| {
+            forward(&shape, &x, &w, None, &mut found[0]);
+            input_gradient(&shape, &w, &dy, &mut found[1]);
+            weight_gradient(&shape, &x, &dy, &mut found[2]);
+        });
+        found
+    };
+    assert_eq!(all(1), all(2));
+    assert_eq!(all(2), all(3));
 }
 
 #[test]
