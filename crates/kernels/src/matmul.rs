@@ -49,7 +49,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// Some of the rows.
-    fn rows(self, rows: Range<usize>) -> Matrix<'a> {
+    pub(crate) fn rows(self, rows: Range<usize>) -> Matrix<'a> {
         self.part(rows, 0..self.columns)
     }
 

@@ -1,6 +1,7 @@
 //! Forwards.
 
 use super::planes::{Axis, SLACK, Tile, fill, tiles};
+use super::pointwise;
 use super::product::{Planes, pack, product};
 use super::shape::Shape;
 use super::winograd;
@@ -29,6 +30,9 @@ pub fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y
     if winograd::fits(shape) {
         return winograd::forward(shape, x, weight, bias, y);
     }
+    if pointwise::fits(shape) {
+        return pointwise::forward(shape, x, weight, bias, y);
+    }
     let level = Level::current();
     let [rows, columns] = shape.output();
     let geometry = Geometry::new(shape, level);
@@ -39,7 +43,7 @@ pub fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y
     scratch(shape.groups * size, |panels| {
         for (group, weight) in weight.chunks_exact(maps * channels * all).enumerate() {
             let at = |map: usize, channel: usize, tap: usize| weight[(map * channels + channel) * all + geometry.numbers[tap]];
-            pack(maps, channels, taps, at, &mut panels[group * size..][..size]);
+            pack(level, maps, channels, taps, at, &mut panels[group * size..][..size]);
         }
         let panels = &*panels;
         let tiles = tiles(shape.batch, rows, geometry.extra, geometry.columns);

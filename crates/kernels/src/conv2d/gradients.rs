@@ -2,6 +2,7 @@
 
 use super::forward::{Geometry, for_each_tile, stretches};
 use super::planes::{Axis, SLACK, Tile, fill, tiles};
+use super::pointwise;
 use super::product::{Planes, inner, pack, product};
 use super::shape::Shape;
 use super::winograd;
@@ -24,6 +25,9 @@ pub fn input_gradient(shape: &Shape, weight: &[f32], dy: &[f32], dx: &mut [f32])
     shape.check([dx.len(), weight.len(), dy.len()]);
     if winograd::fits(shape) {
         return winograd::input_gradient(shape, weight, dy, dx);
+    }
+    if pointwise::fits(shape) {
+        return pointwise::input_gradient(shape, weight, dy, dx);
     }
     let level = Level::current();
     let dx = Shared::new(dx);
@@ -80,7 +84,7 @@ fn input_phase(level: Level, shape: &Shape, [down, across]: [&Phase; 2], weight:
     scratch(shape.groups * size, |panels| {
         if size > 0 {
             for (group, panels) in panels.chunks_exact_mut(size).enumerate() {
-                pack(channels, maps, pairs.len(), |channel, map, pair| at(group, channel, map, pair), panels);
+                pack(level, channels, maps, pairs.len(), |channel, map, pair| at(group, channel, map, pair), panels);
             }
         }
         let panels = &*panels;
@@ -155,6 +159,9 @@ pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     shape.check([x.len(), dw.len(), dy.len()]);
     if winograd::fits(shape) {
         return winograd::weight_gradient(shape, x, dy, dw);
+    }
+    if pointwise::fits(shape) {
+        return pointwise::weight_gradient(shape, x, dy, dw);
     }
     let level = Level::current();
     let geometry = Geometry::new(shape, level);

@@ -12,6 +12,7 @@
 mod forward;
 mod gradients;
 mod planes;
+mod pointwise;
 mod product;
 mod shape;
 mod winograd;

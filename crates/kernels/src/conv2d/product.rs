@@ -1,17 +1,21 @@
 //! The products behind all three passes, over planes.
 
+use crate::Level;
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::pieces::PIECE;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Maps that a block computes at once.
-pub(super) const ROWS: usize = 6;
-/// Registers across that a block computes at once. 6 x 2 sums, 2 inputs and a weight are 15 of AVX2's 16 registers.
+/// Registers across that a block computes at once.
 const ACROSS: usize = 2;
-/// Weights of a panel that stay in the first-level cache while planes go by: 6 maps x 1024 numbers are 24 KB.
-const DEPTH: usize = 1024;
+/// Weights of a map that stay in the first-level cache while planes go by: 6 or 12 maps' are 12 or 24 KB.
+const DEPTH: usize = 512;
+
+/// Maps that a block computes at once: equal shares, so that no last block is a sliver.
+fn rows(level: Level, maps: usize) -> usize {
+    maps.div_ceil(maps.div_ceil(level.rows()).max(1)).max(1)
+}
 
 /// Planes and taps of a product.
 #[derive(Clone, Copy, Debug)]
@@ -26,22 +30,30 @@ pub(super) struct Planes<'a> {
     pub stretches: &'a [Range<usize>],
 }
 
-/// Puts weights `[maps, channels, taps]` into panels of [`ROWS`] maps, `[panels, channels, taps, maps of the panel]`; `at` gives a weight.
-pub(super) fn pack(maps: usize, channels: usize, taps: usize, at: impl Fn(usize, usize, usize) -> f32 + Sync, panels: &mut [f32]) {
+/// Puts weights `[maps, channels, taps]` into panels of some maps, `[panels, channels, taps, maps of the panel]`; `at` gives a weight.
+pub(super) fn pack(
+    level: Level,
+    maps: usize,
+    channels: usize,
+    taps: usize,
+    at: impl Fn(usize, usize, usize) -> f32 + Sync,
+    panels: &mut [f32],
+) {
     if channels * taps == 0 {
         return;
     }
+    let most = rows(level, maps);
     let work = |(number, panel): (usize, &mut [f32])| {
         let rows = panel.len() / (channels * taps);
         let places = (0..channels).flat_map(|channel| (0..taps).map(move |tap| (channel, tap)));
         for (line, (channel, tap)) in panel.chunks_exact_mut(rows).zip(places) {
-            line.iter_mut().enumerate().for_each(|(row, to)| *to = at(number * ROWS + row, channel, tap));
+            line.iter_mut().enumerate().for_each(|(row, to)| *to = at(number * most + row, channel, tap));
         }
     };
     let panels = &mut panels[..maps * channels * taps];
     match panels.len() < PIECE {
-        true => panels.chunks_mut(ROWS * channels * taps).enumerate().for_each(work),
-        false => panels.par_chunks_mut(ROWS * channels * taps).enumerate().for_each(work),
+        true => panels.chunks_mut(most * channels * taps).enumerate().for_each(work),
+        false => panels.par_chunks_mut(most * channels * taps).enumerate().for_each(work),
     }
 }
 
@@ -56,11 +68,12 @@ kernel! {
         let deep = channels.saturating_sub(1) * planes.channel + reach;
         assert!(channels * taps == 0 || planes.values.len() >= deep, "planes are readable beyond the last tap");
         assert!(panels.len() >= maps * channels * taps, "every map has its weights");
+        let most = maps.div_ceil(maps.div_ceil(V::ROWS).max(1)).max(1);
         let together = (DEPTH / taps.max(1)).max(1);
         for first in (0..channels.max(1)).step_by(together) {
             let depth = first..(first + together).min(channels);
-            for map in (0..maps).step_by(ROWS) {
-                let rows = ROWS.min(maps - map);
+            for map in (0..maps).step_by(most) {
+                let rows = most.min(maps - map);
                 let weights = &panels[map * channels * taps + depth.start * taps * rows..][..depth.len() * taps * rows];
                 let to = &mut out[map * stride..][..rows * stride];
                 let block = Block { weights, planes, depth: depth.clone(), is_first: first == 0 };
@@ -70,7 +83,13 @@ kernel! {
                     3 => panel::<V, 3>(block, to, stride),
                     4 => panel::<V, 4>(block, to, stride),
                     5 => panel::<V, 5>(block, to, stride),
-                    _ => panel::<V, 6>(block, to, stride),
+                    6 => panel::<V, 6>(block, to, stride),
+                    7 => panel::<V, 7>(block, to, stride),
+                    8 => panel::<V, 8>(block, to, stride),
+                    9 => panel::<V, 9>(block, to, stride),
+                    10 => panel::<V, 10>(block, to, stride),
+                    11 => panel::<V, 11>(block, to, stride),
+                    _ => panel::<V, 12>(block, to, stride),
                 }
             }
         }
@@ -87,6 +106,9 @@ struct Block<'a> {
 /// A panel of maps over all stretches.
 #[inline(always)]
 fn panel<V: Lanes, const R: usize>(block: Block<'_>, out: &mut [f32], stride: usize) {
+    if R > V::ROWS {
+        unreachable!("blocks have at most the rows of their level");
+    }
     for stretch in block.planes.stretches {
         let mut pixel = stretch.start;
         while pixel + V::N < stretch.end {
@@ -142,8 +164,9 @@ unsafe fn sums<V: Lanes, const R: usize, const A: usize>(block: &Block<'_>, pixe
 }
 
 /// Gradient rows, and pairs of channel and tap, of a block of inner products: 12 sums, 3 inputs and a gradient are AVX2's 16 registers.
-const FILTERS: usize = 4;
-const PAIRS: usize = 3;
+/// With AVX-512, 24 sums, 4 inputs and a gradient are 29 of 32.
+const FILTERS: [usize; 2] = [4, 6];
+const PAIRS: [usize; 2] = [3, 4];
 
 kernel! {
     /// Adds `sum over pixels of gradient[map][pixel] * values[channel][pixel + tap]` to `out`, where a map's weights are `row` apart and tap
@@ -161,29 +184,24 @@ kernel! {
         assert!(channels.len() * taps == 0 || planes.values.len() >= deep, "planes are readable beyond the last tap");
         assert_eq!(numbers.len(), taps, "every tap has its number");
         let pairs = channels.len() * taps;
-        for map in (0..maps).step_by(FILTERS) {
-            for pair in (0..pairs).step_by(PAIRS) {
-                let (mut places, mut to) = ([0; PAIRS], [0; PAIRS]);
-                let some = PAIRS.min(pairs - pair);
+        let is_wide = usize::from(V::N == 16);
+        let (most, most_pairs) = (FILTERS[is_wide], PAIRS[is_wide]);
+        for map in (0..maps).step_by(most) {
+            for pair in (0..pairs).step_by(most_pairs) {
+                let (mut places, mut to) = ([0; 4], [0; 4]);
+                let some = most_pairs.min(pairs - pair);
                 for p in 0..some {
                     let (channel, tap) = ((pair + p) / taps, (pair + p) % taps);
                     places[p] = channel * planes.channel + planes.taps[tap];
                     to[p] = map * row + (channels.start + channel) * all + numbers[tap];
                 }
                 let at = At { gradient: &gradient[map * stride..], stride, planes, places, to, row };
-                match (FILTERS.min(maps - map), some) {
-                    (4, 3) => at.add::<V, 4, 3>(out),
-                    (4, 2) => at.add::<V, 4, 2>(out),
-                    (4, _) => at.add::<V, 4, 1>(out),
-                    (3, 3) => at.add::<V, 3, 3>(out),
-                    (3, 2) => at.add::<V, 3, 2>(out),
-                    (3, _) => at.add::<V, 3, 1>(out),
-                    (2, 3) => at.add::<V, 2, 3>(out),
-                    (2, 2) => at.add::<V, 2, 2>(out),
-                    (2, _) => at.add::<V, 2, 1>(out),
-                    (_, 3) => at.add::<V, 1, 3>(out),
-                    (_, 2) => at.add::<V, 1, 2>(out),
-                    (_, _) => at.add::<V, 1, 1>(out),
+                let rows = most.min(maps - map);
+                match some {
+                    1 => at.rows::<V, 1>(rows, out),
+                    2 => at.rows::<V, 2>(rows, out),
+                    3 => at.rows::<V, 3>(rows, out),
+                    _ => at.rows::<V, 4>(rows, out),
                 }
             }
         }
@@ -196,15 +214,30 @@ struct At<'a> {
     stride: usize,
     planes: Planes<'a>,
     /// Where each pair's pixels begin.
-    places: [usize; PAIRS],
+    places: [usize; 4],
     /// Where each pair's sum for the first map is added.
-    to: [usize; PAIRS],
+    to: [usize; 4],
     row: usize,
 }
 
 impl At<'_> {
     #[inline(always)]
+    fn rows<V: Lanes, const P: usize>(&self, rows: usize, out: &mut [f32]) {
+        match rows {
+            1 => self.add::<V, 1, P>(out),
+            2 => self.add::<V, 2, P>(out),
+            3 => self.add::<V, 3, P>(out),
+            4 => self.add::<V, 4, P>(out),
+            5 => self.add::<V, 5, P>(out),
+            _ => self.add::<V, 6, P>(out),
+        }
+    }
+
+    #[inline(always)]
     fn add<V: Lanes, const R: usize, const P: usize>(&self, out: &mut [f32]) {
+        if V::N < 16 && (R > FILTERS[0] || P > PAIRS[0]) {
+            unreachable!("blocks have at most the rows of their level");
+        }
         let mut sums = [[V::splat(0.0); P]; R];
         let (gradient, values) = (self.gradient.as_ptr(), self.planes.values.as_ptr());
         for stretch in self.planes.stretches {
