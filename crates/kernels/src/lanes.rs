@@ -36,6 +36,8 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     fn max(self, other: Self) -> Self;
     /// The smaller one; `other` where one is no number.
     fn min(self, other: Self) -> Self;
+    /// The square root, rounded correctly.
+    fn sqrt(self) -> Self;
     /// `self * factor + addend`; rounded once, but at [`Level::Plain`](crate::Level::Plain) twice.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// Without its sign.
@@ -149,6 +151,10 @@ impl Lanes for Plain {
     #[inline(always)]
     fn min(self, other: Self) -> Self {
         self.zip(other, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        self.map(f32::sqrt)
     }
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
@@ -320,6 +326,11 @@ mod x86 {
             unsafe { _mm256_maskstore_ps(to.as_mut_ptr(), first_eight(to.len()), self.0) }
         }
         #[inline(always)]
+        fn sqrt(self) -> Self {
+            // SAFETY: as in `splat`.
+            Avx2(unsafe { _mm256_sqrt_ps(self.0) })
+        }
+        #[inline(always)]
         fn abs(self) -> Self {
             // SAFETY: as in `splat`.
             Avx2(unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0) })
@@ -425,6 +436,11 @@ mod x86 {
         fn store_part(self, to: &mut [f32]) {
             // SAFETY: as in `splat`; only numbers of the slice are written.
             unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), first_sixteen(to.len()), self.0) }
+        }
+        #[inline(always)]
+        fn sqrt(self) -> Self {
+            // SAFETY: as in `splat`.
+            Avx512(unsafe { _mm512_sqrt_ps(self.0) })
         }
         #[inline(always)]
         fn abs(self) -> Self {
@@ -542,6 +558,11 @@ mod arm {
         fn mul_add(self, factor: Self, addend: Self) -> Self {
             // SAFETY: as in `two`.
             unsafe { Neon(vfmaq_f32(addend.0, self.0, factor.0), vfmaq_f32(addend.1, self.1, factor.1)) }
+        }
+        #[inline(always)]
+        fn sqrt(self) -> Self {
+            // SAFETY: as in `two`.
+            self.each(|half| unsafe { vsqrtq_f32(half) })
         }
         #[inline(always)]
         fn abs(self) -> Self {

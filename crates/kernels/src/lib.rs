@@ -12,6 +12,7 @@ pub mod batch_norm;
 pub mod conv2d;
 pub mod cross_entropy;
 pub mod matmul;
+pub mod optimizer;
 pub mod pool2d;
 
 mod functions;

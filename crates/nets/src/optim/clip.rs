@@ -3,8 +3,8 @@
 //! By norm as `torch.nn.utils.clip_grad_norm_`: Pascanu et al., "On the difficulty of training recurrent neural networks", 2013.
 
 use super::settings::number;
+use cupola_kernels::optimizer::{clamp, norm, scale};
 use cupola_task::Settings;
-use rayon::prelude::*;
 
 /// How large gradients may be.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -14,9 +14,6 @@ pub struct Clip {
     /// The largest absolute value of a single gradient.
     pub value: Option<f64>,
 }
-
-/// Sums of squares are made of pieces of this length and added in order, so that threads change no bit.
-const PIECE: usize = 1 << 15;
 
 impl Clip {
     /// The limits of a recipe, whose settings are checked against [`SETTINGS`](super::SETTINGS).
@@ -32,30 +29,18 @@ impl Clip {
             return before;
         }
         if let Some(largest) = self.value {
-            let largest = largest as f32;
-            gradients.par_chunks_mut(PIECE).for_each(|piece| piece.iter_mut().for_each(|value| *value = value.clamp(-largest, largest)));
+            clamp(gradients, largest as f32);
         }
         if let Some(largest) = self.norm {
             let found = if self.value.is_some() { norm(gradients) } else { before };
             // PyTorch's guard against division by zero, kept for equal numbers.
-            let scale = largest / (found + 1e-6);
-            if scale < 1.0 {
-                let scale = scale as f32;
-                gradients.par_chunks_mut(PIECE).for_each(|piece| piece.iter_mut().for_each(|value| *value *= scale));
+            let share = largest / (found + 1e-6);
+            if share < 1.0 {
+                scale(gradients, share as f32);
             }
         }
         before
     }
-}
-
-/// The Euclidean norm of all gradients.
-fn norm(gradients: &[f32]) -> f64 {
-    let squares = |piece: &[f32]| piece.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>();
-    if gradients.len() <= PIECE {
-        return squares(gradients).sqrt();
-    }
-    let pieces: Vec<f64> = gradients.par_chunks(PIECE).map(squares).collect();
-    pieces.into_iter().sum::<f64>().sqrt()
 }
 
 #[cfg(test)]
@@ -79,15 +64,9 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_told_and_left() {
-        let mut gradients = vec![1.0; 2 * PIECE + 1];
-        gradients[PIECE] = f32::NAN;
+        let mut gradients = vec![1.0; 70_001];
+        gradients[40_000] = f32::NAN;
         assert!(Clip { norm: Some(0.1), value: Some(0.1) }.apply(&mut gradients).is_nan());
         assert_eq!(gradients[0], 1.0);
-    }
-
-    #[test]
-    fn the_norm_of_pieces_is_the_norm() {
-        let gradients = vec![2.0; 3 * PIECE + 7];
-        assert!((norm(&gradients) - 2.0 * (gradients.len() as f64).sqrt()).abs() < 1e-9);
     }
 }

@@ -5,6 +5,7 @@
 
 use super::settings::number;
 use crate::layout::{Layout, Role};
+use cupola_kernels::optimizer;
 use cupola_task::{Error, Result, Settings};
 
 /// A moving average of an arena.
@@ -30,7 +31,7 @@ impl Ema {
         for entry in layout.entries() {
             let (average, now) = (&mut self.average[entry.range()], &arena[entry.range()]);
             match entry.role {
-                Role::Trained => average.iter_mut().zip(now).for_each(|(average, &now)| *average = kept * *average + new * now),
+                Role::Trained => optimizer::average(kept, new, now, average),
                 Role::Running | Role::Fixed => average.copy_from_slice(now),
             }
         }

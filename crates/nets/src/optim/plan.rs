@@ -3,6 +3,7 @@
 use super::rules::Rule;
 use super::settings::{betas, number};
 use crate::layout::{Entry, Layout, Role};
+use cupola_kernels::optimizer::Rule as Elementwise;
 use cupola_task::{Result, Settings};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -95,12 +96,12 @@ fn muon(settings: &Settings, entry: &Entry) -> Rule {
 
 fn rule(settings: &Settings) -> Result<Rule> {
     let eps = settings.real("eps");
-    Ok(match settings.text("optimizer") {
-        "sgd" => Rule::Sgd { momentum: number(settings, "momentum").unwrap_or(0.9), nesterov: settings.flag("nesterov") },
-        "rmsprop" => Rule::RmsProp { alpha: settings.real("alpha"), eps, momentum: number(settings, "momentum").unwrap_or(0.0) },
-        "lion" => Rule::Lion { betas: betas(settings, [0.9, 0.99])? },
-        "adam" => Rule::Adam { betas: betas(settings, [0.9, 0.999])?, eps, is_decoupled: false },
-        "muon" => Rule::Adam { betas: betas(settings, [0.9, 0.95])?, eps, is_decoupled: true },
-        _ => Rule::Adam { betas: betas(settings, [0.9, 0.999])?, eps, is_decoupled: true },
-    })
+    Ok(Rule::Elementwise(match settings.text("optimizer") {
+        "sgd" => Elementwise::Sgd { momentum: number(settings, "momentum").unwrap_or(0.9), nesterov: settings.flag("nesterov") },
+        "rmsprop" => Elementwise::RmsProp { alpha: settings.real("alpha"), eps, momentum: number(settings, "momentum").unwrap_or(0.0) },
+        "lion" => Elementwise::Lion { betas: betas(settings, [0.9, 0.99])? },
+        "adam" => Elementwise::Adam { betas: betas(settings, [0.9, 0.999])?, eps, is_decoupled: false },
+        "muon" => Elementwise::Adam { betas: betas(settings, [0.9, 0.95])?, eps, is_decoupled: true },
+        _ => Elementwise::Adam { betas: betas(settings, [0.9, 0.999])?, eps, is_decoupled: true },
+    }))
 }
