@@ -1,12 +1,14 @@
 //! How fast kernels are on this machine: billions of operations a second, and the share of what its multiply-add units could do.
 //!
 //! ```text
-//! RAYON_NUM_THREADS=1 cargo run --release -p cupola-kernels --example kernel_speed [conv|matmul]
+//! RAYON_NUM_THREADS=1 cargo run --release -p cupola-kernels --example kernel_speed [conv|matmul|recurrent|optimizer]
 //! ```
 #![expect(clippy::print_stdout, reason = "this is a program to look at")]
 
 use cupola_kernels::conv2d::{self, Shape};
 use cupola_kernels::matmul::{Matrix, matmul};
+use cupola_kernels::optimizer::{self, Move, Rule, Slices};
+use cupola_kernels::recurrent::{self, Cell, Direction, Gradients, Gru, Lstm, Rnn, Sequence, Weights};
 use std::time::Instant;
 
 fn main() {
@@ -22,9 +24,65 @@ fn main() {
             products(sizes, peak);
         }
     }
+    if "recurrent".starts_with(&wanted) {
+        recurrences();
+    }
+    if "optimizer".starts_with(&wanted) {
+        optimizers();
+    }
     if "conv".starts_with(&wanted) {
         for (name, shape) in shapes() {
             convolutions(name, &shape, peak);
+        }
+    }
+}
+
+fn recurrences() {
+    for [hidden, inputs, time, batch] in [[128, 128, 64, 32], [256, 256, 128, 16], [64, 64, 32, 64], [128, 28, 28, 64]] {
+        let s = Sequence { batch, time, inputs, hidden, direction: Direction::Forwards, lengths: None };
+        recurrence("lstm", Lstm, 4, &s);
+        recurrence("gru", Gru, 3, &s);
+        recurrence("rnn", Rnn::Tanh, 1, &s);
+    }
+}
+
+fn recurrence(name: &str, cell: impl Cell, gates: usize, s: &Sequence<'_>) {
+    let &Sequence { batch, time, inputs, hidden, .. } = s;
+    let noise = |len: usize| (0..len).map(|place| (place % 97) as f32 / 970.0 - 0.05).collect::<Vec<f32>>();
+    let second = if name == "lstm" { batch * hidden } else { 0 };
+    let lens =
+        [batch * time * inputs, batch * hidden, second, gates * hidden * inputs, gates * hidden * hidden, gates * hidden, gates * hidden];
+    let [x, state, second, w_input, w_hidden, b_input, b_hidden] = lens.map(noise);
+    let mut to = lens.map(noise);
+    let (mut y, dy, mut last) = (noise(batch * time * hidden), noise(batch * time * hidden), [state.clone(), second.clone()]);
+    let weights = Weights { input: &w_input, hidden: &w_hidden, input_bias: &b_input, hidden_bias: &b_hidden };
+    let mut run = |both: bool| {
+        let [last_state, last_second] = &mut last;
+        let saved = recurrent::forward(cell, s, &x, &weights, [&state, &second], &mut y, [last_state, last_second]);
+        if both {
+            let [x, dstate, dsecond, input, hidden, input_bias, hidden_bias] = &mut to;
+            let to = Gradients { x, states: [dstate, dsecond], input, hidden, input_bias, hidden_bias };
+            recurrent::backward(cell, s, saved, &weights, [&state, &second], &dy, [&state, &second], to);
+        }
+    };
+    let (forward, both) = (fastest(|| run(false)), fastest(|| run(true)));
+    println!("{name} h{hidden} in{inputs} s{time} b{batch}: forward {:.2} ms, both {:.2} ms", forward * 1e3, both * 1e3);
+}
+
+fn optimizers() {
+    let adam = Rule::Adam { betas: [0.9, 0.999], eps: 1e-8, is_decoupled: true };
+    let sgd = Rule::Sgd { momentum: 0.9, nesterov: false };
+    for (name, rule) in [("adamw", adam), ("sgd", sgd), ("lion", Rule::Lion { betas: [0.9, 0.99] })] {
+        for len in [10_000, 1_000_000, 10_000_000] {
+            let (mut weights, gradients) = (vec![0.5; len], vec![0.25; len]);
+            let [mut first, mut second] = rule.states().map(|has| vec![0.0; if has { len } else { 0 }]);
+            let by = Move { rate: 1e-3, decay: 0.01, count: 5.0 };
+            let seconds = fastest(|| {
+                let slices = Slices { weights: &mut weights, gradients: &gradients, first: &mut first, second: &mut second };
+                rule.step(by, slices);
+            });
+            let norm = fastest(|| assert!(optimizer::norm(&gradients) > 0.0));
+            println!("{name} of {len}: {:.1} us, norm {:.1} us", seconds * 1e6, norm * 1e6);
         }
     }
 }

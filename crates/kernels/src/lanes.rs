@@ -69,6 +69,36 @@ pub(crate) trait Lanes: Copy + Send + Sync {
         }
     }
 
+    /// Some numbers at an address, which are at most `N`, and zeros behind them.
+    ///
+    /// # Safety
+    /// All of them must be readable.
+    #[inline(always)]
+    unsafe fn load_some(from: *const f32, many: usize) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match many == Self::N {
+                true => Self::load_at(from),
+                false => Self::load_part(std::slice::from_raw_parts(from, many), 0.0),
+            }
+        }
+    }
+
+    /// Writes some numbers, which are at most `N`, at an address.
+    ///
+    /// # Safety
+    /// All of them must be writable, by nobody else at the same time.
+    #[inline(always)]
+    unsafe fn store_some(self, to: *mut f32, many: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match many == Self::N {
+                true => self.store_at(to),
+                false => self.store_part(std::slice::from_raw_parts_mut(to, many)),
+            }
+        }
+    }
+
     /// As many as a slice has, which is at most `N`; `filler` behind them.
     #[inline(always)]
     fn load_part(from: &[f32], filler: f32) -> Self {

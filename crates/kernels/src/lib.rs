@@ -14,6 +14,7 @@ pub mod cross_entropy;
 pub mod matmul;
 pub mod optimizer;
 pub mod pool2d;
+pub mod recurrent;
 
 mod functions;
 mod kernel;

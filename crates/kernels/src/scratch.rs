@@ -1,9 +1,10 @@
 //! Memory that a kernel needs while it works, kept by its thread for the next one: a step of training allocates nothing here.
 
 use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
 
 /// A line of the cache: memory begins at one, so that no two threads write into the same.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 struct Line(#[expect(dead_code, reason = "it is read as part of a slice of numbers")] [f32; 16]);
 
@@ -32,6 +33,64 @@ fn take(free: &mut Vec<Vec<Line>>, lines: usize) -> Vec<Line> {
     let enough = (0..free.len()).filter(|place| free[*place].len() >= lines).min_by_key(|place| free[*place].len());
     let place = enough.or_else(|| (0..free.len()).max_by_key(|place| free[*place].len()));
     place.map_or_else(Vec::new, |place| free.swap_remove(place))
+}
+
+/// Memory that outlives a call, and goes back to the thread that drops it, for the next one: memory that is new to the program costs more
+/// to touch for the first time than to fill.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    memory: Vec<Line>,
+    len: usize,
+}
+
+thread_local! {
+    static RETURNED: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Memories of which a thread keeps the largest.
+const RETURNED_MOST: usize = 16;
+
+/// Memory for `len` numbers, aligned to 64 bytes. What is in it is whatever the last owner left.
+pub(crate) fn keep(len: usize) -> Kept {
+    let lines = len.div_ceil(16);
+    // The smallest that is long enough, and none that is far too long.
+    let fits = |memory: &Vec<Line>| memory.len() >= lines && memory.len() <= 4 * lines + 64;
+    let found = RETURNED.with_borrow_mut(|returned| {
+        let best = returned.iter().enumerate().filter(|(_, memory)| fits(memory)).min_by_key(|(_, memory)| memory.len());
+        best.map(|(place, _)| place).map(|place| returned.swap_remove(place))
+    });
+    Kept { memory: found.unwrap_or_else(|| vec![Line([0.0; 16]); lines]), len }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let memory = std::mem::take(&mut self.memory);
+        // A thread that is ending has no place for it any more.
+        let _ = RETURNED.try_with(|returned| {
+            let mut returned = returned.borrow_mut();
+            returned.push(memory);
+            if returned.len() > RETURNED_MOST {
+                let least = returned.iter().enumerate().min_by_key(|(_, memory)| memory.len()).map(|(place, _)| place);
+                least.map(|place| returned.swap_remove(place));
+            }
+        });
+    }
+}
+
+impl Deref for Kept {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: lines are arrays of numbers without gaps between them, all of which were written once.
+        unsafe { std::slice::from_raw_parts(self.memory.as_ptr().cast::<f32>(), self.len) }
+    }
+}
+
+impl DerefMut for Kept {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.memory.as_mut_ptr().cast::<f32>(), self.len) }
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use crate::Level;
 use crate::kernel::kernel;
-use crate::lanes::Lanes;
 use crate::pieces::in_pieces;
 
 /// `to = kept to + new values`, the moving average of weights (Polyak, Juditsky: "Acceleration of stochastic approximation by averaging",
