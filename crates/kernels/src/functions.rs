@@ -25,21 +25,22 @@ pub(crate) fn tanh<V: Lanes>(x: V) -> V {
     let terms = [2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1];
     let sum = terms.into_iter().fold(V::splat(-5.704_988_7e-3), |sum, term| sum.mul_add(square, V::splat(term)));
     let small = sum.mul(square).mul_add(x, x);
-    let large = V::splat(1.0).sub(V::splat(2.0).div(exp(size.add(size)).add(V::splat(1.0)))).copysign(x);
+    let share = exp(size.add(size)).add(V::splat(1.0)).reciprocal();
+    let large = V::splat(1.0).sub(share.add(share)).copysign(x);
     size.select_greater(V::splat(0.625), large, small)
 }
 
 /// 1 / (1 + e^-x).
 #[inline(always)]
 pub(crate) fn sigmoid<V: Lanes>(x: V) -> V {
-    V::splat(1.0).div(exp(V::splat(0.0).sub(x)).add(V::splat(1.0)))
+    exp(V::splat(0.0).sub(x)).add(V::splat(1.0)).reciprocal()
 }
 
 /// The error function within 2e-7 (Abramowitz, Stegun: "Handbook of mathematical functions", 7.1.26).
 #[inline(always)]
 pub(crate) fn erf<V: Lanes>(x: V) -> V {
     let size = x.abs();
-    let t = V::splat(1.0).div(size.mul_add(V::splat(0.327_591_1), V::splat(1.0)));
+    let t = size.mul_add(V::splat(0.327_591_1), V::splat(1.0)).reciprocal();
     let terms = [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6];
     let sum = terms.into_iter().fold(V::splat(1.061_405_4), |sum, term| sum.mul_add(t, V::splat(term)));
     let tail = sum.mul(t).mul(exp(V::splat(0.0).sub(size.mul(size))));

@@ -38,6 +38,11 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     fn min(self, other: Self) -> Self;
     /// The square root, rounded correctly.
     fn sqrt(self) -> Self;
+    /// 1 / x within a unit of the last place, for sizes between 1e-37 and 1e37; beyond those with an error of 1e-37 at most.
+    #[inline(always)]
+    fn reciprocal(self) -> Self {
+        Self::splat(1.0).div(self)
+    }
     /// `self * factor + addend`; rounded once, but at [`Level::Plain`](crate::Level::Plain) twice.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// Without its sign.
@@ -471,6 +476,15 @@ mod x86 {
         fn sqrt(self) -> Self {
             // SAFETY: as in `splat`.
             Avx512(unsafe { _mm512_sqrt_ps(self.0) })
+        }
+        #[inline(always)]
+        fn reciprocal(self) -> Self {
+            // A division takes 16 cycles. Newton's step makes 28 bits of the estimate's 14.
+            // SAFETY: as in `splat`.
+            Avx512(unsafe {
+                let estimate = _mm512_rcp14_ps(self.0);
+                _mm512_fmadd_ps(estimate, _mm512_fnmadd_ps(self.0, estimate, _mm512_set1_ps(1.0)), estimate)
+            })
         }
         #[inline(always)]
         fn abs(self) -> Self {

@@ -24,6 +24,7 @@ mod pieces;
 mod scratch;
 mod shared;
 mod sums;
+mod transpose;
 
 pub use level::{Level, with};
 pub use sums::{add, sum};

@@ -7,6 +7,7 @@ use crate::Level;
 use crate::matmul::{Matrix, Packed, Start, matmul, serial_packed};
 use crate::scratch::{Kept, keep, scratch};
 use crate::shared::Shared;
+use crate::transpose::transpose;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -335,18 +336,28 @@ pub fn backward<C: Cell>(
         }
         bias_gradients::<C>(hidden, sums, to.input_bias, to.hidden_bias);
     });
-    let all = batch * time;
-    let turned = |first: usize, count: usize| match all {
-        0 => Matrix::strided(&gates, [count * hidden, 0], [1, each]),
-        _ => Matrix::strided(&gates[first * hidden..], [count * hidden, all], [1, each]),
-    };
-    matmul(turned(0, C::GATES), Matrix::new(&copies, all, inputs), None, to.input);
-    let states = Matrix::new(&states, all, hidden);
+    weight_gradient(level, &copies, inputs, &gates, each, to.input);
     let (joint, apart) = to.hidden.split_at_mut(C::JOINT * hidden * hidden);
-    matmul(turned(0, C::JOINT), states, None, joint);
-    if C::GATES > C::JOINT {
-        matmul(turned(C::GATES, C::GATES - C::JOINT), states, None, apart);
+    weight_gradient(level, &states, hidden, &gates, each, joint);
+    weight_gradient(level, &states, hidden, gates.get(C::GATES * hidden..).unwrap_or(&[]), each, apart);
+}
+
+/// `to = blame' values`, where rows of `blame` lie `each` numbers apart. Computed as `(values' blame)'`: `values` are the smaller, and a product
+/// reads the rows of its first operand in order. Between them is a gap, for rows a power of two apart would share few places of the cache.
+fn weight_gradient(level: Level, values: &[f32], inputs: usize, blame: &[f32], each: usize, to: &mut [f32]) {
+    let (all, rows) = (values.len() / inputs.max(1), to.len() / inputs.max(1));
+    if to.is_empty() || all == 0 {
+        return to.fill(0.0);
     }
+    let apart = all.next_multiple_of(16) + 16;
+    scratch(inputs * apart, |turned| {
+        transpose(level, values, [all, inputs], inputs, turned, apart);
+        scratch(to.len(), |found| {
+            let turned = Matrix::strided(turned, [inputs, all], [apart, 1]);
+            matmul(turned, Matrix::strided(blame, [all, rows], [each, 1]), None, found);
+            transpose(level, found, [inputs, rows], rows, to, inputs);
+        });
+    });
 }
 
 /// Rows of `weight_hh` whose products are added to those of the inputs, and the rest.
