@@ -126,7 +126,7 @@ pub fn backward(
         let (mean, inverse) = (statistics.mean[channel], 1.0 / (statistics.variance[channel] + epsilon).sqrt());
         let gate = match shape.relu {
             true => Gate { scale: gamma[channel] * inverse, shift: beta[channel] - mean * gamma[channel] * inverse },
-            false => Gate { scale: 0.0, shift: 1.0 },
+            false => Gate::OPEN,
         };
         let (mut sum, mut along) = (0.0, 0.0);
         for map in shape.maps(channel) {
@@ -154,12 +154,15 @@ pub fn backward(
 
 /// Says where gradients pass: where `x scale + shift` is above 0.
 #[derive(Clone, Copy)]
-struct Gate {
+pub(crate) struct Gate {
     scale: f32,
     shift: f32,
 }
 
 impl Gate {
+    /// Where all pass.
+    pub(crate) const OPEN: Gate = Gate { scale: 0.0, shift: 1.0 };
+
     #[inline(always)]
     fn pass<V: Lanes>(self, x: V, dy: V) -> V {
         x.mul_add(V::splat(self.scale), V::splat(self.shift)).select_greater(V::splat(0.0), dy, V::splat(0.0))
@@ -168,7 +171,7 @@ impl Gate {
 
 kernel! {
     /// Sums of distances from `origin` and of their squares.
-    fn moments<V>(x: &[f32], origin: f32) -> [f32; 2] {
+    pub(crate) fn moments<V>(x: &[f32], origin: f32) -> [f32; 2] {
         let start = V::splat(origin);
         let (mut sums, mut squares) = ([V::splat(0.0); 2], [V::splat(0.0); 2]);
         let mut pairs = x.chunks_exact(2 * V::N);
@@ -190,7 +193,7 @@ kernel! {
 
 kernel! {
     /// `max(x scale + shift, least)`.
-    fn scaled<V>(x: &[f32], scale: f32, shift: f32, least: f32, y: &mut [f32]) {
+    pub(crate) fn scaled<V>(x: &[f32], scale: f32, shift: f32, least: f32, y: &mut [f32]) {
         let (scale, shift, least) = (V::splat(scale), V::splat(shift), V::splat(least));
         let whole = x.len() / V::N * V::N;
         for (x, y) in x[..whole].chunks_exact(V::N).zip(y[..whole].chunks_exact_mut(V::N)) {
@@ -202,7 +205,7 @@ kernel! {
 
 kernel! {
     /// Sums of gradients that pass, and of them times the distance from the mean.
-    fn gated_sums<V>(x: &[f32], dy: &[f32], mean: f32, gate: Gate) -> [f32; 2] {
+    pub(crate) fn gated_sums<V>(x: &[f32], dy: &[f32], mean: f32, gate: Gate) -> [f32; 2] {
         let middle = V::splat(mean);
         let (mut sum, mut along) = (V::splat(0.0), V::splat(0.0));
         let whole = x.len() / V::N * V::N;
@@ -220,7 +223,7 @@ kernel! {
 
 kernel! {
     /// `dy scale + x slope + shift`, where `dy` passes.
-    fn gated_line<V>(x: &[f32], dy: &[f32], line: [f32; 3], gate: Gate, dx: &mut [f32]) {
+    pub(crate) fn gated_line<V>(x: &[f32], dy: &[f32], line: [f32; 3], gate: Gate, dx: &mut [f32]) {
         let [scale, slope, shift] = line.map(V::splat);
         let whole = x.len() / V::N * V::N;
         for ((x, dy), dx) in x[..whole].chunks_exact(V::N).zip(dy[..whole].chunks_exact(V::N)).zip(dx[..whole].chunks_exact_mut(V::N)) {

@@ -53,6 +53,8 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     fn round(self) -> Self;
     /// 2 to the power of whole numbers in -126..=127.
     fn exp2_whole(self) -> Self;
+    /// Times 2 to the power of the whole number n for which `power` is 1.5 * 2^23 + n: n is added to the exponent, so the result must have one.
+    fn times_power(self, power: Self) -> Self;
     /// `then` where `self > limit`, `or` elsewhere, where one is no number among them.
     fn select_greater(self, limit: Self, then: Self, or: Self) -> Self;
     /// The sum of all, halves added to halves.
@@ -210,6 +212,10 @@ impl Lanes for Plain {
     #[inline(always)]
     fn exp2_whole(self) -> Self {
         self.map(|power| f32::from_bits((((power as i32) + 127) << 23) as u32))
+    }
+    #[inline(always)]
+    fn times_power(self, power: Self) -> Self {
+        self.zip(power, |value, power| f32::from_bits(value.to_bits().wrapping_add(power.to_bits() << 23)))
     }
     #[inline(always)]
     fn select_greater(self, limit: Self, then: Self, or: Self) -> Self {
@@ -389,6 +395,14 @@ mod x86 {
             })
         }
         #[inline(always)]
+        fn times_power(self, power: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Avx2(unsafe {
+                let steps = _mm256_slli_epi32::<23>(_mm256_castps_si256(power.0));
+                _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0), steps))
+            })
+        }
+        #[inline(always)]
         fn select_greater(self, limit: Self, then: Self, or: Self) -> Self {
             // SAFETY: as in `splat`.
             Avx2(unsafe { _mm256_blendv_ps(or.0, then.0, _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, limit.0)) })
@@ -507,6 +521,14 @@ mod x86 {
             Avx512(unsafe {
                 let power = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
                 _mm512_castsi512_ps(_mm512_slli_epi32::<23>(power))
+            })
+        }
+        #[inline(always)]
+        fn times_power(self, power: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Avx512(unsafe {
+                let steps = _mm512_slli_epi32::<23>(_mm512_castps_si512(power.0));
+                _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(self.0), steps))
             })
         }
         #[inline(always)]
@@ -630,6 +652,14 @@ mod arm {
         fn exp2_whole(self) -> Self {
             // SAFETY: as in `two`.
             self.each(|half| unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(vcvtnq_s32_f32(half), vdupq_n_s32(127)))) })
+        }
+        #[inline(always)]
+        fn times_power(self, power: Self) -> Self {
+            // SAFETY: as in `two`.
+            let moved = |value, power| unsafe {
+                vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(value), vshlq_n_s32::<23>(vreinterpretq_s32_f32(power))))
+            };
+            Neon(moved(self.0, power.0), moved(self.1, power.1))
         }
         #[inline(always)]
         fn select_greater(self, limit: Self, then: Self, or: Self) -> Self {

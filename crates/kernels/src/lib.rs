@@ -8,13 +8,16 @@
 
 pub mod activation;
 pub mod add_relu;
+pub mod attention;
 pub mod batch_norm;
 pub mod conv2d;
 pub mod cross_entropy;
+pub mod dropout;
 pub mod matmul;
 pub mod optimizer;
 pub mod pool2d;
 pub mod recurrent;
+pub mod softmax;
 
 mod functions;
 mod kernel;
