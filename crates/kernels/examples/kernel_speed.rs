@@ -1,11 +1,13 @@
 //! How fast kernels are on this machine: billions of operations a second, and the share of what its multiply-add units could do.
 //!
 //! ```text
-//! RAYON_NUM_THREADS=1 cargo run --release -p cupola-kernels --example kernel_speed [conv|matmul|recurrent|optimizer]
+//! RAYON_NUM_THREADS=1 cargo run --release -p cupola-kernels --example kernel_speed [conv|matmul|recurrent|optimizer|attention|norm|rows]
 //! ```
 #![expect(clippy::print_stdout, reason = "this is a program to look at")]
 
+use cupola_kernels::attention::{self, Options, Sight, Tensor};
 use cupola_kernels::conv2d::{self, Shape};
+use cupola_kernels::dropout::Dropout;
 use cupola_kernels::matmul::{Matrix, matmul};
 use cupola_kernels::optimizer::{self, Move, Rule, Slices};
 use cupola_kernels::recurrent::{self, Cell, Direction, Gradients, Gru, Lstm, Rnn, Sequence, Weights};
@@ -29,6 +31,19 @@ fn main() {
     }
     if "optimizer".starts_with(&wanted) {
         optimizers();
+    }
+    if "attention".starts_with(&wanted) {
+        for (sides, sight) in [
+            ([8, 4, 128, 32], Sight::Past { offset: 0 }),
+            ([8, 6, 128, 64], Sight::All),
+            ([8, 6, 128, 64], Sight::Past { offset: 0 }),
+            ([4, 6, 512, 64], Sight::All),
+            ([4, 6, 512, 64], Sight::Past { offset: 0 }),
+            ([2, 6, 1024, 64], Sight::All),
+            ([2, 6, 1024, 64], Sight::Past { offset: 0 }),
+        ] {
+            attentions(sides, sight, peak);
+        }
     }
     if "conv".starts_with(&wanted) {
         for (name, shape) in shapes() {
@@ -165,6 +180,31 @@ fn convolutions(name: &str, shape: &Shape, peak: f64) {
     let weight = fastest(|| conv2d::weight_gradient(shape, &x, &y, &mut dw));
     let share = |seconds: f64| format!("{:8.0} us {:3.0} %", seconds * 1e6, shape.flops() as f64 / seconds / 1e9 / peak * 100.0);
     println!("{name:16} forward {}   input {}   weight {}", share(forward), share(input), share(weight));
+}
+
+/// An attention over slices of one projection. The share counts all scores, those that are not seen as well.
+fn attentions([batch, heads, time, dim]: [usize; 4], sight: Sight, peak: f64) {
+    let shape = attention::Shape { batch, heads, queries: time, keys: time, dim };
+    let projection: Vec<f32> = (0..batch * time * 3 * heads * dim).map(|place| (place % 97) as f32 / 97.0 - 0.5).collect();
+    let (mut y, mut gradients) = (vec![0.5; projection.len() / 3], projection.clone());
+    let mut logarithms = vec![0.0; shape.rows()];
+    let places = [0, 1, 2].map(|part| shape.of_projection(time, part, 3));
+    let tensors = places.map(|strides| Tensor { values: &projection, strides });
+    let outer = shape.of_projection(time, 0, 1);
+    let dropped = Options { scale: shape.scale(), sight, mask: None, dropout: Some(Dropout { key: 1, share: 0.1 }) };
+    let mut line = format!("attention {batch} x {heads} x {time:4} x {dim} {:4}", if sight == Sight::All { "all" } else { "past" });
+    for options in [Options { dropout: None, ..dropped }, dropped] {
+        let forward = fastest(|| attention::forward(&shape, &options, tensors, &mut y, &outer, &mut logarithms));
+        let dy = y.clone();
+        let outputs = [&y, &dy].map(|values| Tensor { values, strides: outer });
+        let backward =
+            fastest(|| attention::backward(&shape, &options, tensors, outputs, &logarithms, Gradients::Joined(&mut gradients), places));
+        let flops = 2.0 * (shape.rows() * time * dim) as f64;
+        let share =
+            |seconds: f64, products: f64| format!("{:7.0} us {:3.0} %", seconds * 1e6, products * flops / seconds / 1e9 / peak * 100.0);
+        line += &format!("   forward {} backward {}", share(forward, 2.0), share(backward, 5.0));
+    }
+    println!("{line} (with dropout)");
 }
 
 /// Billions of operations a second of one thread: a product that lies in the first-level cache comes close to what there is.
