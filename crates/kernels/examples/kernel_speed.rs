@@ -7,10 +7,12 @@
 
 use cupola_kernels::attention::{self, Options, Sight, Tensor};
 use cupola_kernels::conv2d::{self, Shape};
-use cupola_kernels::dropout::Dropout;
+use cupola_kernels::dropout::{self, Dropout};
 use cupola_kernels::matmul::{Matrix, matmul};
 use cupola_kernels::optimizer::{self, Move, Rule, Slices};
 use cupola_kernels::recurrent::{self, Cell, Direction, Gradients, Gru, Lstm, Rnn, Sequence, Weights};
+use cupola_kernels::softmax::{self, Softmax};
+use cupola_kernels::{embedding, group_norm, layer_norm};
 use std::time::Instant;
 
 fn main() {
@@ -44,6 +46,18 @@ fn main() {
         ] {
             attentions(sides, sight, peak);
         }
+    }
+    if "norm".starts_with(&wanted) {
+        for [rows, width] in [[1024, 128], [1024, 384], [4096, 768]] {
+            norms(rows, width);
+        }
+    }
+    if "rows".starts_with(&wanted) {
+        for [rows, width] in [[1024, 65], [4096, 128], [1024, 1000], [512, 30_522]] {
+            rows_of(rows, width);
+        }
+        activations(1024 * 1536);
+        embeddings(30_522, 384, 1024);
     }
     if "conv".starts_with(&wanted) {
         for (name, shape) in shapes() {
@@ -198,13 +212,78 @@ fn attentions([batch, heads, time, dim]: [usize; 4], sight: Sight, peak: f64) {
         let dy = y.clone();
         let outputs = [&y, &dy].map(|values| Tensor { values, strides: outer });
         let backward =
-            fastest(|| attention::backward(&shape, &options, tensors, outputs, &logarithms, Gradients::Joined(&mut gradients), places));
+            fastest(|| attention::backward(&shape, &options, tensors, outputs, &logarithms, attention::Gradients::Joined(&mut gradients), places));
         let flops = 2.0 * (shape.rows() * time * dim) as f64;
         let share =
             |seconds: f64, products: f64| format!("{:7.0} us {:3.0} %", seconds * 1e6, products * flops / seconds / 1e9 / peak * 100.0);
         line += &format!("   forward {} backward {}", share(forward, 2.0), share(backward, 5.0));
     }
     println!("{line} (with dropout)");
+}
+
+/// Noise, the same each time.
+fn noise(len: usize) -> Vec<f32> {
+    (0..len as u32).map(|place| (place.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
+}
+
+fn norms(rows: usize, width: usize) {
+    let (x, dy, weight, bias) = (noise(rows * width), noise(rows * width), noise(width), noise(width));
+    let (mut y, mut sum, mut dx, mut dweight, mut dbias) = (x.clone(), x.clone(), x.clone(), weight.clone(), weight.clone());
+    for centred in [true, false] {
+        let shape = layer_norm::Shape { rows, width, centred, epsilon: 1e-5 };
+        let found = layer_norm::forward(&shape, &x, &weight, Some(&bias), &mut y);
+        let forward = fastest(|| drop(layer_norm::forward(&shape, &x, &weight, Some(&bias), &mut y)));
+        let fused = fastest(|| drop(layer_norm::forward_sum(&shape, [&x, &dy], &weight, Some(&bias), &mut sum, &mut y)));
+        let backward = fastest(|| layer_norm::backward(&shape, &x, &found, &weight, &dy, None, &mut dx, &mut dweight, Some(&mut dbias)));
+        let [forward, fused, backward] = [forward, fused, backward].map(|seconds| seconds * 1e6);
+        let name = if centred { "layer" } else { "RMS" };
+        println!("{name:5} norm {rows} x {width:4}   forward {forward:6.0} us, with a sum {fused:6.0} us, backward {backward:6.0} us");
+    }
+    let shape = group_norm::Shape { batch: 8, channels: width, pixels: rows / 8, groups: 32, epsilon: 1e-5 };
+    let found = group_norm::forward(&shape, &x, [&weight, &bias], &mut y);
+    let forward = fastest(|| drop(group_norm::forward(&shape, &x, [&weight, &bias], &mut y)));
+    let backward = fastest(|| group_norm::backward(&shape, &x, &found, &weight, &dy, &mut dx, [&mut dweight, &mut dbias]));
+    let [forward, backward] = [forward, backward].map(|seconds| seconds * 1e6);
+    println!("group norm 8 x {width:4} x {:4}   forward {forward:6.0} us, backward {backward:6.0} us", rows / 8);
+}
+
+fn rows_of(rows: usize, width: usize) {
+    let (x, dy) = (noise(rows * width), noise(rows * width));
+    let (mut y, mut dx) = (x.clone(), x.clone());
+    for softmax in [Softmax::Probabilities, Softmax::Logarithms] {
+        let forward = fastest(|| softmax::forward(softmax, width, &x, &mut y)) * 1e6;
+        let backward = fastest(|| softmax::backward(softmax, width, &y, &dy, &mut dx)) * 1e6;
+        println!("softmax {softmax:?} {rows} x {width}   forward {forward:6.0} us, backward {backward:6.0} us");
+    }
+    let dropped = fastest(|| dropout::apply(Dropout { key: 1, share: 0.1 }, &x, &mut y)) * 1e6;
+    println!("dropout {rows} x {width}   {dropped:6.0} us");
+}
+
+fn activations(len: usize) {
+    let (x, dy) = (noise(len), noise(len));
+    let (mut y, mut dx) = (x.clone(), x.clone());
+    for kind in [
+        Activation::Relu,
+        Activation::Gelu,
+        Activation::GeluTanh,
+        Activation::Silu,
+        Activation::Elu { size: 1.0 },
+        Activation::Softplus,
+        Activation::HardSwish,
+    ] {
+        let forward = fastest(|| activation::forward(kind, &x, &mut y)) * 1e6;
+        let backward = fastest(|| activation::backward(kind, &x, &dy, &mut dx)) * 1e6;
+        println!("activation {kind:?} of {len}   forward {forward:6.0} us, backward {backward:6.0} us");
+    }
+}
+
+fn embeddings(rows: usize, width: usize, count: usize) {
+    let (table, dy) = (noise(rows * width), noise(count * width));
+    let indices: Vec<u32> = (0..count as u32).map(|place| place.wrapping_mul(2_654_435_761) % rows as u32).collect();
+    let (mut y, mut dtable) = (dy.clone(), table.clone());
+    let forward = fastest(|| embedding::forward(width, &table, &indices, &mut y)) * 1e6;
+    let backward = fastest(|| embedding::backward(width, &indices, None, &dy, &mut dtable)) * 1e6;
+    println!("embedding {count} of {rows} x {width}   forward {forward:6.0} us, backward {backward:6.0} us");
 }
 
 /// Billions of operations a second of one thread: a product that lies in the first-level cache comes close to what there is.

@@ -1,7 +1,7 @@
 //! What a unit makes of its sum, and how much its sum was to blame.
 
 use crate::Level;
-use crate::functions::{erf, exp, sigmoid, tanh};
+use crate::functions::{erf, exp, exp_less_one, log_one_more, sigmoid, tanh};
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::pieces::in_pieces;
@@ -29,6 +29,21 @@ pub enum Activation {
     Gelu,
     /// x / (1 + exp(-x))
     Silu,
+    /// The same as [`Activation::Gelu`] but for at most 5e-4: x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
+    GeluTanh,
+    /// min(max(x, 0), 6)
+    Relu6,
+    /// x, and `size` (exp(x) - 1) below 0
+    Elu {
+        /// What it falls to.
+        size: f32,
+    },
+    /// log(1 + exp(x)), and x above 20
+    Softplus,
+    /// min(max(x + 3, 0), 6) / 6
+    HardSigmoid,
+    /// x min(max(x + 3, 0), 6) / 6
+    HardSwish,
 }
 
 /// `y = f(x)`.
@@ -47,6 +62,12 @@ pub fn forward(activation: Activation, x: &[f32], y: &mut [f32]) {
             Activation::Sigmoid => apply(level, x, y, Sigmoid),
             Activation::Gelu => apply(level, x, y, Gelu),
             Activation::Silu => apply(level, x, y, Silu),
+            Activation::GeluTanh => apply(level, x, y, GeluTanh),
+            Activation::Relu6 => apply(level, x, y, Relu6),
+            Activation::Elu { size } => apply(level, x, y, Elu(size)),
+            Activation::Softplus => apply(level, x, y, Softplus),
+            Activation::HardSigmoid => apply(level, x, y, HardSigmoid),
+            Activation::HardSwish => apply(level, x, y, HardSwish),
         }
     });
 }
@@ -67,6 +88,12 @@ pub fn backward(activation: Activation, x: &[f32], dy: &[f32], dx: &mut [f32]) {
             Activation::Sigmoid => blame(level, x, dy, dx, Sigmoid),
             Activation::Gelu => blame(level, x, dy, dx, Gelu),
             Activation::Silu => blame(level, x, dy, dx, Silu),
+            Activation::GeluTanh => blame(level, x, dy, dx, GeluTanh),
+            Activation::Relu6 => blame(level, x, dy, dx, Relu6),
+            Activation::Elu { size } => blame(level, x, dy, dx, Elu(size)),
+            Activation::Softplus => blame(level, x, dy, dx, Softplus),
+            Activation::HardSigmoid => blame(level, x, dy, dx, HardSigmoid),
+            Activation::HardSwish => blame(level, x, dy, dx, HardSwish),
         }
     });
 }
@@ -184,6 +211,125 @@ impl Function for Silu {
     }
 }
 
+#[derive(Clone, Copy)]
+struct GeluTanh;
+
+impl GeluTanh {
+    /// How much of x is left; it is a sigmoid, for (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)).
+    #[inline(always)]
+    fn share<V: Lanes>(x: V) -> V {
+        sigmoid(x.mul(x).mul_add(V::splat(GeluTanh::CUBIC), V::splat(GeluTanh::LINEAR)).mul(x))
+    }
+
+    /// 2 sqrt(2 / pi)
+    const LINEAR: f32 = 1.595_769;
+    /// 2 sqrt(2 / pi) 0.044715
+    const CUBIC: f32 = 0.071_354_814;
+}
+
+impl Function for GeluTanh {
+    #[inline(always)]
+    fn value<V: Lanes>(self, x: V) -> V {
+        x.mul(GeluTanh::share(x))
+    }
+    #[inline(always)]
+    fn slope<V: Lanes>(self, x: V) -> V {
+        let share = GeluTanh::share(x);
+        // Far out the square overflows, where the product has long been 0.
+        let square = V::splat(100.0).min(x.mul(x));
+        let inner = square.mul_add(V::splat(3.0 * GeluTanh::CUBIC), V::splat(GeluTanh::LINEAR));
+        let size = V::splat(10.0).min(V::splat(-10.0).max(x));
+        size.mul(inner).mul(V::splat(1.0).sub(share)).mul_add(share, share)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Relu6;
+
+impl Function for Relu6 {
+    #[inline(always)]
+    fn value<V: Lanes>(self, x: V) -> V {
+        V::splat(6.0).min(V::splat(0.0).max(x))
+    }
+    #[inline(always)]
+    fn slope<V: Lanes>(self, x: V) -> V {
+        between(x, 0.0, 6.0, V::splat(1.0))
+    }
+}
+
+/// `inside` between two limits, 0 at them and beyond.
+#[inline(always)]
+fn between<V: Lanes>(x: V, low: f32, high: f32, inside: V) -> V {
+    let zero = V::splat(0.0);
+    x.select_greater(V::splat(low), V::splat(high).select_greater(x, inside, zero), zero)
+}
+
+#[derive(Clone, Copy)]
+struct Elu(f32);
+
+impl Function for Elu {
+    #[inline(always)]
+    fn value<V: Lanes>(self, x: V) -> V {
+        x.select_greater(V::splat(0.0), x, exp_less_one(x).mul(V::splat(self.0)))
+    }
+    #[inline(always)]
+    fn slope<V: Lanes>(self, x: V) -> V {
+        x.select_greater(V::splat(0.0), V::splat(1.0), exp(x).mul(V::splat(self.0)))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Softplus;
+
+impl Function for Softplus {
+    #[inline(always)]
+    fn value<V: Lanes>(self, x: V) -> V {
+        // log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)).
+        let tail = log_one_more(exp(V::splat(0.0).sub(x.abs())));
+        x.select_greater(V::splat(20.0), x, V::splat(0.0).max(x).add(tail))
+    }
+    #[inline(always)]
+    fn slope<V: Lanes>(self, x: V) -> V {
+        x.select_greater(V::splat(20.0), V::splat(1.0), sigmoid(x))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct HardSigmoid;
+
+impl HardSigmoid {
+    #[inline(always)]
+    fn share<V: Lanes>(x: V) -> V {
+        V::splat(6.0).min(V::splat(0.0).max(x.add(V::splat(3.0)))).mul(V::splat(1.0 / 6.0))
+    }
+}
+
+impl Function for HardSigmoid {
+    #[inline(always)]
+    fn value<V: Lanes>(self, x: V) -> V {
+        HardSigmoid::share(x)
+    }
+    #[inline(always)]
+    fn slope<V: Lanes>(self, x: V) -> V {
+        between(x, -3.0, 3.0, V::splat(1.0 / 6.0))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct HardSwish;
+
+impl Function for HardSwish {
+    #[inline(always)]
+    fn value<V: Lanes>(self, x: V) -> V {
+        x.mul(HardSigmoid::share(x))
+    }
+    #[inline(always)]
+    fn slope<V: Lanes>(self, x: V) -> V {
+        let inside = between(x, -3.0, 3.0, x.mul_add(V::splat(1.0 / 3.0), V::splat(0.5)));
+        V::splat(3.0).select_greater(x, inside, V::splat(1.0))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +349,22 @@ mod tests {
             }
             Activation::Sigmoid => [sigmoid, sigmoid * (1.0 - sigmoid)],
             Activation::Silu => [x * sigmoid, sigmoid + x * sigmoid * (1.0 - sigmoid)],
+            Activation::GeluTanh => {
+                let root = (2.0 / std::f64::consts::PI).sqrt();
+                let value = (root * (x + 0.044715 * x.powi(3))).tanh();
+                let slope = root * (1.0 + 3.0 * 0.044715 * x * x) * (1.0 - value * value);
+                [0.5 * x * (1.0 + value), 0.5 * (1.0 + value) + 0.5 * x * slope]
+            }
+            Activation::Relu6 => [x.clamp(0.0, 6.0), if x > 0.0 && x < 6.0 { 1.0 } else { 0.0 }],
+            Activation::Elu { size } if x <= 0.0 => [f64::from(size) * x.exp_m1(), f64::from(size) * x.exp()],
+            Activation::Elu { .. } => [x, 1.0],
+            Activation::Softplus if x > 20.0 => [x, 1.0],
+            Activation::Softplus => [x.exp().ln_1p(), sigmoid],
+            Activation::HardSigmoid => [(x + 3.0).clamp(0.0, 6.0) / 6.0, if x > -3.0 && x < 3.0 { 1.0 / 6.0 } else { 0.0 }],
+            Activation::HardSwish => {
+                let slope = if x <= -3.0 { 0.0 } else { x / 3.0 + 0.5 };
+                [x * (x + 3.0).clamp(0.0, 6.0) / 6.0, if x >= 3.0 { 1.0 } else { slope }]
+            }
             Activation::Gelu => {
                 let share = 0.5 * (1.0 + erf_exact(x / 2f64.sqrt()));
                 [x * share, share + x * (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt()]
@@ -223,7 +385,7 @@ mod tests {
         sum * 2.0 / std::f64::consts::PI.sqrt()
     }
 
-    const ALL: [Activation; 7] = [
+    const ALL: [Activation; 14] = [
         Activation::Relu,
         Activation::LeakyRelu { slope: 0.01 },
         Activation::Tanh { inner: 1.0, outer: 1.0 },
@@ -231,6 +393,13 @@ mod tests {
         Activation::Sigmoid,
         Activation::Gelu,
         Activation::Silu,
+        Activation::GeluTanh,
+        Activation::Relu6,
+        Activation::Elu { size: 1.0 },
+        Activation::Elu { size: 0.5 },
+        Activation::Softplus,
+        Activation::HardSigmoid,
+        Activation::HardSwish,
     ];
 
     #[test]
@@ -258,12 +427,22 @@ mod tests {
     #[test]
     fn small_numbers_keep_their_relative_precision() {
         for level in Level::available() {
-            let x: Vec<f32> = (0..200).map(|i| 1e-8 * 1.2f32.powi(i / 2)).collect();
+            let x: Vec<f32> = (0..200).map(|i| -1e-8 * 1.2f32.powi(i / 2)).collect();
+            for activation in [Activation::Tanh { inner: 1.0, outer: 1.0 }, Activation::Elu { size: 1.0 }] {
+                let mut y = vec![0.0; x.len()];
+                with(level, || forward(activation, &x, &mut y));
+                for (x, y) in x.iter().zip(y) {
+                    let [wanted, _] = exact(activation, f64::from(*x));
+                    assert!((f64::from(y) / wanted - 1.0).abs() < 5e-7, "{activation:?} {level:?} {x}: {y} is not {wanted}");
+                }
+            }
+            // Softplus falls as the exponential does.
+            let x: Vec<f32> = (0..160).map(|i| i as f32 * -0.5).collect();
             let mut y = vec![0.0; x.len()];
-            with(level, || forward(Activation::Tanh { inner: 1.0, outer: 1.0 }, &x, &mut y));
+            with(level, || forward(Activation::Softplus, &x, &mut y));
             for (x, y) in x.iter().zip(y) {
-                let wanted = f64::from(*x).tanh();
-                assert!((f64::from(y) / wanted - 1.0).abs() < 4e-7, "{level:?} {x}: {y} is not {wanted}");
+                let [wanted, _] = exact(Activation::Softplus, f64::from(*x));
+                assert!((f64::from(y) / wanted - 1.0).abs() < 1e-6, "{level:?} {x}: {y} is not {wanted}");
             }
         }
     }

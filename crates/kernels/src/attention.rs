@@ -314,7 +314,7 @@ pub fn forward(
             for (first, count) in plan.blocks() {
                 let rows = plan.rows(sequence, head, first, count);
                 let seen = rows.seen(count - 1);
-                copy(level, q.of(sequence, head).from_row(first), count, dim, options.scale, asked, dim);
+                copy(level, q.of(sequence, head).rows_from(first), count, dim, options.scale, asked, dim);
                 product(
                     level,
                     Left::rows(asked, dim),
@@ -387,8 +387,8 @@ pub fn backward(
                     let rows = plan.rows(sequence, head, first, count);
                     let (past, seen) = (rows.past, rows.seen(count - 1));
                     let scores_of = [count, seen, dim];
-                    copy(level, q.of(sequence, head).from_row(first), count, dim, options.scale, asked, width);
-                    copy(level, dy.of(sequence, head).from_row(first), count, dim, 1.0, blamed, width);
+                    copy(level, q.of(sequence, head).rows_from(first), count, dim, options.scale, asked, width);
+                    copy(level, dy.of(sequence, head).rows_from(first), count, dim, 1.0, blamed, width);
                     product(
                         level,
                         Left::rows(asked, width),
@@ -410,7 +410,7 @@ pub fn backward(
                         pitch,
                     );
                     let row = (sequence * shape.heads + head) * queries + first;
-                    row_products(level, y.of(sequence, head).from_row(first), blamed, width, [count, dim], along);
+                    row_products(level, y.of(sequence, head).rows_from(first), blamed, width, [count, dim], along);
                     blame(level, rows, scores, slopes, &logarithms[row..row + count], along);
                     let keys_of = [seen, width, count];
                     product(
@@ -469,7 +469,7 @@ pub(crate) struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    fn from_row(self, row: usize) -> Head<'a> {
+    fn rows_from(self, row: usize) -> Head<'a> {
         Head { values: &self.values[row * self.stride..], ..self }
     }
 }

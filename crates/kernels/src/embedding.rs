@@ -2,7 +2,6 @@
 
 use crate::Level;
 use crate::kernel::kernel;
-use crate::lanes::Lanes;
 use crate::pieces::PIECE;
 use crate::shared::Shared;
 use rayon::prelude::*;
@@ -40,7 +39,7 @@ pub fn backward(width: usize, indices: &[u32], padding: Option<u32>, dy: &[f32],
     }
     let level = Level::current();
     let rows = dtable.len() / width;
-    if dy.len() <= 2 * PIECE {
+    if dy.len().max(dtable.len()) <= 2 * PIECE {
         dtable.fill(0.0);
         for (place, index) in indices.iter().enumerate().filter(|(_, index)| Some(**index) != padding) {
             add_row(level, &dy[place * width..][..width], &mut dtable[*index as usize * width..][..width]);

@@ -36,6 +36,26 @@ pub(crate) fn exp_of_negative<V: Lanes>(x: V) -> V {
     V::splat(-87.0).select_greater(x, V::splat(0.0), sum.times_power(shifted))
 }
 
+/// e^x - 1, within some units of the last place where x is small as well: with t = tanh(x / 2) it is 2 t / (1 - t).
+#[inline(always)]
+pub(crate) fn exp_less_one<V: Lanes>(x: V) -> V {
+    let half = tanh(V::splat(0.5).min(V::splat(-0.5).max(x)).mul(V::splat(0.5)));
+    let small = half.add(half).div(V::splat(1.0).sub(half));
+    x.abs().select_greater(V::splat(0.5), exp(x).sub(V::splat(1.0)), small)
+}
+
+/// log(1 + x) of an x in 0..=1, within some units of the last place: with s = x / (2 + x) it is 2 atanh(s), whose series in s^2 <= 1/9 is short.
+#[inline(always)]
+pub(crate) fn log_one_more<V: Lanes>(x: V) -> V {
+    let s = x.div(x.add(V::splat(2.0)));
+    let square = s.mul(s);
+    let mut sum = V::splat(2.0 / 13.0);
+    for term in [2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0, 2.0] {
+        sum = sum.mul_add(square, V::splat(term));
+    }
+    sum.mul(s)
+}
+
 /// Hyperbolic tangent, within 4 units of the last place (Cephes' `tanhf`: a polynomial below 0.625, from the exponential above).
 #[inline(always)]
 pub(crate) fn tanh<V: Lanes>(x: V) -> V {

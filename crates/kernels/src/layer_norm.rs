@@ -106,16 +106,9 @@ fn normalise(
         let place = rows.start * width..rows.end * width;
         // SAFETY: pieces share no row.
         let [mean, inverse, y] = unsafe { [mean.part(rows.clone()), inverse.part(rows), y.part(place.clone())] };
-        let x = &x[place.clone()];
-        match residual {
-            None => norm_rows(level, shape, x, weight, bias, y, mean, inverse),
-            Some((residual, sum)) => {
-                // SAFETY: as above.
-                let sum = unsafe { sum.part(place.clone()) };
-                add_rows(level, x, &residual[place], sum);
-                norm_rows(level, shape, sum, weight, bias, y, mean, inverse);
-            }
-        }
+        // SAFETY: as above.
+        let residual = residual.map(|(residual, sum)| unsafe { (&residual[place.clone()], sum.part(place.clone())) });
+        norm_rows(level, shape, &x[place], residual, weight, bias, y, mean, inverse);
     });
     found
 }
@@ -171,23 +164,22 @@ pub fn backward(
 }
 
 kernel! {
-    fn add_rows<V>(x: &[f32], residual: &[f32], sum: &mut [f32]) {
-        let whole = x.len() / V::N * V::N;
-        for i in (0..whole).step_by(V::N) {
-            V::load(&x[i..]).add(V::load(&residual[i..])).store(&mut sum[i..]);
-        }
-        V::load_part(&x[whole..], 0.0).add(V::load_part(&residual[whole..], 0.0)).store_part(&mut sum[whole..]);
-    }
-}
-
-kernel! {
     fn norm_rows<V>(
-        shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32], mean: &mut [f32], inverse: &mut [f32]
+        shape: &Shape, x: &[f32], residual: Option<(&[f32], &mut [f32])>, weight: &[f32], bias: Option<&[f32]>, y: &mut [f32],
+        mean: &mut [f32], inverse: &mut [f32]
     ) {
+        let mut residual = residual;
         let Shape { width, centred, epsilon, .. } = *shape;
         for row in 0..mean.len() {
-            let place = row * width;
-            let (x, y) = (&x[place..place + width], &mut y[place..place + width]);
+            let place = row * width..(row + 1) * width;
+            let y = &mut y[place.clone()];
+            let x = match &mut residual {
+                None => &x[place],
+                Some((residual, sum)) => {
+                    add_row::<V>(&x[place.clone()], &residual[place.clone()], &mut sum[place.clone()]);
+                    &sum[place]
+                }
+            };
             let (middle, variance) = if centred { moments::<V>(x) } else { (0.0, mean_square::<V>(x)) };
             let scale = 1.0 / (variance + epsilon).sqrt();
             (mean[row], inverse[row]) = (middle, scale);
@@ -212,6 +204,15 @@ kernel! {
             }
         }
     }
+}
+
+#[inline(always)]
+fn add_row<V: Lanes>(x: &[f32], residual: &[f32], sum: &mut [f32]) {
+    let whole = x.len() / V::N * V::N;
+    for i in (0..whole).step_by(V::N) {
+        V::load(&x[i..]).add(V::load(&residual[i..])).store(&mut sum[i..]);
+    }
+    V::load_part(&x[whole..], 0.0).add(V::load_part(&residual[whole..], 0.0)).store_part(&mut sum[whole..]);
 }
 
 /// Mean and biased variance of a row. Distances are taken from a first mean, whose rounding the second pass takes off again.
