@@ -5,6 +5,7 @@
 //! ```
 #![expect(clippy::print_stdout, reason = "this is a program to look at")]
 
+use cupola_kernels::activation::{self, Activation};
 use cupola_kernels::attention::{self, Options, Sight, Tensor};
 use cupola_kernels::conv2d::{self, Shape};
 use cupola_kernels::dropout::{self, Dropout};
