@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-WORKLOADS = ["mlp", "lenet5_modern", "resnet8", "resnet20", "resnet18", "mobilenet_v2", "resnet50", "vgg16"]
+WORKLOADS = ["mlp", "lstm", "gpt", "bert", "lenet5_modern", "resnet8", "resnet20", "resnet18", "mobilenet_v2", "resnet50", "vgg16"]
 BLOCK_MS = 1000
 
 

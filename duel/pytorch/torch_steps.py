@@ -60,6 +60,72 @@ def mlp():
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, 10))
 
 
+class LastState(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.head = nn.LSTM(128, 128, batch_first=True), nn.Linear(128, 10)
+
+    def forward(self, x):
+        return self.head(self.lstm(x)[0][:, -1])
+
+
+class TransformerBlock(nn.Module):
+    def __init__(self, width, heads, is_causal, dropout):
+        super().__init__()
+        self.heads, self.is_causal, self.share = heads, is_causal, dropout
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.joined, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def attend(self, x):
+        batch, time, width = x.shape
+        q, k, v = (part.view(batch, time, self.heads, -1).transpose(1, 2) for part in self.joined(x).split(width, 2))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=self.is_causal, dropout_p=self.share)
+        return self.dropout(self.out(y.transpose(1, 2).reshape(batch, time, width)))
+
+    def think(self, x):
+        return self.dropout(self.narrow(F.gelu(self.wide(x))))
+
+    def forward(self, x):
+        if self.is_causal:
+            x = x + self.attend(self.norm1(x))
+            return x + self.think(self.norm2(x))
+        x = self.norm1(x + self.attend(x))
+        return self.norm2(x + self.think(x))
+
+
+class Transformer(nn.Module):
+    """GPT: causal, norms first, every place answered. BERT: neither, the first place answered."""
+
+    def __init__(self, time, width, heads, blocks, vocabulary, classes, is_causal, dropout):
+        super().__init__()
+        self.is_causal = is_causal
+        self.words, self.places = nn.Embedding(vocabulary, width), nn.Parameter(torch.randn(time, width) * 0.02)
+        self.blocks = nn.ModuleList(TransformerBlock(width, heads, is_causal, dropout) for _ in range(blocks))
+        self.norm, self.head, self.dropout = nn.LayerNorm(width), nn.Linear(width, classes), nn.Dropout(dropout)
+
+    def forward(self, words):
+        x = self.words(words) + self.places
+        if not self.is_causal:
+            x = self.dropout(self.norm(x))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x)).flatten(0, 1) if self.is_causal else self.head(x[:, 0])
+
+
+def gpt():
+    return Transformer(128, 128, 4, 4, 256, 256, True, 0.0)
+
+
+def bert():
+    return Transformer(128, 384, 6, 6, 30522, 2, False, 0.1)
+
+
+def adamw(parameters):
+    return torch.optim.AdamW(parameters, lr=1e-4, **FUSED)
+
+
 def sgd(parameters):
     return torch.optim.SGD(parameters, lr=1e-4, momentum=0.9, **FUSED)
 
@@ -69,6 +135,9 @@ def adam(parameters):
 
 
 WORKLOADS = {
+    "lstm": (LastState, (64, 128), 32, 10, adam),
+    "gpt": (gpt, (128, 256), 8, 256, adamw),
+    "bert": (bert, (128, 30522), 8, 2, adamw),
     "mlp": (mlp, (1, 28, 28), 128, 10, adam),
     "lenet5_modern": (lenet5_modern, (1, 28, 28), 64, 10, sgd),
     "resnet8": (lambda: small_resnet(1), (3, 32, 32), 32, 10, sgd),
@@ -82,8 +151,13 @@ WORKLOADS = {
 
 def running(name):
     make, sides, rows, classes, optimizer = WORKLOADS[name]
-    net, images, labels = make(), torch.rand(rows, *sides), torch.arange(rows) % classes
-    if MODE == "best":
+    net = make()
+    if isinstance(net, Transformer):
+        images = torch.randint(sides[1], (rows, sides[0]))
+        labels = torch.arange(rows * sides[0] if net.is_causal else rows) % classes
+    else:
+        images, labels = torch.rand(rows, *sides), torch.arange(rows) % classes
+    if MODE == "best" and images.dim() == 4:
         net, images = net.to(memory_format=torch.channels_last), images.contiguous(memory_format=torch.channels_last)
     called = torch.compile(net) if MODE == "compile" else net
     optimizer = optimizer(net.parameters())

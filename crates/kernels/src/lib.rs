@@ -17,6 +17,7 @@ pub mod embedding;
 pub mod group_norm;
 pub mod layer_norm;
 pub mod matmul;
+pub mod memory;
 pub mod optimizer;
 pub mod pool2d;
 pub mod recurrent;
@@ -33,4 +34,4 @@ mod sums;
 mod transpose;
 
 pub use level::{Level, with};
-pub use sums::{add, sum};
+pub use sums::{add, copied, sum};

@@ -9,7 +9,7 @@ pub mod layers;
 mod layout;
 mod lora;
 mod net;
-mod ops;
+pub mod ops;
 pub mod optim;
 mod pass;
 #[cfg(test)]
@@ -23,6 +23,7 @@ mod conformance;
 #[cfg(test)]
 mod fixtures;
 
+pub use cupola_kernels::memory::keep_freed;
 pub use device::has_card;
 pub use head::{Head, Truth};
 pub use layout::{Adapter, Builder, Entry, Fill, LayerRow, Layout, Param, Role};

@@ -58,7 +58,7 @@ impl Bound {
     fn of(layout: &Layout, arena: &[f32], device: &Device, learns: impl Fn(usize) -> bool) -> Bound {
         assert_eq!(arena.len(), layout.len(), "the arena belongs to the layout");
         let tensor = |(place, entry): (usize, &crate::layout::Entry)| {
-            let data = TensorData::new(arena[entry.range()].to_vec(), [entry.len()]);
+            let data = TensorData::new(cupola_kernels::copied(&arena[entry.range()]), [entry.len()]);
             let tensor = Tensor::<1>::from_data(data, device);
             if learns(place) { tensor.require_grad() } else { tensor }
         };

@@ -2,11 +2,12 @@
 
 use super::features::{Features, Shape};
 use super::stack::{Stack, misfit};
+use crate::ops;
 use crate::pass::Pass;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use cupola_task::{Draw, Result};
 
-/// Dropout. Its mask is a function of seed, step and layer, made on the host, so that a resumed run drops the same numbers.
+/// Dropout. Its mask is a function of seed, step and layer, so that a resumed run drops the same numbers.
 #[derive(Clone, Debug)]
 pub struct Dropout {
     share: f64,
@@ -37,24 +38,14 @@ impl Dropout {
     pub(super) fn forward(&self, input: Features, pass: &Pass<'_>) -> Features {
         let Some(draw) = pass.draw(self.number) else { return input };
         pass.layer(self.number, || match input {
-            Features::Flat(x) => Features::Flat(self.drop(x, draw, pass)),
-            Features::Maps(x) => Features::Maps(self.drop(x, draw, pass)),
+            Features::Flat(x) => Features::Flat(self.drop(x, draw)),
+            Features::Maps(x) => Features::Maps(self.drop(x, draw)),
         })
     }
 
-    fn drop<const D: usize>(&self, x: Tensor<D>, draw: Draw, pass: &Pass<'_>) -> Tensor<D> {
-        let shape = x.dims();
-        let mask = TensorData::new(mask(draw, self.share, shape.iter().product()), shape);
-        x * Tensor::<D>::from_data(mask, pass.device())
+    fn drop<const D: usize>(&self, x: Tensor<D>, draw: Draw) -> Tensor<D> {
+        ops::dropout(x, cupola_kernels::dropout::Dropout { key: draw.key(), share: self.share as f32 })
     }
-}
-
-/// 0 for what is dropped, 1 / (1 - share) for what is kept.
-fn mask(draw: Draw, share: f64, len: usize) -> Vec<f32> {
-    let key = draw.key();
-    let kept = (1.0 / (1.0 - share)) as f32;
-    let dropped = (share * 2f64.powi(64)) as u64;
-    (0..len as u64).map(|place| if Draw::value(key, place) < dropped { 0.0 } else { kept }).collect()
 }
 
 #[cfg(test)]
@@ -62,13 +53,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mask_drops_its_share_and_keeps_the_mean() {
-        let draw = Draw::new(3);
-        let values = mask(draw, 0.25, 100_000);
+    fn a_layer_drops_its_share_and_keeps_the_mean() {
+        let layer = Dropout { share: 0.25, number: 0 };
+        let drop = |draw: Draw| crate::net::host(layer.drop(Tensor::<1>::ones([100_000], &burn::tensor::Device::flex()), draw)).unwrap();
+        let values = drop(Draw::new(3));
         let kept = values.iter().filter(|&&value| value > 0.0).count() as f64 / 1e5;
         assert!((kept - 0.75).abs() < 0.005, "kept {kept}");
         assert!(values.iter().all(|&value| value == 0.0 || (value - 4.0 / 3.0).abs() < 1e-6));
-        assert_eq!(values[..1000], mask(draw, 0.25, 1000));
-        assert_ne!(values[..1000], mask(draw.at(1), 0.25, 1000));
+        assert_eq!(values, drop(Draw::new(3)));
+        assert_ne!(values[..1000], drop(Draw::new(3).at(1))[..1000]);
     }
 }

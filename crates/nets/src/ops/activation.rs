@@ -24,7 +24,9 @@ fn kernel_of(activation: Activation) -> Option<kernel::Activation> {
         Activation::Gelu => kernel::Activation::Gelu,
         Activation::Silu => kernel::Activation::Silu,
         Activation::LeakyRelu => kernel::Activation::LeakyRelu { slope: 0.01 },
-        Activation::Relu6 | Activation::Softplus | Activation::Identity => return None,
+        Activation::Relu6 => kernel::Activation::Relu6,
+        Activation::Softplus => kernel::Activation::Softplus,
+        Activation::Identity => return None,
     })
 }
 

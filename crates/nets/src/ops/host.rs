@@ -63,11 +63,13 @@ pub(super) fn on_host(device: &Device) -> bool {
 pub(super) fn run<const D: usize>(operation: impl Operation, inputs: Vec<DispatchTensor>) -> Tensor<D> {
     let operation = Arc::new(operation);
     let mut inputs = inputs.into_iter();
-    Tensor::from_dispatch(match [inputs.next(), inputs.next(), inputs.next()] {
-        [Some(a), None, None] => Dispatch::unary(operation, a),
-        [Some(a), Some(b), None] => Dispatch::binary(operation, a, b),
-        [Some(a), Some(b), Some(c)] => Dispatch::ternary(operation, a, b, c),
-        _ => unreachable!("an operation has one to three inputs"),
+    let mut next = || inputs.next();
+    Tensor::from_dispatch(match [next(), next(), next(), next(), next()] {
+        [Some(a), None, ..] => Dispatch::unary(operation, a),
+        [Some(a), Some(b), None, ..] => Dispatch::binary(operation, a, b),
+        [Some(a), Some(b), Some(c), None, _] => Dispatch::ternary(operation, a, b, c),
+        [Some(a), Some(b), Some(c), Some(d), Some(e)] => Dispatch::quinary(operation, a, b, c, d, e),
+        _ => unreachable!("an operation has one to three inputs, or five"),
     })
 }
 
@@ -80,6 +82,15 @@ pub(super) trait Operate: Backend {
     fn binary(operation: Arc<dyn Operation>, a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
     /// On three.
     fn ternary(operation: Arc<dyn Operation>, a: FloatTensor<Self>, b: FloatTensor<Self>, c: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// On five.
+    fn quinary(
+        operation: Arc<dyn Operation>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        d: FloatTensor<Self>,
+        e: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 }
 
 impl Operate for Flex {
@@ -94,6 +105,10 @@ impl Operate for Flex {
     fn ternary(operation: Arc<dyn Operation>, a: FlexTensor, b: FlexTensor, c: FlexTensor) -> FlexTensor {
         forward(&*operation, &[a, b, c].map(in_order))
     }
+
+    fn quinary(operation: Arc<dyn Operation>, a: FlexTensor, b: FlexTensor, c: FlexTensor, d: FlexTensor, e: FlexTensor) -> FlexTensor {
+        forward(&*operation, &[a, b, c, d, e].map(in_order))
+    }
 }
 
 impl<C: CheckpointStrategy> Operate for Autodiff<Flex, C> {
@@ -107,6 +122,17 @@ impl<C: CheckpointStrategy> Operate for Autodiff<Flex, C> {
 
     fn ternary(operation: Arc<dyn Operation>, a: FloatTensor<Self>, b: FloatTensor<Self>, c: FloatTensor<Self>) -> FloatTensor<Self> {
         record::<3, C>(operation, [a, b, c])
+    }
+
+    fn quinary(
+        operation: Arc<dyn Operation>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        d: FloatTensor<Self>,
+        e: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        record::<5, C>(operation, [a, b, c, d, e])
     }
 }
 

@@ -6,21 +6,31 @@
 
 mod activation;
 mod add_relu;
+mod attention;
 mod batch_norm;
 mod conv2d;
 mod cross_entropy;
+mod dropout;
+mod embedding;
 mod host;
+mod layer_norm;
 mod linear;
 mod pool2d;
+mod recurrent;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use activation::activation;
-pub(crate) use add_relu::add_relu;
-pub(crate) use batch_norm::{batch_norm, batch_norm_train};
-pub(crate) use conv2d::conv2d;
-pub(crate) use cross_entropy::cross_entropy;
+pub use activation::activation;
+pub use add_relu::add_relu;
+pub use attention::{Attention, attention, self_attention};
+pub use batch_norm::{Trained, batch_norm, batch_norm_train};
+pub use conv2d::conv2d;
+pub use cross_entropy::cross_entropy;
+pub use dropout::dropout;
+pub use embedding::embedding;
 use host::{Host, Kept, Operation, filled, on_host, run};
-pub(crate) use linear::linear;
-pub(crate) use pool2d::{avg_pool2d, max_pool2d};
+pub use layer_norm::{layer_norm, rms_norm};
+pub use linear::linear;
+pub use pool2d::{avg_pool2d, max_pool2d};
+pub use recurrent::{Cell, recurrent};

@@ -4,7 +4,9 @@ use super::*;
 use crate::layers::Activation;
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData, module};
+use cupola_kernels::dropout::Dropout;
 use cupola_task::Draw;
+use std::sync::Arc;
 
 fn noise<const D: usize>(sides: [usize; D], seed: u64) -> Tensor<D> {
     let values: Vec<f32> = (0..sides.iter().product::<usize>() as u64).map(|place| Draw::new(seed).normal(place) as f32).collect();
@@ -101,7 +103,7 @@ fn activations_and_losses_are_those_of_burn() {
     use burn::tensor::activation as stock;
     let sides = [[6, 11], [6, 11], [1, 1]];
     type Stock = fn(Tensor<2>) -> Tensor<2>;
-    let each: [(Activation, Stock); 7] = [
+    let each: [(Activation, Stock); 9] = [
         (Activation::Relu, stock::relu),
         (Activation::Tanh, Tensor::tanh),
         (Activation::ScaledTanh, |x| x.mul_scalar(2.0 / 3.0).tanh().mul_scalar(1.7159)),
@@ -109,6 +111,8 @@ fn activations_and_losses_are_those_of_burn() {
         (Activation::Gelu, stock::gelu),
         (Activation::Silu, stock::silu),
         (Activation::LeakyRelu, |x| stock::leaky_relu(x, 0.01)),
+        (Activation::Relu6, |x| x.clamp(0.0, 6.0)),
+        (Activation::Softplus, |x| stock::softplus(x, 1.0)),
     ];
     for (name, by_burn) in each {
         hold(name.word(), sides, |ours, [x, ..]| if ours { activation(name, x) } else { by_burn(x) });
@@ -118,4 +122,70 @@ fn activations_and_losses_are_those_of_burn() {
         let targets = Tensor::from_data(targets.inner().abs().into_data(), &Device::flex().autodiff());
         if ours { cross_entropy(logits, targets) } else { (stock::log_softmax(logits, 1) * targets).sum().neg() }
     });
+}
+
+#[test]
+fn layer_norms_are_those_of_stock_operations() {
+    hold("layer norm", [[3, 5, 7], [1, 1, 7], [1, 1, 7]], |ours, [x, weight, bias]| {
+        let [weight, bias] = [weight, bias].map(|numbers| numbers.reshape([7]));
+        if ours { layer_norm(x, weight, bias, 1e-5) } else { super::layer_norm::elsewhere(x, weight, Some(bias), 1e-5) }
+    });
+    hold("rms norm", [[4, 9], [1, 9], [1, 1]], |ours, [x, weight, _]| {
+        let weight = weight.reshape([9]);
+        if ours { rms_norm(x, weight, 1e-6) } else { super::layer_norm::elsewhere(x, weight, None, 1e-6) }
+    });
+}
+
+#[test]
+fn attentions_are_those_of_stock_operations() {
+    let padding: Arc<[f32]> = (0..2 * 6).map(|place| if place % 6 > 3 + place / 6 { f32::NEG_INFINITY } else { 0.0 }).collect();
+    for (causal, keys, share) in [(false, None, 0.0), (true, None, 0.0), (true, Some(padding.clone()), 0.25), (false, Some(padding), 0.0)] {
+        let dropout = (share > 0.0).then_some(Dropout { key: 7, share });
+        let settings = Attention { heads: 2, causal, keys, dropout };
+        hold("attention", [[2, 6, 8]; 3], |ours, inputs| match ours {
+            true => attention(inputs, settings.clone()),
+            false => super::attention::elsewhere(inputs, &settings),
+        });
+        hold("self-attention", [[2, 6, 24], [1, 1, 1], [1, 1, 1]], |ours, [joined, ..]| match ours {
+            true => self_attention(joined, settings.clone()),
+            false => {
+                let parts: [Tensor<3>; 3] = joined.chunk(3, 2).try_into().unwrap();
+                super::attention::elsewhere(parts, &settings)
+            }
+        });
+    }
+    let settings = Attention { heads: 2, causal: false, keys: None, dropout: None };
+    hold("cross attention", [[2, 3, 8], [2, 5, 8], [2, 5, 8]], |ours, inputs| match ours {
+        true => attention(inputs, settings.clone()),
+        false => super::attention::elsewhere(inputs, &settings),
+    });
+}
+
+#[test]
+fn tables_and_dropout_are_those_of_stock_operations() {
+    let places: Arc<[u32]> = Arc::from([3, 0, 3, 1, 4]);
+    hold("embedding", [[5, 3], [1, 1], [1, 1]], |ours, [table, ..]| match ours {
+        true => embedding(table, places.clone()),
+        false => super::embedding::elsewhere(table, &places),
+    });
+    let half = Dropout { key: 3, share: 0.5 };
+    hold("dropout", [[7, 9], [1, 1], [1, 1]], |ours, [x, ..]| if ours { dropout(x, half) } else { super::dropout::elsewhere(x, half) });
+}
+
+#[test]
+fn recurrent_networks_are_those_of_stock_operations() {
+    for cell in [Cell::Lstm, Cell::Gru, Cell::Rnn] {
+        for is_reversed in [false, true] {
+            let rows = cell.gates() * 5;
+            hold(&format!("{cell:?}"), [[2, 4, 3], [1, rows, 3], [1, rows, 7]], |ours, [x, input, rest]| {
+                let [input, rest]: [Tensor<2>; 2] = [input, rest].map(|weight| weight.squeeze_dim(0));
+                let hidden = rest.clone().narrow(1, 0, 5);
+                let biases = [5, 6].map(|column| rest.clone().narrow(1, column, 1).reshape([rows]));
+                match ours {
+                    true => recurrent(cell, x, [input, hidden], biases, is_reversed),
+                    false => super::recurrent::elsewhere(cell, x, [input, hidden], biases, is_reversed),
+                }
+            });
+        }
+    }
 }

@@ -100,6 +100,7 @@ impl Job<'_> {
 /// # Errors
 /// When rows cannot be read, a checkpoint cannot be written, or the training diverges again and again.
 pub(crate) fn train(job: &Job<'_>, first: Vec<f32>, resumes: bool) -> Result<Trained> {
+    cupola_nets::keep_freed();
     let optimizer = Optimizer::open(job.optim, job.trainee.layout())?;
     let ema = Ema::open(job.optim, &first);
     let fixed = first.clone();

@@ -1,4 +1,4 @@
-//! Times steps of training (forwards, backwards, optimiser) of networks from the registry, for `duel/pytorch/bench.py`.
+//! Times steps of training (forwards, backwards, optimiser) of networks from the registry, and of some on sequences, for `duel/pytorch/bench.py`.
 //!
 //! Reads lines `WORKLOAD STEPS` and answers each with a line of JSON: milliseconds of every step. `drop WORKLOAD` frees one, `peak` answers
 //! with the most memory of the process in MB. Threads are rayon's: `RAYON_NUM_THREADS=2`.
@@ -8,10 +8,13 @@
 //! ```
 #![expect(clippy::print_stdout, reason = "this is a program to talk to")]
 
+mod sequences;
+
 use arrow_array::UInt32Array;
 use cupola_nets::optim::{self, Optimizer};
-use cupola_nets::{MODELS, Packed, Packing, Step, Trainee, trainee};
+use cupola_nets::{MODELS, Packed, Packing, Step, Trainee, Training, trainee};
 use cupola_task::{Batch, Column, Columns, Draw, Error, Field, Images, Kind, Make, Result, Role, Schema, Settings, Task, Value, Where};
+use sequences::{LongShort, Sides, Transformer, nothing};
 use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::sync::Arc;
@@ -35,7 +38,13 @@ const WORKLOADS: &[Workload] = &[
     ("mobilenet_v2", "mobilenet_v2", &[], [224, 224, 3], 8, 1000, "sgd"),
 ];
 
+/// The transformers: a GPT on bytes and a BERT of MiniLM's size.
+const GPT: Sides = Sides { batch: 8, time: 128, width: 128, heads: 4, blocks: 4, vocabulary: 256, classes: 256, is_causal: true, dropout: 0.0 };
+const BERT: Sides =
+    Sides { batch: 8, time: 128, width: 384, heads: 6, blocks: 6, vocabulary: 30522, classes: 2, is_causal: false, dropout: 0.1 };
+
 fn main() -> Result<()> {
+    cupola_nets::keep_freed();
     let mut open: BTreeMap<String, Running> = BTreeMap::new();
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(|error| Error::io("read a line", error))?;
@@ -70,15 +79,13 @@ struct Running {
 
 impl Running {
     fn new(name: &str) -> Result<Running> {
-        let &(_, model, layers, sides, rows, classes, optimizer) =
-            WORKLOADS.iter().find(|(known, ..)| *known == name).ok_or_else(|| Error::input("line", name, "a workload"))?;
-        let (schema, batch) = noise(sides, rows, classes);
-        let model = MODELS.iter().find(|known| known.name == model).expect("the registry has it");
-        let Make::Trainee(make) = model.make else { return Err(Error::input("registry", "no network", "a network")) };
-        let layers = Value::List(layers.iter().map(|layer| Value::Text((*layer).to_owned())).collect());
-        let given = [("layers", &layers)];
-        let given = if model.name == "layers" { &given[..] } else { &[] };
-        let net = trainee(make(&Settings::check("model", model.settings, given.iter().copied())?, &schema, Where::Cpu)?);
+        let none = Settings::check("model", &[], [])?;
+        let (net, batch, optimizer) = match name {
+            "lstm" => (trainee(Training::new(LongShort::new(), &none, Where::Cpu)?.boxed()), nothing(), "adam"),
+            "gpt" => (trainee(Training::new(Transformer::new(GPT), &none, Where::Cpu)?.boxed()), nothing(), "adamw"),
+            "bert" => (trainee(Training::new(Transformer::new(BERT), &none, Where::Cpu)?.boxed()), nothing(), "adamw"),
+            _ => registered(name)?,
+        };
         let arena = net.layout().initial(Draw::new(1));
         let packed = net.collate(&arena, &batch, &Packing { truth: true, ..Packing::default() })?;
         let optimizer = Value::Text(optimizer.to_owned());
@@ -99,6 +106,20 @@ impl Running {
         assert!(loss.is_finite(), "losses are finite");
         Ok(began.elapsed().as_secs_f64() * 1000.0)
     }
+}
+
+/// A network of the registry, its batch and its optimiser.
+fn registered(name: &str) -> Result<(Box<dyn Trainee>, Batch, &'static str)> {
+    let &(_, model, layers, sides, rows, classes, optimizer) =
+        WORKLOADS.iter().find(|(known, ..)| *known == name).ok_or_else(|| Error::input("line", name, "a workload"))?;
+    let (schema, batch) = noise(sides, rows, classes);
+    let model = MODELS.iter().find(|known| known.name == model).expect("the registry has it");
+    let Make::Trainee(make) = model.make else { return Err(Error::input("registry", "no network", "a network")) };
+    let layers = Value::List(layers.iter().map(|layer| Value::Text((*layer).to_owned())).collect());
+    let given = [("layers", &layers)];
+    let given = if model.name == "layers" { &given[..] } else { &[] };
+    let net = trainee(make(&Settings::check("model", model.settings, given.iter().copied())?, &schema, Where::Cpu)?);
+    Ok((net, batch, optimizer))
 }
 
 /// A batch of noise, with labels one after another.
