@@ -76,6 +76,10 @@ pub(crate) trait Lanes: Copy + Send + Sync {
         }
     }
 
+    /// Tells the processor that the number at an address will be read soon. Any address will do, for nothing is read.
+    #[inline(always)]
+    fn prefetch(_at: *const f32) {}
+
     /// Some numbers at an address, which are at most `N`, and zeros behind them.
     ///
     /// # Safety
@@ -294,6 +298,11 @@ mod x86 {
             unsafe fn store_at(self, to: *mut f32) {
                 // SAFETY: the caller's promise; the store asks for no alignment.
                 unsafe { $store(to, self.0) }
+            }
+            #[inline(always)]
+            fn prefetch(at: *const f32) {
+                // SAFETY: a hint, which faults at no address.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast::<i8>()) }
             }
             methods!(@two $wrap, add $add, sub $sub, mul $mul, div $div, max $max, min $min);
             #[inline(always)]

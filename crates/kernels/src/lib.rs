@@ -27,11 +27,11 @@ mod functions;
 mod kernel;
 mod lanes;
 mod level;
+mod outer;
 mod pieces;
 mod scratch;
 mod shared;
 mod sums;
-mod transpose;
 
 pub use level::{Level, with};
 pub use sums::{add, copied, sum};

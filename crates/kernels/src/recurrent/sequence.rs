@@ -4,10 +4,10 @@
 //! or, in reverse, at its last time, so all rows of a piece begin together and each ends when its length is done.
 
 use crate::Level;
-use crate::matmul::{Matrix, Packed, Start, matmul, serial_packed};
+use crate::matmul::{Matrix, Packed, Start, serial_packed};
+use crate::outer::{Rows, outer_products};
 use crate::scratch::{Kept, keep, scratch};
 use crate::shared::Shared;
-use crate::transpose::transpose;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -336,28 +336,13 @@ pub fn backward<C: Cell>(
         }
         bias_gradients::<C>(hidden, sums, to.input_bias, to.hidden_bias);
     });
-    weight_gradient(level, &copies, inputs, &gates, each, to.input);
+    let blame =
+        |first: usize, count: usize| Rows { values: gates.get(first * hidden..).unwrap_or(&[]), width: count * hidden, stride: each };
+    let [copies, states] = [(&copies, inputs), (&states, hidden)].map(|(values, width)| Rows { values, width, stride: width });
     let (joint, apart) = to.hidden.split_at_mut(C::JOINT * hidden * hidden);
-    weight_gradient(level, &states, hidden, &gates, each, joint);
-    weight_gradient(level, &states, hidden, gates.get(C::GATES * hidden..).unwrap_or(&[]), each, apart);
-}
-
-/// `to = blame' values`, where rows of `blame` lie `each` numbers apart. Computed as `(values' blame)'`: `values` are the smaller, and a product
-/// reads the rows of its first operand in order. Between them is a gap, for rows a power of two apart would share few places of the cache.
-fn weight_gradient(level: Level, values: &[f32], inputs: usize, blame: &[f32], each: usize, to: &mut [f32]) {
-    let (all, rows) = (values.len() / inputs.max(1), to.len() / inputs.max(1));
-    if to.is_empty() || all == 0 {
-        return to.fill(0.0);
-    }
-    let apart = all.next_multiple_of(16) + 16;
-    scratch(inputs * apart, |turned| {
-        transpose(level, values, [all, inputs], inputs, turned, apart);
-        scratch(to.len(), |found| {
-            let turned = Matrix::strided(turned, [inputs, all], [apart, 1]);
-            matmul(turned, Matrix::strided(blame, [all, rows], [each, 1]), None, found);
-            transpose(level, found, [inputs, rows], rows, to, inputs);
-        });
-    });
+    outer_products(level, batch * time, blame(0, C::GATES), copies, to.input);
+    outer_products(level, batch * time, blame(0, C::JOINT), states, joint);
+    outer_products(level, batch * time, blame(C::GATES, C::GATES - C::JOINT), states, apart);
 }
 
 /// Rows of `weight_hh` whose products are added to those of the inputs, and the rest.
