@@ -1,7 +1,7 @@
 //! How fast kernels are on this machine: billions of operations a second, and the share of what its multiply-add units could do.
 //!
 //! ```text
-//! RAYON_NUM_THREADS=1 cargo run --release -p cupola-kernels --example kernel_speed [conv|matmul|recurrent|optimizer|attention|norm|rows]
+//! RAYON_NUM_THREADS=1 cargo run --release -p cupola-kernels --example kernel_speed [conv|depthwise|matmul|recurrent|optimizer|attention|norm|rows]
 //! ```
 #![expect(clippy::print_stdout, reason = "this is a program to look at")]
 
@@ -61,8 +61,13 @@ fn main() {
         embeddings(30_522, 384, 1024);
     }
     if "conv".starts_with(&wanted) {
-        for (name, shape) in shapes() {
-            convolutions(name, &shape, peak);
+        for row in CONVOLUTIONS {
+            convolutions(row, peak);
+        }
+    }
+    if "depthwise".starts_with(&wanted) {
+        for row in DEPTHWISE {
+            convolutions(row, peak);
         }
     }
 }
@@ -120,48 +125,48 @@ fn optimizers() {
 /// Name, batch, channels, side, filters, kernel, stride, padding, groups.
 type Row = (&'static str, usize, usize, usize, usize, usize, usize, usize, usize);
 
-fn shapes() -> Vec<(&'static str, Shape)> {
-    const ROWS: &[Row] = &[
-        ("lenet conv1", 64, 1, 28, 6, 5, 1, 2, 1),
-        ("lenet conv2", 64, 6, 14, 16, 5, 1, 0, 1),
-        ("resnet8 stem", 32, 3, 32, 16, 3, 1, 1, 1),
-        ("resnet8 16", 32, 16, 32, 16, 3, 1, 1, 1),
-        ("resnet8 32 s2", 32, 16, 32, 32, 3, 2, 1, 1),
-        ("resnet8 64", 32, 64, 8, 64, 3, 1, 1, 1),
-        ("64 of 32x32", 32, 64, 32, 64, 3, 1, 1, 1),
-        ("512 of 4x4", 32, 512, 4, 512, 3, 1, 1, 1),
-        ("128 of 4x4", 32, 128, 4, 128, 3, 1, 1, 1),
-        ("64 of 8x8", 32, 64, 8, 64, 3, 1, 1, 1),
-        ("resnet50 stem", 4, 3, 224, 64, 7, 2, 3, 1),
-        ("resnet50 1x1", 4, 64, 56, 256, 1, 1, 0, 1),
-        ("1x1 256 to 64", 4, 256, 56, 64, 1, 1, 0, 1),
-        ("1x1 1024 to 256", 4, 1024, 14, 256, 1, 1, 0, 1),
-        ("1x1 512 to 2048", 4, 512, 7, 2048, 1, 1, 0, 1),
-        ("3x3 s2 128", 4, 128, 56, 128, 3, 2, 1, 1),
-        ("vgg 128 of 112", 2, 128, 112, 128, 3, 1, 1, 1),
-        ("vgg 64 of 224", 2, 64, 224, 64, 3, 1, 1, 1),
-        ("vgg 256 of 56", 2, 256, 56, 256, 3, 1, 1, 1),
-        ("vgg 512 of 28", 8, 512, 28, 512, 3, 1, 1, 1),
-        ("vgg 512 of 14", 8, 512, 14, 512, 3, 1, 1, 1),
-        ("depthwise 96", 8, 96, 56, 96, 3, 1, 1, 96),
-    ];
-    let shape = |&(name, batch, channels, side, filters, kernel, stride, padding, groups): &Row| {
-        let shape = Shape {
-            batch,
-            channels,
-            height: side,
-            width: side,
-            filters,
-            kernel: [kernel; 2],
-            stride: [stride; 2],
-            padding: [padding; 2],
-            dilation: [1; 2],
-            groups,
-        };
-        (name, shape)
-    };
-    ROWS.iter().map(shape).collect()
-}
+const CONVOLUTIONS: &[Row] = &[
+    ("lenet conv1", 64, 1, 28, 6, 5, 1, 2, 1),
+    ("lenet conv2", 64, 6, 14, 16, 5, 1, 0, 1),
+    ("resnet8 stem", 32, 3, 32, 16, 3, 1, 1, 1),
+    ("resnet8 16", 32, 16, 32, 16, 3, 1, 1, 1),
+    ("resnet8 32 s2", 32, 16, 32, 32, 3, 2, 1, 1),
+    ("resnet8 64", 32, 64, 8, 64, 3, 1, 1, 1),
+    ("64 of 32x32", 32, 64, 32, 64, 3, 1, 1, 1),
+    ("512 of 4x4", 32, 512, 4, 512, 3, 1, 1, 1),
+    ("128 of 4x4", 32, 128, 4, 128, 3, 1, 1, 1),
+    ("64 of 8x8", 32, 64, 8, 64, 3, 1, 1, 1),
+    ("resnet50 stem", 4, 3, 224, 64, 7, 2, 3, 1),
+    ("resnet50 1x1", 4, 64, 56, 256, 1, 1, 0, 1),
+    ("1x1 256 to 64", 4, 256, 56, 64, 1, 1, 0, 1),
+    ("1x1 1024 to 256", 4, 1024, 14, 256, 1, 1, 0, 1),
+    ("1x1 512 to 2048", 4, 512, 7, 2048, 1, 1, 0, 1),
+    ("3x3 s2 128", 4, 128, 56, 128, 3, 2, 1, 1),
+    ("vgg 128 of 112", 2, 128, 112, 128, 3, 1, 1, 1),
+    ("vgg 64 of 224", 2, 64, 224, 64, 3, 1, 1, 1),
+    ("vgg 256 of 56", 2, 256, 56, 256, 3, 1, 1, 1),
+    ("vgg 512 of 28", 8, 512, 28, 512, 3, 1, 1, 1),
+    ("vgg 512 of 14", 8, 512, 14, 512, 3, 1, 1, 1),
+    ("depthwise 96", 8, 96, 56, 96, 3, 1, 1, 96),
+];
+
+/// The first ten are MobileNetV2's.
+const DEPTHWISE: &[Row] = &[
+    ("32 of 112", 8, 32, 112, 32, 3, 1, 1, 32),
+    ("96 of 112 s2", 8, 96, 112, 96, 3, 2, 1, 96),
+    ("144 of 56", 8, 144, 56, 144, 3, 1, 1, 144),
+    ("144 of 56 s2", 8, 144, 56, 144, 3, 2, 1, 144),
+    ("192 of 28", 8, 192, 28, 192, 3, 1, 1, 192),
+    ("192 of 28 s2", 8, 192, 28, 192, 3, 2, 1, 192),
+    ("384 of 14", 8, 384, 14, 384, 3, 1, 1, 384),
+    ("576 of 14", 8, 576, 14, 576, 3, 1, 1, 576),
+    ("576 of 14 s2", 8, 576, 14, 576, 3, 2, 1, 576),
+    ("960 of 7", 8, 960, 7, 960, 3, 1, 1, 960),
+    ("64 of 56 k5", 8, 64, 56, 64, 5, 1, 2, 64),
+    ("64 of 56 k5 s2", 8, 64, 56, 64, 5, 2, 2, 64),
+    ("96 of 56 k7", 8, 96, 56, 96, 7, 1, 3, 96),
+    ("768 of 7 k7", 8, 768, 7, 768, 7, 1, 3, 768),
+];
 
 /// Seconds of the fastest of some calls.
 fn fastest(mut call: impl FnMut()) -> f64 {
@@ -187,7 +192,20 @@ fn products([rows, columns, depth]: [usize; 3], peak: f64) {
     println!("matmul {rows:4} x {columns:4} x {depth:4}   a b {}   a b' {}   a' b {}", share(plain), share(turned), share(first));
 }
 
-fn convolutions(name: &str, shape: &Shape, peak: f64) {
+fn convolutions(&(name, batch, channels, side, filters, kernel, stride, padding, groups): &Row, peak: f64) {
+    let shape = Shape {
+        batch,
+        channels,
+        height: side,
+        width: side,
+        filters,
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [padding; 2],
+        dilation: [1; 2],
+        groups,
+    };
+    let shape = &shape;
     let [x, w, y] = shape.lens().map(|len| vec![0.5f32; len]);
     let (mut dx, mut dw, mut to) = (x.clone(), w.clone(), y.clone());
     let forward = fastest(|| conv2d::forward(shape, &x, &w, None, &mut to));
@@ -212,8 +230,9 @@ fn attentions([batch, heads, time, dim]: [usize; 4], sight: Sight, peak: f64) {
         let forward = fastest(|| attention::forward(&shape, &options, tensors, &mut y, &outer, &mut logarithms));
         let dy = y.clone();
         let outputs = [&y, &dy].map(|values| Tensor { values, strides: outer });
-        let backward =
-            fastest(|| attention::backward(&shape, &options, tensors, outputs, &logarithms, attention::Gradients::Joined(&mut gradients), places));
+        let backward = fastest(|| {
+            attention::backward(&shape, &options, tensors, outputs, &logarithms, attention::Gradients::Joined(&mut gradients), places)
+        });
         let flops = 2.0 * (shape.rows() * time * dim) as f64;
         let share =
             |seconds: f64, products: f64| format!("{:7.0} us {:3.0} %", seconds * 1e6, products * flops / seconds / 1e9 / peak * 100.0);

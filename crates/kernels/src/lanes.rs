@@ -110,6 +110,44 @@ pub(crate) trait Lanes: Copy + Send + Sync {
         }
     }
 
+    /// Numbers at an address whose bits are set, the lowest bit for the first; zeros elsewhere.
+    ///
+    /// # Safety
+    /// Those numbers must be readable; nothing is asked of the others.
+    #[inline(always)]
+    unsafe fn load_bits(from: *const f32, bits: u32) -> Self {
+        let mut whole = [0.0; 16];
+        for place in 0..Self::N {
+            if bits >> place & 1 == 1 {
+                // SAFETY: the caller's promise.
+                whole[place] = unsafe { *from.wrapping_add(place) };
+            }
+        }
+        Self::load(&whole)
+    }
+
+    /// Writes numbers whose bits are set, the lowest bit for the first, at an address.
+    ///
+    /// # Safety
+    /// Those numbers must be writable, by nobody else at the same time; nothing is asked of the others.
+    #[inline(always)]
+    unsafe fn store_bits(self, to: *mut f32, bits: u32) {
+        let mut whole = [0.0; 16];
+        self.store(&mut whole);
+        for place in 0..Self::N {
+            if bits >> place & 1 == 1 {
+                // SAFETY: the caller's promise.
+                unsafe { *to.wrapping_add(place) = whole[place] };
+            }
+        }
+    }
+
+    /// Numbers at even places of two registers, one behind the other, and those at odd places.
+    fn parted(self, next: Self) -> [Self; 2];
+
+    /// The first numbers of two registers, the second ones, and so on: the way back from `parted`.
+    fn woven(self, other: Self) -> [Self; 2];
+
     /// As many as a slice has, which is at most `N`; `filler` behind them.
     #[inline(always)]
     fn load_part(from: &[f32], filler: f32) -> Self {
@@ -235,6 +273,16 @@ impl Lanes for Plain {
     fn largest(self) -> f32 {
         self.0.into_iter().fold(f32::NEG_INFINITY, f32::max)
     }
+    #[inline(always)]
+    fn parted(self, next: Self) -> [Self; 2] {
+        let (a, b) = (self.0, next.0);
+        [Plain([a[0], a[2], a[4], a[6], b[0], b[2], b[4], b[6]]), Plain([a[1], a[3], a[5], a[7], b[1], b[3], b[5], b[7]])]
+    }
+    #[inline(always)]
+    fn woven(self, other: Self) -> [Self; 2] {
+        let (a, b) = (self.0, other.0);
+        [Plain([a[0], b[0], a[1], b[1], a[2], b[2], a[3], b[3]]), Plain([a[4], b[4], a[5], b[5], a[6], b[6], a[7], b[7]])]
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -267,6 +315,16 @@ mod x86 {
     fn first_sixteen(len: usize) -> u16 {
         debug_assert!(len <= 16);
         ((1u32 << len) - 1) as u16
+    }
+
+    /// Marks those of eight numbers whose bits are set.
+    #[inline(always)]
+    fn some_of_eight(bits: u32) -> __m256i {
+        // SAFETY: inlined into functions of this level only; see the trait.
+        unsafe {
+            let each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+            _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits as i32), each), each)
+        }
     }
 
     macro_rules! methods {
@@ -379,6 +437,33 @@ mod x86 {
         fn sqrt(self) -> Self {
             // SAFETY: as in `splat`.
             Avx2(unsafe { _mm256_sqrt_ps(self.0) })
+        }
+        #[inline(always)]
+        unsafe fn load_bits(from: *const f32, bits: u32) -> Self {
+            // SAFETY: the caller's promise; numbers that are not marked are not touched.
+            Avx2(unsafe { _mm256_maskload_ps(from, some_of_eight(bits)) })
+        }
+        #[inline(always)]
+        unsafe fn store_bits(self, to: *mut f32, bits: u32) {
+            // SAFETY: the caller's promise; numbers that are not marked are not touched.
+            unsafe { _mm256_maskstore_ps(to, some_of_eight(bits), self.0) }
+        }
+        #[inline(always)]
+        fn parted(self, next: Self) -> [Self; 2] {
+            // SAFETY: as in `splat`.
+            unsafe {
+                let even = _mm256_castps_pd(_mm256_shuffle_ps::<0x88>(self.0, next.0));
+                let odd = _mm256_castps_pd(_mm256_shuffle_ps::<0xdd>(self.0, next.0));
+                [Avx2(_mm256_castpd_ps(_mm256_permute4x64_pd::<0xd8>(even))), Avx2(_mm256_castpd_ps(_mm256_permute4x64_pd::<0xd8>(odd)))]
+            }
+        }
+        #[inline(always)]
+        fn woven(self, other: Self) -> [Self; 2] {
+            // SAFETY: as in `splat`.
+            unsafe {
+                let (low, high) = (_mm256_unpacklo_ps(self.0, other.0), _mm256_unpackhi_ps(self.0, other.0));
+                [Avx2(_mm256_permute2f128_ps::<0x20>(low, high)), Avx2(_mm256_permute2f128_ps::<0x31>(low, high))]
+            }
         }
         #[inline(always)]
         fn abs(self) -> Self {
@@ -510,6 +595,34 @@ mod x86 {
             })
         }
         #[inline(always)]
+        unsafe fn load_bits(from: *const f32, bits: u32) -> Self {
+            // SAFETY: the caller's promise; numbers that are not marked are not touched.
+            Avx512(unsafe { _mm512_maskz_loadu_ps(bits as u16, from) })
+        }
+        #[inline(always)]
+        unsafe fn store_bits(self, to: *mut f32, bits: u32) {
+            // SAFETY: the caller's promise; numbers that are not marked are not touched.
+            unsafe { _mm512_mask_storeu_ps(to, bits as u16, self.0) }
+        }
+        #[inline(always)]
+        fn parted(self, next: Self) -> [Self; 2] {
+            // SAFETY: as in `splat`.
+            unsafe {
+                let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+                let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+                [Avx512(_mm512_permutex2var_ps(self.0, even, next.0)), Avx512(_mm512_permutex2var_ps(self.0, odd, next.0))]
+            }
+        }
+        #[inline(always)]
+        fn woven(self, other: Self) -> [Self; 2] {
+            // SAFETY: as in `splat`.
+            unsafe {
+                let first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+                let second = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+                [Avx512(_mm512_permutex2var_ps(self.0, first, other.0)), Avx512(_mm512_permutex2var_ps(self.0, second, other.0))]
+            }
+        }
+        #[inline(always)]
         fn abs(self) -> Self {
             // SAFETY: as in `splat`.
             Avx512(unsafe { _mm512_abs_ps(self.0) })
@@ -638,6 +751,23 @@ mod arm {
         fn sqrt(self) -> Self {
             // SAFETY: as in `two`.
             self.each(|half| unsafe { vsqrtq_f32(half) })
+        }
+        #[inline(always)]
+        fn parted(self, next: Self) -> [Self; 2] {
+            // SAFETY: as in `two`.
+            unsafe {
+                [Neon(vuzp1q_f32(self.0, self.1), vuzp1q_f32(next.0, next.1)), Neon(vuzp2q_f32(self.0, self.1), vuzp2q_f32(next.0, next.1))]
+            }
+        }
+        #[inline(always)]
+        fn woven(self, other: Self) -> [Self; 2] {
+            // SAFETY: as in `two`.
+            unsafe {
+                [
+                    Neon(vzip1q_f32(self.0, other.0), vzip2q_f32(self.0, other.0)),
+                    Neon(vzip1q_f32(self.1, other.1), vzip2q_f32(self.1, other.1)),
+                ]
+            }
         }
         #[inline(always)]
         fn abs(self) -> Self {

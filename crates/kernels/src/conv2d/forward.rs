@@ -1,5 +1,6 @@
 //! Forwards.
 
+use super::depthwise;
 use super::planes::{Axis, SLACK, Tile, fill, tiles};
 use super::pointwise;
 use super::product::{Planes, pack, product};
@@ -25,6 +26,9 @@ pub(super) fn for_each_tile(tiles: &[Tile], flops: u64, work: impl Fn(&Tile) + S
 /// # Panics
 /// When a slice is not as long as its tensor.
 pub fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    if depthwise::applies(shape) {
+        return depthwise::forward(shape, x, weight, bias, y);
+    }
     shape.check([x.len(), weight.len(), y.len()]);
     assert!(bias.is_none_or(|bias| bias.len() == shape.filters), "one bias a filter");
     if winograd::fits(shape) {

@@ -1,5 +1,6 @@
 //! Backwards.
 
+use super::depthwise;
 use super::forward::{Geometry, for_each_tile, stretches};
 use super::planes::{Axis, SLACK, Tile, fill, tiles};
 use super::pointwise;
@@ -22,6 +23,9 @@ use std::ops::Range;
 /// # Panics
 /// When a slice is not as long as its tensor.
 pub fn input_gradient(shape: &Shape, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+    if depthwise::applies(shape) {
+        return depthwise::input_gradient(shape, weight, dy, dx);
+    }
     shape.check([dx.len(), weight.len(), dy.len()]);
     if winograd::fits(shape) {
         return winograd::input_gradient(shape, weight, dy, dx);
@@ -156,6 +160,9 @@ const SHARE: usize = 32;
 /// # Panics
 /// When a slice is not as long as its tensor.
 pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    if depthwise::applies(shape) {
+        return depthwise::weight_gradient(shape, x, dy, dw);
+    }
     shape.check([x.len(), dw.len(), dy.len()]);
     if winograd::fits(shape) {
         return winograd::weight_gradient(shape, x, dy, dw);

@@ -3,7 +3,7 @@ use crate::{Level, with};
 use proptest::prelude::*;
 
 /// Numbers in -1..1 by a formula.
-fn noise(len: usize, seed: u32) -> Vec<f32> {
+pub(super) fn noise(len: usize, seed: u32) -> Vec<f32> {
     let mixed = |place: u32| {
         let hash = (place.wrapping_mul(2_654_435_761) ^ seed).wrapping_mul(0x045d_9f3b);
         (hash ^ (hash >> 15)).wrapping_mul(0x2c1b_3c6d)

@@ -39,7 +39,8 @@ const WORKLOADS: &[Workload] = &[
 ];
 
 /// The transformers: a GPT on bytes and a BERT of MiniLM's size.
-const GPT: Sides = Sides { batch: 8, time: 128, width: 128, heads: 4, blocks: 4, vocabulary: 256, classes: 256, is_causal: true, dropout: 0.0 };
+const GPT: Sides =
+    Sides { batch: 8, time: 128, width: 128, heads: 4, blocks: 4, vocabulary: 256, classes: 256, is_causal: true, dropout: 0.0 };
 const BERT: Sides =
     Sides { batch: 8, time: 128, width: 384, heads: 6, blocks: 6, vocabulary: 30522, classes: 2, is_causal: false, dropout: 0.1 };
 

@@ -254,7 +254,8 @@ impl Net for LongShort {
 
     fn outputs(&self, input: &Rows, pass: &Pass<'_>) -> Tensor<2> {
         let x = Tensor::from_data(TensorData::new(input.numbers.clone(), [BATCH, TIME, HIDDEN]), pass.device());
-        let states = ops::recurrent(Cell::Lstm, x, self.weights.map(|param| pass.get(param)), self.biases.map(|param| pass.get(param)), false);
+        let states =
+            ops::recurrent(Cell::Lstm, x, self.weights.map(|param| pass.get(param)), self.biases.map(|param| pass.get(param)), false);
         self.head.forward(states.narrow(1, TIME - 1, 1).squeeze_dim(1), pass)
     }
 

@@ -70,7 +70,17 @@ impl Operation for Normalise {
         let mut dweight = vec![0.0; weight.values.len()];
         let mut dbias = (wanted.len() > 2).then(|| dweight.clone());
         let dx = filled(x.sides, |dx| {
-            kernel::backward(&self.shape(&x), x.values, found, weight.values, gradient.values, None, dx, &mut dweight, dbias.as_deref_mut());
+            kernel::backward(
+                &self.shape(&x),
+                x.values,
+                found,
+                weight.values,
+                gradient.values,
+                None,
+                dx,
+                &mut dweight,
+                dbias.as_deref_mut(),
+            );
         });
         let numbers = |values: Vec<f32>| filled(weight.sides, |to| to.copy_from_slice(&values));
         let all = [Some(dx), Some(numbers(dweight)), dbias.map(numbers)];
