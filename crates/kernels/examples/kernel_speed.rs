@@ -1,7 +1,8 @@
 //! How fast kernels are on this machine: billions of operations a second, and the share of what its multiply-add units could do.
 //!
 //! ```text
-//! RAYON_NUM_THREADS=1 cargo run --release -p cupola-kernels --example kernel_speed [conv|depthwise|matmul|recurrent|optimizer|attention|norm|rows]
+//! RAYON_NUM_THREADS=1 cargo run --release -p cupola-kernels --example kernel_speed [group]
+//! groups: conv, depthwise, matmul, recurrent, optimizer, attention, norm, rows
 //! ```
 #![expect(clippy::print_stdout, reason = "this is a program to look at")]
 

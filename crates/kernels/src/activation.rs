@@ -1,7 +1,7 @@
 //! What a unit makes of its sum, and how much its sum was to blame.
 
 use crate::Level;
-use crate::functions::{erf, exp, exp_less_one, log_one_more, sigmoid, tanh};
+use crate::functions::{erf, exp, exp_less_one, exp_of_negative, log_one_more, sigmoid, tanh};
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::pieces::in_pieces;
@@ -191,7 +191,7 @@ impl Function for Gelu {
     #[inline(always)]
     fn slope<V: Lanes>(self, x: V) -> V {
         const DENSITY: f32 = 0.398_942_3; // 1 / sqrt(2 pi)
-        let density = exp(x.mul(x).mul(V::splat(-0.5))).mul(V::splat(DENSITY));
+        let density = exp_of_negative(x.mul(x).mul(V::splat(-0.5))).mul(V::splat(DENSITY));
         x.mul_add(density, Gelu::share(x))
     }
 }

@@ -257,6 +257,18 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// How many keys of a sequence there are without those at its end that no query may see: padding costs nothing.
+    fn keys(&self, sequence: usize) -> usize {
+        let keys = self.shape.keys;
+        match self.options.mask {
+            Some(mask) if mask.head == 0 && mask.query == 0 && keys > 0 => {
+                let added = &mask.values[sequence * mask.batch..][..keys];
+                added.iter().rposition(|value| *value != f32::NEG_INFINITY).map_or(0, |last| last + 1)
+            }
+            _ => keys,
+        }
+    }
+
     /// Blocks of queries: the first, and how many.
     fn blocks(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
         let (queries, block) = (self.shape.queries, self.block);
@@ -272,13 +284,38 @@ impl<'a> Plan<'a> {
         Rows {
             pitch: self.pitch,
             count,
-            keys,
+            keys: self.keys(sequence),
             past: self.past() + first,
             mask,
             coin: self.coin,
             // Places of a row begin at an even one.
+            places: keys.next_multiple_of(2),
             place: row * keys.next_multiple_of(2),
         }
+    }
+}
+
+/// Products of a block of queries. Rows of scores are `pitch` apart, those of all else `width`.
+impl Plan<'_> {
+    /// Each query with each key that it sees.
+    fn against_keys(&self, rows: Rows<'_>, asked: &[f32], step: usize, turned: &[f32], scores: &mut [f32]) {
+        let (dim, seen) = (self.shape.dim, rows.seen(rows.count - 1));
+        let (a, b) = (Left::rows(asked, step), Right::panels(turned, dim));
+        product(self.level, a, b, [rows.count, seen, dim], Reach::Columns(rows.past), false, scores, self.pitch);
+    }
+
+    /// For each query the sum over the keys that it sees.
+    fn over_keys(&self, rows: Rows<'_>, scores: &[f32], values: &[f32], sums: &mut [f32]) {
+        let (a, b) = (Left::rows(scores, self.pitch), Right::rows(values, self.width));
+        let sides = [rows.count, self.width, rows.seen(rows.count - 1)];
+        product(self.level, a, b, sides, Reach::Before(rows.past), false, sums, self.width);
+    }
+
+    /// Adds to each key the sum over the queries that see it.
+    fn over_queries(&self, rows: Rows<'_>, scores: &[f32], values: &[f32], sums: &mut [f32]) {
+        let (a, b) = (Left::columns(scores, self.pitch), Right::rows(values, self.width));
+        let sides = [rows.seen(rows.count - 1), self.width, rows.count];
+        product(self.level, a, b, sides, Reach::From(rows.past), true, sums, self.width);
     }
 }
 
@@ -313,32 +350,13 @@ pub fn forward(
             copy(level, v.of(sequence, head), keys, dim, 1.0, values, width);
             for (first, count) in plan.blocks() {
                 let rows = plan.rows(sequence, head, first, count);
-                let seen = rows.seen(count - 1);
                 copy(level, q.of(sequence, head).rows_from(first), count, dim, options.scale, asked, dim);
-                product(
-                    level,
-                    Left::rows(asked, dim),
-                    Right::panels(turned, dim),
-                    [count, seen, dim],
-                    Reach::Columns(rows.past),
-                    false,
-                    scores,
-                    pitch,
-                );
+                plan.against_keys(rows, asked, dim, turned, scores);
                 let row = (sequence * shape.heads + head) * queries + first;
                 // SAFETY: each block of queries has its own.
                 let logarithms = unsafe { logarithms.part(row..row + count) };
                 weigh(level, rows, scores, logarithms, shares);
-                product(
-                    level,
-                    Left::rows(scores, pitch),
-                    Right::rows(values, width),
-                    [count, width, seen],
-                    Reach::Before(rows.past),
-                    false,
-                    sums,
-                    width,
-                );
+                plan.over_keys(rows, scores, values, sums);
                 let place = y_strides.place(sequence, head, first);
                 finish(level, sums, width, [count, dim], Some(shares), 1.0, y, place, y_strides.time);
             }
@@ -346,8 +364,8 @@ pub fn forward(
     });
 }
 
-/// Gradients of queries, keys and values, which are written to where `places` says, from the output `y`, its gradient, and the logarithms that
-/// [`forward`] gave.
+/// Gradients of queries, keys and values, which are written to where `places` says, from the output `y`, its gradient, and the logarithms
+/// that [`forward`] gave.
 ///
 /// # Panics
 /// When a tensor does not lie in its slice, or gradients lie over each other.
@@ -385,56 +403,16 @@ pub fn backward(
                 dvalues.fill(0.0);
                 for (first, count) in plan.blocks() {
                     let rows = plan.rows(sequence, head, first, count);
-                    let (past, seen) = (rows.past, rows.seen(count - 1));
-                    let scores_of = [count, seen, dim];
                     copy(level, q.of(sequence, head).rows_from(first), count, dim, options.scale, asked, width);
                     copy(level, dy.of(sequence, head).rows_from(first), count, dim, 1.0, blamed, width);
-                    product(
-                        level,
-                        Left::rows(asked, width),
-                        Right::panels(turned_keys, dim),
-                        scores_of,
-                        Reach::Columns(past),
-                        false,
-                        scores,
-                        pitch,
-                    );
-                    product(
-                        level,
-                        Left::rows(blamed, width),
-                        Right::panels(turned_values, dim),
-                        scores_of,
-                        Reach::Columns(past),
-                        false,
-                        slopes,
-                        pitch,
-                    );
-                    let row = (sequence * shape.heads + head) * queries + first;
                     row_products(level, y.of(sequence, head).rows_from(first), blamed, width, [count, dim], along);
+                    plan.against_keys(rows, asked, width, turned_keys, scores);
+                    plan.against_keys(rows, blamed, width, turned_values, slopes);
+                    let row = (sequence * shape.heads + head) * queries + first;
                     blame(level, rows, scores, slopes, &logarithms[row..row + count], along);
-                    let keys_of = [seen, width, count];
-                    product(
-                        level,
-                        Left::columns(scores, pitch),
-                        Right::rows(blamed, width),
-                        keys_of,
-                        Reach::From(past),
-                        true,
-                        dvalues,
-                        width,
-                    );
-                    product(level, Left::columns(slopes, pitch), Right::rows(asked, width), keys_of, Reach::From(past), true, dkeys, width);
-                    let queries_of = [count, width, seen];
-                    product(
-                        level,
-                        Left::rows(slopes, pitch),
-                        Right::rows(straight, width),
-                        queries_of,
-                        Reach::Before(past),
-                        false,
-                        sums,
-                        width,
-                    );
+                    plan.over_queries(rows, scores, blamed, dvalues);
+                    plan.over_queries(rows, slopes, asked, dkeys);
+                    plan.over_keys(rows, slopes, straight, sums);
                     let place = places[0].place(sequence, head, first);
                     finish(level, sums, width, [count, dim], None, options.scale, to[0], place, places[0].time);
                 }

@@ -1,5 +1,5 @@
-//! Dropout (Srivastava et al.: "Dropout", JMLR 15, 2014), inverted: what is kept is scaled up. Whether a number is dropped is a function of a
-//! key and of its place, so the backward pass needs no mask, only the key.
+//! Dropout (Srivastava et al.: "Dropout", JMLR 15, 2014), inverted: what is kept is scaled up. Whether a number is dropped is a function of
+//! a key and of its place, so the backward pass needs no mask, only the key.
 //!
 //! Random bits are SplitMix64's (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014): its stream may be
 //! entered anywhere, and one output of 64 bits decides over two places.

@@ -27,8 +27,8 @@ pub fn forward(width: usize, table: &[f32], indices: &[u32], y: &mut [f32]) {
     }
 }
 
-/// The gradient of the table; that of row `padding`, which stands for nothing, is zero. Uses of a row are added in their order: they are sorted
-/// by row first (counted, as there are few rows), and each row belongs to one piece of work.
+/// The gradient of the table; that of row `padding`, which stands for nothing, is zero. Uses of a row are added in their order: they are
+/// sorted by row first (counted, as there are few rows), and each row belongs to one piece of work.
 ///
 /// # Panics
 /// When an index is not below the number of rows, or slices are not whole rows.

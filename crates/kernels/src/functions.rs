@@ -19,8 +19,8 @@ pub(crate) fn exp<V: Lanes>(x: V) -> V {
 
 /// e to the power of an x that is at most 0, within 2 units of the last place, and 0 below -87. What is no number stays none.
 ///
-/// x = n ln 2 + r, and the polynomial of degree 6 nearest to e^r in relative distance (2e-9); n is found by an addition that rounds and goes
-/// straight into the exponent. About half the work of [`exp`], which has to mind large numbers.
+/// x = n ln 2 + r, and the polynomial of degree 6 nearest to e^r in relative distance (2e-9); n is found by an addition that rounds and
+/// goes straight into the exponent. About half the work of [`exp`], which has to mind large numbers.
 #[inline(always)]
 pub(crate) fn exp_of_negative<V: Lanes>(x: V) -> V {
     // What is added to a number below 2^22 to leave but its whole part.
@@ -40,14 +40,15 @@ pub(crate) fn exp_of_negative<V: Lanes>(x: V) -> V {
 #[inline(always)]
 pub(crate) fn exp_less_one<V: Lanes>(x: V) -> V {
     let half = tanh(V::splat(0.5).min(V::splat(-0.5).max(x)).mul(V::splat(0.5)));
-    let small = half.add(half).div(V::splat(1.0).sub(half));
+    let small = half.add(half).mul(V::splat(1.0).sub(half).reciprocal());
     x.abs().select_greater(V::splat(0.5), exp(x).sub(V::splat(1.0)), small)
 }
 
-/// log(1 + x) of an x in 0..=1, within some units of the last place: with s = x / (2 + x) it is 2 atanh(s), whose series in s^2 <= 1/9 is short.
+/// log(1 + x) of an x in 0..=1, within some units of the last place: with s = x / (2 + x) it is 2 atanh(s), whose series in s^2 <= 1/9 is
+/// short.
 #[inline(always)]
 pub(crate) fn log_one_more<V: Lanes>(x: V) -> V {
-    let s = x.div(x.add(V::splat(2.0)));
+    let s = x.mul(x.add(V::splat(2.0)).reciprocal());
     let square = s.mul(s);
     let mut sum = V::splat(2.0 / 13.0);
     for term in [2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0, 2.0] {
@@ -82,6 +83,6 @@ pub(crate) fn erf<V: Lanes>(x: V) -> V {
     let t = size.mul_add(V::splat(0.327_591_1), V::splat(1.0)).reciprocal();
     let terms = [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6];
     let sum = terms.into_iter().fold(V::splat(1.061_405_4), |sum, term| sum.mul_add(t, V::splat(term)));
-    let tail = sum.mul(t).mul(exp(V::splat(0.0).sub(size.mul(size))));
+    let tail = sum.mul(t).mul(exp_of_negative(V::splat(0.0).sub(size.mul(size))));
     V::splat(1.0).sub(tail).copysign(x)
 }

@@ -63,7 +63,8 @@ const PIECES: usize = 64;
 /// Rows whose parts of the weight's gradient are added at once.
 const TOGETHER: usize = 4;
 
-/// `y = (x - mean) / sqrt(variance + epsilon) * weight + bias` of each row; without centre `y = x / sqrt(mean(x^2) + epsilon) * weight + bias`.
+/// `y = (x - mean) / sqrt(variance + epsilon) * weight + bias` of each row; without centre `y = x / sqrt(mean(x^2) + epsilon) * weight +
+/// bias`.
 ///
 /// # Panics
 /// When slices are not as long as the shape says.

@@ -14,15 +14,17 @@ pub(super) struct Rows<'a> {
     pub(super) pitch: usize,
     /// How many.
     pub(super) count: usize,
-    /// How many keys there are.
+    /// How many keys there are to see.
     pub(super) keys: usize,
     /// Row i sees keys up to i + past.
     pub(super) past: usize,
     /// What is added to scores, and from a row of it to the next.
     pub(super) mask: Option<(&'a [f32], usize)>,
     pub(super) coin: Option<Coin>,
-    /// Of the first score, for the coin; rows lie an even number of places apart.
+    /// Of the first score, for the coin.
     pub(super) place: usize,
+    /// From a row to the next, for the coin: an even number.
+    pub(super) places: usize,
 }
 
 impl Rows<'_> {
@@ -51,8 +53,8 @@ impl Rows<'_> {
 }
 
 kernel! {
-    /// Exponentials of scores less the largest of their row, some of them dropped; the logarithms of their sums and one over the sums. Zeros
-    /// go on to what the last row sees.
+    /// Exponentials of scores less the largest of their row, some of them dropped; the logarithms of their sums and one over the sums.
+    /// Zeros go on to what the last row sees.
     pub(super) fn weigh<V>(rows: Rows<'_>, scores: &mut [f32], logarithms: &mut [f32], shares: &mut [f32]) {
         let end = rows.seen(rows.count - 1);
         for row in 0..rows.count {
@@ -77,7 +79,7 @@ kernel! {
                     }
                 }
                 Some(coin) => {
-                    let place = rows.place + row * rows.keys.next_multiple_of(2);
+                    let place = rows.place + row * rows.places;
                     for i in (0..seen).step_by(V::N) {
                         let value = exp_of_negative(V::load(&line[i..]).sub(shift));
                         sum = sum.add(value);
@@ -116,7 +118,7 @@ kernel! {
                     }
                 }
                 Some(coin) => {
-                    let place = rows.place + row * rows.keys.next_multiple_of(2);
+                    let place = rows.place + row * rows.places;
                     for i in (0..seen).step_by(V::N) {
                         let share = exp_of_negative(V::load(&line[i..]).sub(shift));
                         let factor = coin.toss::<V>(place + i);

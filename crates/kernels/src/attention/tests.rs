@@ -146,8 +146,8 @@ fn check(shape: &Shape, options: &Options<'_>, layout: Layout, size: f32) {
         let [dq, dk, dv] = exact.backward([&q, &k, &v], &dy);
         let wanted = [exact.forward([&q, &k, &v]), dq, dk, dv];
         for (name, (found, wanted)) in ["y", "dq", "dk", "dv"].iter().zip(found.iter().zip(&wanted)) {
-            // Scores of a size lose as much of the last place, and exponentials of them lose it relatively; where one key is seen, gradients of
-            // scores are differences of large numbers.
+            // Scores of a size lose as much of the last place, and exponentials of them lose it relatively; where one key is seen,
+            // gradients of scores are differences of large numbers.
             let most = wanted.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
             let allowed = 3e-6 * (1.0 + f64::from(size * size)) * (1.0 + most);
             for (place, (found, wanted)) in found.iter().zip(wanted).enumerate() {
