@@ -34,4 +34,4 @@ mod shared;
 mod sums;
 
 pub use level::{Level, with};
-pub use sums::{add, copied, sum};
+pub use sums::{add, copied, sum, zeros};

@@ -2,6 +2,7 @@
 
 use crate::pieces::{PIECE, in_pieces};
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// Adds `values` to `to`.
 ///
@@ -14,17 +15,27 @@ pub fn add(values: &[f32], to: &mut [f32]) {
 
 /// A copy of a slice, made by several threads when it is a long one.
 pub fn copied(values: &[f32]) -> Vec<f32> {
-    if values.len() <= 2 * PIECE {
-        return values.to_vec();
+    written(values.len(), |first, to| {
+        to.write_copy_of_slice(&values[first..first + to.len()]);
+    })
+}
+
+/// So many zeros, written by several threads when they are many.
+pub fn zeros(len: usize) -> Vec<f32> {
+    written(len, |_, to| to.fill(MaybeUninit::new(0.0)))
+}
+
+/// A vector whose pieces `write` writes, each from its first place on.
+fn written(len: usize, write: impl Fn(usize, &mut [MaybeUninit<f32>]) + Sync) -> Vec<f32> {
+    let mut all = Vec::with_capacity(len);
+    let places = &mut all.spare_capacity_mut()[..len];
+    match len <= 2 * PIECE {
+        true => write(0, places),
+        false => places.par_chunks_mut(PIECE).enumerate().for_each(|(number, piece)| write(number * PIECE, piece)),
     }
-    let mut to = Vec::with_capacity(values.len());
-    let places = to.spare_capacity_mut()[..values.len()].par_chunks_mut(PIECE);
-    places.zip(values.par_chunks(PIECE)).for_each(|(to, from)| {
-        to.write_copy_of_slice(from);
-    });
-    // SAFETY: every number was written just now.
-    unsafe { to.set_len(values.len()) };
-    to
+    // SAFETY: both functions above write all of each piece.
+    unsafe { all.set_len(len) };
+    all
 }
 
 /// The sum of a slice, in sixteen strands whose sums are added in order.
@@ -48,6 +59,7 @@ mod tests {
         add(&values, &mut to);
         assert!(to.iter().zip(&values).all(|(to, value)| *to == value + 1.0));
         assert!(copied(&values) == values && copied(&values[..5]) == values[..5]);
+        assert!([0, 5, 100_000].iter().all(|len| zeros(*len) == vec![0.0; *len]));
         assert_eq!((sum(&values[..1003]), sum(&[])), (values[..1003].iter().sum(), 0.0));
     }
 }
