@@ -29,7 +29,8 @@ const BLOCK: usize = 12;
 /// Most rows of `c` that are computed together: they, what they are made of and a panel fit into the second-level cache.
 const SHARE: usize = 22 * BLOCK;
 
-/// `c = a' b` over so many rows of both: `c[i, j]` is the sum over rows `k` of `a[k, i] b[k, j]`. The sum goes along in order, however threads
+/// `c = a' b` over so many rows of both: `c[i, j]` is the sum over rows `k` of `a[k, i] b[k, j]`. The sum goes along in order, however
+/// threads
 /// share `c`.
 ///
 /// # Panics

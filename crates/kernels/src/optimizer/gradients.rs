@@ -1,4 +1,5 @@
-//! The size of gradients, and gradients made smaller (Pascanu et al.: "On the difficulty of training recurrent neural networks", ICML 2013).
+//! The size of gradients, and gradients made smaller (Pascanu et al.: "On the difficulty of training recurrent neural networks", ICML
+//! 2013).
 
 use crate::Level;
 use crate::kernel::kernel;

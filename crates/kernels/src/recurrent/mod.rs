@@ -1,4 +1,5 @@
-//! Recurrent networks over whole sequences, forwards and backwards through time: LSTM, GRU and Elman's, with the formulas, the order of gates
+//! Recurrent networks over whole sequences, forwards and backwards through time: LSTM, GRU and Elman's, with the formulas, the order of
+//! gates
 //! and the weights of PyTorch.
 //!
 //! Tensors are `[batch, time, ..]`. A piece of the batch goes through the whole sequence on one thread, for rows of a batch know nothing of

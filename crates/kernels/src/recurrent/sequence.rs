@@ -1,6 +1,7 @@
 //! What all cells share: the way through a sequence.
 //!
-//! Rows of the workspace lie as they are used, `[pieces, steps, rows of the piece]`. Step 0 is the first that a row goes through, at its time 0
+//! Rows of the workspace lie as they are used, `[pieces, steps, rows of the piece]`. Step 0 is the first that a row goes through, at its
+//! time 0
 //! or, in reverse, at its last time, so all rows of a piece begin together and each ends when its length is done.
 
 use crate::Level;
@@ -34,7 +35,8 @@ pub struct Sequence<'a> {
     pub hidden: usize,
     /// Which way.
     pub direction: Direction,
-    /// Steps of each row, none for all. Inputs beyond are not read, outputs beyond are 0, and the last state is that of a row's own last step.
+    /// Steps of each row, none for all. Inputs beyond are not read, outputs beyond are 0, and the last state is that of a row's own last
+    /// step.
     pub lengths: Option<&'a [usize]>,
 }
 
@@ -98,7 +100,8 @@ pub trait Cell: Copy + Send + Sync {
     #[doc(hidden)]
     fn step(self, level: Level, kept: &mut [f32], before: Before<'_>, state: &mut [f32]);
 
-    /// A row's step back. `kept` becomes the gradients of sums, which are also added to `sums`. `blame` holds the gradients of the states behind
+    /// A row's step back. `kept` becomes the gradients of sums, which are also added to `sums`. `blame` holds the gradients of the states
+    /// behind
     /// the step, but for what comes through the output, and then those of the states before it, but for what comes through the products.
     #[doc(hidden)]
     fn back(self, level: Level, kept: &mut [f32], before: Before<'_>, dy: &[f32], blame: Blame<'_>, sums: &mut [f32]);
