@@ -11,6 +11,7 @@
 //! products over planes.
 
 mod motion;
+mod narrow;
 mod passes;
 mod weights;
 

@@ -1,5 +1,6 @@
 //! A kernel that slides over one map and writes another.
 
+use super::narrow::Rows;
 use crate::lanes::Lanes;
 
 /// The map that is read, the one that is written, and how the kernel lies over them.
@@ -11,6 +12,8 @@ pub(super) struct Slide {
     pub to: [usize; 2],
     /// Rows and columns that the kernel's first place lies before the map that is read, or of [`Doubled`] before the one that is written.
     pub padding: [isize; 2],
+    /// Several rows in a register, if they fit.
+    pub rows: Option<Rows>,
 }
 
 /// How far the kernel goes from one output to the next.

@@ -19,6 +19,9 @@ fn layers_of_known_networks_are_right() {
     check(depthwise(2, 5, 28, 5, 1)); // EfficientNet
     check(depthwise(2, 5, 28, 5, 2));
     check(depthwise(2, 7, 14, 7, 1)); // ConvNeXt
+    check(depthwise(2, 7, 7, 7, 1));
+    // Outputs wider than inputs, in a register that could hold two of the inputs' rows.
+    check(Shape { height: 1, width: 3, padding: [1, 6], ..depthwise(1, 1, 3, 3, 2) });
 }
 
 proptest! {
@@ -26,7 +29,7 @@ proptest! {
     #[test]
     fn any_shape_is_right(
         (batch, channels, maps) in (0..4usize, 1..6usize, 1..4usize),
-        (height, width) in (1..40usize, 1..71usize),
+        (height, width) in (1..40usize, prop_oneof![1..18usize, 1..71usize]),
         (half, stride, py, px) in (1..4usize, 1..3usize, 0..10usize, 0..10usize),
     ) {
         let kernel = 2 * half + 1;
@@ -42,7 +45,7 @@ proptest! {
 
 #[test]
 fn threads_change_no_bit_and_large_numbers_meet_no_infinity() {
-    for (side, stride) in [(30, 1), (30, 2), (7, 1)] {
+    for (side, stride) in [(30, 1), (30, 2), (7, 1), (14, 2)] {
         let shape = Shape { groups: 40, ..square(5, 40, side, 80, 3, stride, 1) };
         let [x, w, y] = shape.lens();
         // Their squares are beyond `f32`, their products with weights are not.
@@ -67,7 +70,7 @@ fn threads_change_no_bit_and_large_numbers_meet_no_infinity() {
 #[test]
 fn what_lies_beside_a_map_is_not_read() {
     // Neighbours of the middle map are no numbers: nothing of them may reach it, at any level.
-    for (side, kernel, stride) in [(7, 3, 1), (9, 5, 1), (17, 3, 2), (33, 7, 2)] {
+    for (side, kernel, stride) in [(7, 3, 1), (9, 5, 1), (14, 3, 2), (17, 3, 2), (33, 7, 2)] {
         let shape = Shape { groups: 3, ..square(1, 3, side, 3, kernel, stride, kernel / 2) };
         let [x, w, y] = shape.lens();
         let hide = |mut values: Vec<f32>| {
