@@ -1,5 +1,6 @@
 //! Forwards.
 
+use super::columns;
 use super::depthwise;
 use super::planes::{Axis, SLACK, Tile, fill, tiles};
 use super::pointwise;
@@ -36,6 +37,9 @@ pub fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y
     }
     if pointwise::fits(shape) {
         return pointwise::forward(shape, x, weight, bias, y);
+    }
+    if columns::fits(shape) {
+        return columns::forward(shape, x, weight, bias, y);
     }
     let level = Level::current();
     let [rows, columns] = shape.output();
@@ -140,7 +144,7 @@ impl Geometry {
 }
 
 /// Taps of an axis that meet the image for some output: on maps of one pixel, one of three.
-fn met(shape: &Shape, axis: usize) -> Vec<usize> {
+pub(super) fn met(shape: &Shape, axis: usize) -> Vec<usize> {
     let (side, output) = ([shape.height, shape.width][axis], shape.output()[axis]);
     let meets = |tap: usize| {
         let pixel = |place: usize| (place * shape.stride[axis] + tap * shape.dilation[axis]).wrapping_sub(shape.padding[axis]);

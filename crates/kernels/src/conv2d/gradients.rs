@@ -1,5 +1,6 @@
 //! Backwards.
 
+use super::columns;
 use super::depthwise;
 use super::forward::{Geometry, for_each_tile, stretches};
 use super::planes::{Axis, SLACK, Tile, fill, tiles};
@@ -32,6 +33,9 @@ pub fn input_gradient(shape: &Shape, weight: &[f32], dy: &[f32], dx: &mut [f32])
     }
     if pointwise::fits(shape) {
         return pointwise::input_gradient(shape, weight, dy, dx);
+    }
+    if columns::fits(shape) {
+        return columns::input_gradient(shape, weight, dy, dx);
     }
     let level = Level::current();
     let dx = Shared::new(dx);
@@ -169,6 +173,9 @@ pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     }
     if pointwise::fits(shape) {
         return pointwise::weight_gradient(shape, x, dy, dw);
+    }
+    if columns::fits(shape) {
+        return columns::weight_gradient(shape, x, dy, dw);
     }
     let level = Level::current();
     let geometry = Geometry::new(shape, level);

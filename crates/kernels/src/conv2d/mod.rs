@@ -9,6 +9,7 @@
 //! - gradient of the input: the same with taps reversed, once for each phase of the stride;
 //! - gradient of the weights: inner products of gradient planes with input planes.
 
+mod columns;
 mod depthwise;
 mod forward;
 mod gradients;
