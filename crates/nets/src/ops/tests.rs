@@ -128,11 +128,11 @@ fn activations_and_losses_are_those_of_burn() {
 fn layer_norms_are_those_of_stock_operations() {
     hold("layer norm", [[3, 5, 7], [1, 1, 7], [1, 1, 7]], |ours, [x, weight, bias]| {
         let [weight, bias] = [weight, bias].map(|numbers| numbers.reshape([7]));
-        if ours { layer_norm(x, weight, bias, 1e-5) } else { super::layer_norm::elsewhere(x, weight, Some(bias), 1e-5) }
+        if ours { layer_norm(x, weight, bias, 1e-5) } else { layer_norm::elsewhere(x, weight, Some(bias), 1e-5) }
     });
     hold("rms norm", [[4, 9], [1, 9], [1, 1]], |ours, [x, weight, _]| {
         let weight = weight.reshape([9]);
-        if ours { rms_norm(x, weight, 1e-6) } else { super::layer_norm::elsewhere(x, weight, None, 1e-6) }
+        if ours { rms_norm(x, weight, 1e-6) } else { layer_norm::elsewhere(x, weight, None, 1e-6) }
     });
 }
 
@@ -144,20 +144,20 @@ fn attentions_are_those_of_stock_operations() {
         let settings = Attention { heads: 2, causal, keys, dropout };
         hold("attention", [[2, 6, 8]; 3], |ours, inputs| match ours {
             true => attention(inputs, settings.clone()),
-            false => super::attention::elsewhere(inputs, &settings),
+            false => attention::elsewhere(inputs, &settings),
         });
         hold("self-attention", [[2, 6, 24], [1, 1, 1], [1, 1, 1]], |ours, [joined, ..]| match ours {
             true => self_attention(joined, settings.clone()),
             false => {
                 let parts: [Tensor<3>; 3] = joined.chunk(3, 2).try_into().unwrap();
-                super::attention::elsewhere(parts, &settings)
+                attention::elsewhere(parts, &settings)
             }
         });
     }
     let settings = Attention { heads: 2, causal: false, keys: None, dropout: None };
     hold("cross attention", [[2, 3, 8], [2, 5, 8], [2, 5, 8]], |ours, inputs| match ours {
         true => attention(inputs, settings.clone()),
-        false => super::attention::elsewhere(inputs, &settings),
+        false => attention::elsewhere(inputs, &settings),
     });
 }
 
@@ -166,10 +166,10 @@ fn tables_and_dropout_are_those_of_stock_operations() {
     let places: Arc<[u32]> = Arc::from([3, 0, 3, 1, 4]);
     hold("embedding", [[5, 3], [1, 1], [1, 1]], |ours, [table, ..]| match ours {
         true => embedding(table, places.clone()),
-        false => super::embedding::elsewhere(table, &places),
+        false => embedding::elsewhere(table, &places),
     });
     let half = Dropout { key: 3, share: 0.5 };
-    hold("dropout", [[7, 9], [1, 1], [1, 1]], |ours, [x, ..]| if ours { dropout(x, half) } else { super::dropout::elsewhere(x, half) });
+    hold("dropout", [[7, 9], [1, 1], [1, 1]], |ours, [x, ..]| if ours { dropout(x, half) } else { dropout::elsewhere(x, half) });
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn recurrent_networks_are_those_of_stock_operations() {
                 let biases = [5, 6].map(|column| rest.clone().narrow(1, column, 1).reshape([rows]));
                 match ours {
                     true => recurrent(cell, x, [input, hidden], biases, is_reversed),
-                    false => super::recurrent::elsewhere(cell, x, [input, hidden], biases, is_reversed),
+                    false => recurrent::elsewhere(cell, x, [input, hidden], biases, is_reversed),
                 }
             });
         }
