@@ -91,6 +91,10 @@ pub(crate) const DEPTH: usize = 256;
 const TILE: usize = 256;
 /// Rows that share a copied tile: blocks of 6 and of 12 end there.
 const SHARE: usize = 192;
+/// Rows in which blocks of 6 and of 12 end.
+const BLOCKS: usize = 12;
+/// Tiles of a product, if it is large enough: enough for some threads, and no more, for each copies its operands anew.
+const TILES: usize = 8;
 /// With so few rows, a transposed `b` is not worth a copy.
 const FEW: usize = 4;
 
@@ -115,8 +119,10 @@ pub(crate) fn threaded(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<
         && (a.column_stride == 1 || depth == 1)
         && b.row_stride == 1
         && columns > 1;
-    let tall = if by_inner { FEW } else { SHARE };
-    let wide = columns.div_ceil(4).next_multiple_of(32).clamp(32, TILE);
+    // Equal shares of whole blocks.
+    let share = rows.div_ceil(rows.div_ceil(SHARE).max(1)).next_multiple_of(BLOCKS);
+    let tall = if by_inner { FEW } else { share.max(BLOCKS) };
+    let wide = columns.div_ceil((TILES / rows.div_ceil(tall).max(1)).max(1)).next_multiple_of(32).clamp(32, TILE);
     let tiles: Vec<(Range<usize>, Range<usize>)> = (0..rows)
         .step_by(tall)
         .flat_map(|row| (0..columns).step_by(wide).map(move |column| (row..(row + tall).min(rows), column..(column + wide).min(columns))))
