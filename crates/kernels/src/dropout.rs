@@ -15,7 +15,7 @@ pub struct Dropout {
     /// Another one for each layer and step.
     pub key: u64,
     /// Of all numbers, in 0..1.
-    pub share: f32,
+    pub share: f64,
 }
 
 /// `y = x / (1 - share)` where a place is kept, 0 where it is dropped; the gradient of `x` is the same function of that of `y`.
@@ -47,7 +47,7 @@ impl Coin {
     pub(crate) fn new(dropout: Dropout) -> Coin {
         let Dropout { key, share } = dropout;
         assert!((0.0..1.0).contains(&share), "a share of {share} is not from 0 to below 1");
-        Coin { key, dropped: (f64::from(share) * 2f64.powi(32)) as u32, kept: (1.0 / (1.0 - f64::from(share))) as f32 }
+        Coin { key, dropped: (share * 2f64.powi(32)) as u32, kept: (1.0 / (1.0 - share)) as f32 }
     }
 
     /// Factors of the `N` places from an even one on.
@@ -100,7 +100,7 @@ mod tests {
         let len = 100_003;
         let word = |place: usize| mix(7u64.wrapping_add((place as u64 / 2 + 1).wrapping_mul(GOLDEN)));
         let twin = |place: usize| {
-            if (((word(place) >> (32 * (place % 2))) as u32) as f64) < 0.3f32 as f64 * 2f64.powi(32) { 0.0 } else { 1.0 / 0.7 }
+            if (((word(place) >> (32 * (place % 2))) as u32) as f64) < 0.3 * 2f64.powi(32) { 0.0 } else { 1.0 / 0.7 }
         };
         let x: Vec<f32> = (0..len).map(|place| place as f32 - 77.0).collect();
         for level in Level::available() {
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_mask_drops_its_share_and_neighbours_do_not_know_each_other() {
         let len = 200_000;
-        let kept = |key: u64, share: f32| {
+        let kept = |key: u64, share: f64| {
             let mut to = vec![0.0; len];
             factors(Dropout { key, share }, 0, &mut to);
             to.into_iter().map(|factor| f64::from(u8::from(factor > 0.0))).collect::<Vec<f64>>()
@@ -133,5 +133,7 @@ mod tests {
             assert!((together - 0.5625).abs() < 0.006, "{together}");
         }
         assert_eq!(mean(&kept(3, 0.0)), 1.0);
+        // Rounded to `f32` this share is 1.
+        assert_eq!(mean(&kept(3, 1.0 - 1e-12)), 0.0);
     }
 }

@@ -94,7 +94,7 @@ pub struct Sides {
     pub classes: usize,
     /// GPT: each place sees those before it, norms stand before what they normalise, every place is answered. BERT: the contrary of each.
     pub is_causal: bool,
-    pub dropout: f32,
+    pub dropout: f64,
 }
 
 pub struct Transformer {
@@ -143,7 +143,7 @@ impl Transformer {
     fn attend(&self, block: &Block, x: Tensor<2>, number: usize, pass: &Pass<'_>) -> Tensor<2> {
         let Sides { batch, time, width, heads, is_causal, .. } = self.sides;
         let joined = block.joined.forward(x, pass).reshape([batch, time, 3 * width]);
-        let attention = Attention { heads, causal: is_causal, keys: None, dropout: self.dropout(number, pass) };
+        let attention = Attention { heads, is_causal, keys: None, dropout: self.dropout(number, pass) };
         let y = ops::self_attention(joined, attention).reshape([batch * time, width]);
         self.drop(block.out.forward(y, pass), number + 1, pass)
     }

@@ -44,7 +44,7 @@ impl Dropout {
     }
 
     fn drop<const D: usize>(&self, x: Tensor<D>, draw: Draw) -> Tensor<D> {
-        ops::dropout(x, cupola_kernels::dropout::Dropout { key: draw.key(), share: self.share as f32 })
+        ops::dropout(x, cupola_kernels::dropout::Dropout { key: draw.key(), share: self.share })
     }
 }
 

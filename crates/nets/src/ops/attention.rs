@@ -14,7 +14,7 @@ pub struct Attention {
     /// Heads that the width is shared among.
     pub heads: usize,
     /// Whether a query sees no key that comes after it.
-    pub causal: bool,
+    pub is_causal: bool,
     /// Numbers `[batch, keys]` that are added to scores: `-inf` where a key is padding.
     pub keys: Option<Arc<[f32]>>,
     /// Of probabilities.
@@ -50,7 +50,7 @@ pub(super) fn elsewhere(inputs: [Tensor<3>; 3], attention: &Attention) -> Tensor
         x.reshape([batch, time, heads, dim]).swap_dims(1, 2) // [batch, heads, time, dim]
     });
     let mut scores = q.matmul(k.swap_dims(2, 3)).mul_scalar(1.0 / (dim as f64).sqrt()); // [batch, heads, queries, keys]
-    if attention.causal {
+    if attention.is_causal {
         let see = |place: usize| if place % keys > place / keys { f32::NEG_INFINITY } else { 0.0 };
         let mask: Vec<f32> = (0..queries * keys).map(see).collect();
         scores = scores + Tensor::<2>::from_data(TensorData::new(mask, [queries, keys]), &device).unsqueeze();
@@ -58,7 +58,9 @@ pub(super) fn elsewhere(inputs: [Tensor<3>; 3], attention: &Attention) -> Tensor
     if let Some(mask) = &attention.keys {
         scores = scores + Tensor::<4>::from_data(TensorData::new(mask.to_vec(), [batch, 1, 1, keys]), &device);
     }
-    let mut probabilities = softmax(scores, 3);
+    // A query that sees no key gets zeros, as from the kernel.
+    let blind = scores.clone().max_dim(3).equal_elem(f32::NEG_INFINITY).expand([batch, heads, queries, keys]);
+    let mut probabilities = softmax(scores.mask_fill(blind.clone(), 0.0), 3).mask_fill(blind, 0.0);
     if let Some(dropout) = attention.dropout {
         let row = keys.next_multiple_of(2);
         let mut mask = vec![0.0; batch * heads * queries * keys];
@@ -101,7 +103,7 @@ impl Attend {
     fn options(&self, shape: &Shape) -> kernel::Options<'_> {
         kernel::Options {
             scale: shape.scale(),
-            sight: if self.attention.causal { Sight::Past { offset: 0 } } else { Sight::All },
+            sight: if self.attention.is_causal { Sight::Past { offset: 0 } } else { Sight::All },
             mask: self.attention.keys.as_deref().map(|mask| Mask::of_keys(mask, shape.keys)),
             dropout: self.attention.dropout,
         }

@@ -138,10 +138,13 @@ fn layer_norms_are_those_of_stock_operations() {
 
 #[test]
 fn attentions_are_those_of_stock_operations() {
-    let padding: Arc<[f32]> = (0..2 * 6).map(|place| if place % 6 > 3 + place / 6 { f32::NEG_INFINITY } else { 0.0 }).collect();
-    for (causal, keys, share) in [(false, None, 0.0), (true, None, 0.0), (true, Some(padding.clone()), 0.25), (false, Some(padding), 0.0)] {
+    // The second sequence is padding alone.
+    let padding: Arc<[f32]> = (0..2 * 6).map(|place| if place > 3 { f32::NEG_INFINITY } else { 0.0 }).collect();
+    for (is_causal, keys, share) in
+        [(false, None, 0.0), (true, None, 0.0), (true, Some(padding.clone()), 0.25), (false, Some(padding), 0.0)]
+    {
         let dropout = (share > 0.0).then_some(Dropout { key: 7, share });
-        let settings = Attention { heads: 2, causal, keys, dropout };
+        let settings = Attention { heads: 2, is_causal, keys, dropout };
         hold("attention", [[2, 6, 8]; 3], |ours, inputs| match ours {
             true => attention(inputs, settings.clone()),
             false => attention::elsewhere(inputs, &settings),
@@ -154,7 +157,7 @@ fn attentions_are_those_of_stock_operations() {
             }
         });
     }
-    let settings = Attention { heads: 2, causal: false, keys: None, dropout: None };
+    let settings = Attention { heads: 2, is_causal: false, keys: None, dropout: None };
     hold("cross attention", [[2, 3, 8], [2, 5, 8], [2, 5, 8]], |ours, inputs| match ours {
         true => attention(inputs, settings.clone()),
         false => attention::elsewhere(inputs, &settings),

@@ -168,6 +168,8 @@ pub(crate) fn gradients(
 /// Seconds of a step: the mean of a few that change nothing, with the waiting for their rows.
 fn time_steps(job: &Job<'_>, feed: &Feed<'_>, arena: &[f32], steps: u64) -> Result<f64> {
     job.run.tell(Event::Stage { name: "time a few steps".into() });
+    // As in the training itself.
+    cupola_nets::keep_freed();
     let mut arena = arena.to_vec();
     let mut optimizer = Optimizer::open(job.optim, job.trainee.layout())?;
     let frozen = job.freeze.frozen(0);
