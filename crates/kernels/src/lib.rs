@@ -27,7 +27,6 @@ mod functions;
 mod kernel;
 mod lanes;
 mod level;
-mod outer;
 mod pieces;
 mod scratch;
 mod shared;

@@ -321,7 +321,8 @@ kernel! {
         }
         // Equal shares, so that no last block is a sliver.
         let share = a.rows.div_ceil(a.rows.div_ceil(V::ROWS).max(1)).max(1);
-        let is_turned = a.column_stride != 1 || (a.row_stride.is_multiple_of(MEETING) && columns > NARROW);
+        let long = a.row_stride.max(a.column_stride);
+        let is_turned = a.row_stride.min(a.column_stride) != 1 || (long.is_multiple_of(MEETING) && columns > NARROW);
         let mut row = 0;
         while row < a.rows {
             let rows = share.min(a.rows - row);
@@ -330,7 +331,7 @@ kernel! {
                     turn::<V>(a, row..row + rows, turned);
                     Lines { values: turned, row: 1, step: PITCH, depth }
                 }
-                false => Lines { values: a.rows(row..row + rows).values, row: a.row_stride, step: 1, depth },
+                false => Lines { values: a.rows(row..row + rows).values, row: a.row_stride, step: a.column_stride, depth },
             };
             let mut first = 0;
             while first < columns {
@@ -378,7 +379,7 @@ fn some_rows<V: Lanes, const A: usize>(
     }
 }
 
-/// Rows of `a`: number `r` at depth `k` is `values[r * row + k * step]`, where a step is 1 or [`PITCH`].
+/// Rows of `a`: number `r` at depth `k` is `values[r * row + k * step]`, where one of the two is 1.
 #[derive(Clone, Copy)]
 struct Lines<'a> {
     values: &'a [f32],
@@ -438,8 +439,8 @@ fn block<V: Lanes, const R: usize, const A: usize>(
     // SAFETY: asserted above.
     unsafe {
         match step {
-            1 => products::<V, R, A, 1>(values.as_ptr(), row, depth, panel.as_ptr(), &mut sums),
-            _ => products::<V, R, A, PITCH>(values.as_ptr(), row, depth, panel.as_ptr(), &mut sums),
+            1 => products::<V, R, A, false>(values.as_ptr(), row, depth, panel.as_ptr(), &mut sums),
+            _ => products::<V, R, A, true>(values.as_ptr(), step, depth, panel.as_ptr(), &mut sums),
         }
     }
     for r in 0..R {
@@ -467,30 +468,35 @@ fn block<V: Lanes, const R: usize, const A: usize>(
     }
 }
 
-/// The sums of a block. Row `r` at depth `k` is `a[r * row + k * STEP]`.
+/// Places along the depth that are fetched ahead of their use where they lie apart, which the processor does not foresee.
+const AHEAD: usize = 16;
+
+/// The sums of a block. Row `r` at depth `k` is `a[r * stride + k]`, or `a[r + k * stride]` where rows lie `BESIDE` each other.
 ///
 /// # Safety
 /// All of `a` and of the panel must be readable.
 #[inline(always)]
-unsafe fn products<V: Lanes, const R: usize, const A: usize, const STEP: usize>(
+unsafe fn products<V: Lanes, const R: usize, const A: usize, const BESIDE: bool>(
     a: *const f32,
-    row: usize,
+    stride: usize,
     depth: usize,
     panel: *const f32,
     sums: &mut [[V; A]; R],
 ) {
-    // A copy is a row beside the next.
-    let row = if STEP == 1 { row } else { 1 };
+    let (row, step) = if BESIDE { (1, stride) } else { (stride, 1) };
     let mut found = *sums;
     for k in 0..depth {
         // SAFETY: the caller's promise.
         unsafe {
+            if BESIDE {
+                V::prefetch(a.wrapping_add((k + AHEAD) * step));
+            }
             let mut b = [V::splat(0.0); A];
             for across in 0..A {
                 b[across] = V::load_at(panel.add((k * A + across) * V::N));
             }
             for r in 0..R {
-                let value = V::splat(*a.add(r * row + k * STEP));
+                let value = V::splat(*a.add(r * row + k * step));
                 for across in 0..A {
                     found[r][across] = value.mul_add(b[across], found[r][across]);
                 }

@@ -12,66 +12,45 @@ thread_local! {
     static FREE: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Memories that a thread keeps at most: more than kernels ever hold at once.
+const FREE_MOST: usize = 32;
+
 /// Lends memory for `len` numbers, aligned to 64 bytes. What is in it is whatever the last borrower left: fill it before it is read.
 pub(crate) fn scratch<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
-    let lines = len.div_ceil(16);
-    let mut memory = FREE.with_borrow_mut(|free| take(free, lines));
-    if memory.len() < lines {
-        // What was in it is of no use, so it is not copied.
-        drop(std::mem::take(&mut memory));
-        memory = vec![Line([0.0; 16]); lines];
-    }
-    // SAFETY: lines are arrays of numbers without gaps between them, all of which were written once.
-    let numbers = unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast::<f32>(), memory.len() * 16) };
-    let result = work(&mut numbers[..len]);
-    FREE.with_borrow_mut(|free| free.push(memory));
-    result
+    work(&mut keep(len))
 }
 
-/// The smallest piece that is large enough, else the largest, which is to be replaced: so that few are ever large.
-fn take(free: &mut Vec<Vec<Line>>, lines: usize) -> Vec<Line> {
-    let enough = (0..free.len()).filter(|place| free[*place].len() >= lines).min_by_key(|place| free[*place].len());
-    let place = enough.or_else(|| (0..free.len()).max_by_key(|place| free[*place].len()));
-    place.map_or_else(Vec::new, |place| free.swap_remove(place))
-}
-
-/// Memory that outlives a call, and goes back to the thread that drops it, for the next one: memory that is new to the program costs more
-/// to touch for the first time than to fill.
+/// Memory that may outlive a call; it goes back to the thread that drops it.
 #[derive(Debug)]
 pub(crate) struct Kept {
     memory: Vec<Line>,
     len: usize,
 }
 
-thread_local! {
-    static RETURNED: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Memories of which a thread keeps the largest.
-const RETURNED_MOST: usize = 16;
-
-/// Memory for `len` numbers, aligned to 64 bytes. What is in it is whatever the last owner left.
+/// As [`scratch`], until it is dropped.
 pub(crate) fn keep(len: usize) -> Kept {
     let lines = len.div_ceil(16);
-    // The smallest that is long enough, and none that is far too long.
-    let fits = |memory: &Vec<Line>| memory.len() >= lines && memory.len() <= 4 * lines + 64;
-    let found = RETURNED.with_borrow_mut(|returned| {
-        let best = returned.iter().enumerate().filter(|(_, memory)| fits(memory)).min_by_key(|(_, memory)| memory.len());
-        best.map(|(place, _)| place).map(|place| returned.swap_remove(place))
-    });
-    Kept { memory: found.unwrap_or_else(|| vec![Line([0.0; 16]); lines]), len }
+    let memory = FREE.with_borrow_mut(|free| take(free, lines));
+    // What was in one that is too short is of no use, so it is not copied.
+    let memory = if memory.len() < lines { vec![Line([0.0; 16]); lines] } else { memory };
+    Kept { memory, len }
+}
+
+/// The smallest memory that is large enough, else the largest, which is to be replaced: so that few are ever large.
+fn take(free: &mut Vec<Vec<Line>>, lines: usize) -> Vec<Line> {
+    let enough = (0..free.len()).filter(|place| free[*place].len() >= lines).min_by_key(|place| free[*place].len());
+    let place = enough.or_else(|| (0..free.len()).max_by_key(|place| free[*place].len()));
+    place.map_or_else(Vec::new, |place| free.swap_remove(place))
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
         let memory = std::mem::take(&mut self.memory);
         // A thread that is ending has no place for it any more.
-        let _ = RETURNED.try_with(|returned| {
-            let mut returned = returned.borrow_mut();
-            returned.push(memory);
-            if returned.len() > RETURNED_MOST {
-                let least = returned.iter().enumerate().min_by_key(|(_, memory)| memory.len()).map(|(place, _)| place);
-                least.map(|place| returned.swap_remove(place));
+        let _ = FREE.try_with(|free| {
+            let mut free = free.borrow_mut();
+            if free.len() < FREE_MOST {
+                free.push(memory);
             }
         });
     }

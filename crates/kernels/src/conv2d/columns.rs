@@ -16,11 +16,12 @@ const FEW: usize = 64;
 /// Columns that are worked on at once.
 const WIDE: usize = 1024;
 
-/// Whether it is the way for a shape.
+/// Whether it is the way for a shape: one of small maps, or one of 1x1 kernels that leaves pixels out, of which columns are the rest.
 pub(super) fn fits(shape: &Shape) -> bool {
     let pixels = shape.output().iter().product::<usize>();
     let sees = [0, 1].iter().all(|axis| !met(shape, *axis).is_empty());
-    sees && shape.groups == 1 && (1..=FEW).contains(&pixels) && shape.channels * shape.taps() >= 32 && shape.filters >= 16
+    let is_small = (1..=FEW).contains(&pixels) || shape.kernel == [1; 2] && shape.stride != [1; 2];
+    is_small && sees && shape.groups == 1 && shape.channels * shape.taps() >= 32 && shape.filters >= 16
 }
 
 /// What does not change from image to image.
@@ -218,8 +219,18 @@ mod tests {
     }
 
     #[test]
+    fn pixels_that_are_left_out_are() {
+        for (side, stride, padding) in [(19, 2, 0), (20, 2, 1), (17, 3, 0)] {
+            let shape = square(3, 40, side, 30, 1, stride, padding);
+            assert!(fits(&shape), "{shape:?}");
+            check(shape);
+        }
+    }
+
+    #[test]
     fn threads_change_no_bit() {
         equal_for_threads(square(300, 40, 2, 70, 3, 1, 1));
         equal_for_threads(square(5, 64, 8, 96, 3, 2, 1));
+        equal_for_threads(square(5, 64, 20, 300, 1, 2, 0));
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn for_each_tile(tiles: &[Tile], flops: u64, work: impl Fn(&Tile) + S
 /// # Panics
 /// When a slice is not as long as its tensor.
 pub fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-    if depthwise::applies(shape) {
+    if depthwise::fits(shape) {
         return depthwise::forward(shape, x, weight, bias, y);
     }
     shape.check([x.len(), weight.len(), y.len()]);
@@ -35,11 +35,11 @@ pub fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y
     if winograd::fits(shape) {
         return winograd::forward(shape, x, weight, bias, y);
     }
-    if pointwise::fits(shape) {
-        return pointwise::forward(shape, x, weight, bias, y);
-    }
     if columns::fits(shape) {
         return columns::forward(shape, x, weight, bias, y);
+    }
+    if pointwise::fits(shape) {
+        return pointwise::forward(shape, x, weight, bias, y);
     }
     let level = Level::current();
     let [rows, columns] = shape.output();

@@ -24,18 +24,18 @@ use std::ops::Range;
 /// # Panics
 /// When a slice is not as long as its tensor.
 pub fn input_gradient(shape: &Shape, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
-    if depthwise::applies(shape) {
+    if depthwise::fits(shape) {
         return depthwise::input_gradient(shape, weight, dy, dx);
     }
     shape.check([dx.len(), weight.len(), dy.len()]);
     if winograd::fits(shape) {
         return winograd::input_gradient(shape, weight, dy, dx);
     }
-    if pointwise::fits(shape) {
-        return pointwise::input_gradient(shape, weight, dy, dx);
-    }
     if columns::fits(shape) {
         return columns::input_gradient(shape, weight, dy, dx);
+    }
+    if pointwise::fits(shape) {
+        return pointwise::input_gradient(shape, weight, dy, dx);
     }
     let level = Level::current();
     let dx = Shared::new(dx);
@@ -164,18 +164,18 @@ const SHARE: usize = 32;
 /// # Panics
 /// When a slice is not as long as its tensor.
 pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    if depthwise::applies(shape) {
+    if depthwise::fits(shape) {
         return depthwise::weight_gradient(shape, x, dy, dw);
     }
     shape.check([x.len(), dw.len(), dy.len()]);
     if winograd::fits(shape) {
         return winograd::weight_gradient(shape, x, dy, dw);
     }
-    if pointwise::fits(shape) {
-        return pointwise::weight_gradient(shape, x, dy, dw);
-    }
     if columns::fits(shape) {
         return columns::weight_gradient(shape, x, dy, dw);
+    }
+    if pointwise::fits(shape) {
+        return pointwise::weight_gradient(shape, x, dy, dw);
     }
     let level = Level::current();
     let geometry = Geometry::new(shape, level);

@@ -5,8 +5,7 @@
 //! or, in reverse, at its last time, so all rows of a piece begin together and each ends when its length is done.
 
 use crate::Level;
-use crate::matmul::{Matrix, Packed, Start, serial_packed};
-use crate::outer::{Rows, outer_products};
+use crate::matmul::{Matrix, Packed, Start, serial_packed, threaded};
 use crate::scratch::{Kept, keep, scratch};
 use crate::shared::Shared;
 use rayon::prelude::*;
@@ -339,13 +338,16 @@ pub fn backward<C: Cell>(
         }
         bias_gradients::<C>(hidden, sums, to.input_bias, to.hidden_bias);
     });
-    let blame =
-        |first: usize, count: usize| Rows { values: gates.get(first * hidden..).unwrap_or(&[]), width: count * hidden, stride: each };
-    let [copies, states] = [(&copies, inputs), (&states, hidden)].map(|(values, width)| Rows { values, width, stride: width });
+    let rows = batch * time;
+    let blame = |first: usize, count: usize| {
+        let values = gates.get(first * hidden..).unwrap_or(&[]);
+        Matrix::strided(values, [rows, count * hidden], [each, 1]).transposed()
+    };
+    let (inputs, states) = (Matrix::new(&copies, rows, inputs), Matrix::new(&states, rows, hidden));
     let (joint, apart) = to.hidden.split_at_mut(C::JOINT * hidden * hidden);
-    outer_products(level, batch * time, blame(0, C::GATES), copies, to.input);
-    outer_products(level, batch * time, blame(0, C::JOINT), states, joint);
-    outer_products(level, batch * time, blame(C::GATES, C::GATES - C::JOINT), states, apart);
+    threaded(level, blame(0, C::GATES), inputs, Start::Zero, to.input);
+    threaded(level, blame(0, C::JOINT), states, Start::Zero, joint);
+    threaded(level, blame(C::GATES, C::GATES - C::JOINT), states, Start::Zero, apart);
 }
 
 /// Rows of `weight_hh` whose products are added to those of the inputs, and the rest.

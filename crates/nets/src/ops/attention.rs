@@ -1,6 +1,6 @@
 //! Scaled dot-product attention of several heads (Vaswani et al.: "Attention is all you need", NeurIPS 2017).
 
-use super::{Host, Kept, Operation, filled, on_host, run};
+use super::{Host, Kept, Operation, filled, on_host, run, tensor};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::FlexTensor;
@@ -145,7 +145,6 @@ impl Operation for Attend {
         let mut keys = vec![0.0; k.values.len()];
         let mut values = vec![0.0; v.values.len()];
         let dq = filled(q.sides, |dq| run(Gradients::Apart([dq, &mut keys, &mut values])));
-        let tensor = |sides: &[usize], values: Vec<f32>| filled(sides, |to| to.copy_from_slice(&values));
         let all = [dq, tensor(k.sides, keys), tensor(v.sides, values)];
         all.into_iter().zip(wanted).map(|(found, wanted)| wanted.then_some(found)).collect()
     }

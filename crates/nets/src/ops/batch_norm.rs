@@ -1,6 +1,6 @@
 //! Batch normalisation, with a ReLU behind it on demand.
 
-use super::{Host, Kept, Operation, filled, on_host, run};
+use super::{Host, Kept, Operation, filled, on_host, run, tensor};
 use crate::net::host;
 use burn::tensor::activation::relu;
 use burn::tensor::{Tensor, TensorData, module};
@@ -88,7 +88,7 @@ impl Operation for Train {
             let gradients = [&mut dgamma[..], &mut dbeta[..]];
             kernel::backward(&shape, x.values, statistics, [weight.values, bias.values], self.epsilon, gradient.values, dx, gradients);
         });
-        let [dgamma, dbeta] = numbers.map(|values| filled(weight.sides, |to| to.copy_from_slice(&values)));
+        let [dgamma, dbeta] = numbers.map(|values| tensor(weight.sides, values));
         [dx, dgamma, dbeta].into_iter().zip(wanted).map(|(found, wanted)| wanted.then_some(found)).collect()
     }
 }

@@ -50,6 +50,11 @@ impl Host<'_> {
 pub(super) fn filled(sides: &[usize], fill: impl FnOnce(&mut [f32])) -> FlexTensor {
     let mut values = cupola_kernels::zeros(sides.iter().product());
     fill(&mut values);
+    tensor(sides, values)
+}
+
+/// A tensor of numbers that are there.
+pub(super) fn tensor(sides: &[usize], values: Vec<f32>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, sides.to_vec()))
 }
 

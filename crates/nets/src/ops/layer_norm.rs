@@ -1,6 +1,6 @@
 //! Layer normalisation (Ba, Kiros, Hinton: "Layer normalization", 2016) and RMS normalisation (Zhang, Sennrich, NeurIPS 2019).
 
-use super::{Host, Kept, Operation, filled, on_host, run};
+use super::{Host, Kept, Operation, filled, on_host, run, tensor};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use cupola_kernels::layer_norm::{self as kernel, Shape, Statistics};
@@ -82,8 +82,7 @@ impl Operation for Normalise {
                 dbias.as_deref_mut(),
             );
         });
-        let numbers = |values: Vec<f32>| filled(weight.sides, |to| to.copy_from_slice(&values));
-        let all = [Some(dx), Some(numbers(dweight)), dbias.map(numbers)];
+        let all = [Some(dx), Some(tensor(weight.sides, dweight)), dbias.map(|dbias| tensor(weight.sides, dbias))];
         all.into_iter().zip(wanted).map(|(found, wanted)| found.filter(|_| *wanted)).collect()
     }
 }

@@ -29,7 +29,7 @@ pub use conv2d::conv2d;
 pub use cross_entropy::cross_entropy;
 pub use dropout::dropout;
 pub use embedding::embedding;
-use host::{Host, Kept, Operation, filled, on_host, run};
+use host::{Host, Kept, Operation, filled, on_host, run, tensor};
 pub use layer_norm::{layer_norm, rms_norm};
 pub use linear::linear;
 pub use pool2d::{avg_pool2d, max_pool2d};

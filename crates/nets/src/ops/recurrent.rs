@@ -1,6 +1,6 @@
 //! Recurrent networks over whole sequences.
 
-use super::{Host, Kept, Operation, filled, on_host, run};
+use super::{Host, Kept, Operation, filled, on_host, run, tensor};
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 use burn_flex::FlexTensor;
@@ -139,7 +139,7 @@ impl Operation for Recur {
                 Cell::Rnn => kernel::backward(Rnn::Tanh, &sequence, saved, &weights, first, dy, first, to),
             }
         });
-        let rest = found.into_iter().zip(&inputs[1..]).map(|(values, input)| filled(input.sides, |to| to.copy_from_slice(&values)));
+        let rest = found.into_iter().zip(&inputs[1..]).map(|(values, input)| tensor(input.sides, values));
         [dx].into_iter().chain(rest).zip(wanted).map(|(found, wanted)| wanted.then_some(found)).collect()
     }
 }

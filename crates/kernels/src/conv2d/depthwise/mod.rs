@@ -7,7 +7,7 @@
 //! beside the map are masked, rows above and below it left out. With a stride of 2 two neighbouring registers are parted into even and odd
 //! columns, and the way back weaves even and odd columns on its way to memory.
 //!
-//! Square kernels of 3, 5 and 7, strides 1 and 2 and no dilation are done here; [`applies`] says so, and all else is left to
+//! Square kernels of 3, 5 and 7, strides 1 and 2 and no dilation are done here; [`fits`] says so, and all else is left to
 //! products over planes.
 
 mod motion;
@@ -18,4 +18,4 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
-pub(super) use passes::{applies, forward, input_gradient, weight_gradient};
+pub(super) use passes::{fits, forward, input_gradient, weight_gradient};

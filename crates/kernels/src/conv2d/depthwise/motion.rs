@@ -49,10 +49,14 @@ pub(super) const RIGHT: u8 = 2;
 /// Any of them, and the one that is written.
 pub(super) const ANY: u8 = 3;
 
-/// One of the four for a stretch that reads from column `first` on, `reach` columns for the kernel's first column.
+/// One of the four for the register of outputs from a column on, `step` inputs apart.
 #[inline(always)]
-pub(super) fn edge<const K: usize>(first: isize, reach: usize, width: usize) -> u8 {
-    let (before, behind) = (-first, first + (reach + K - 1) as isize - width as isize);
+pub(super) fn edge<V: Lanes, const K: usize>(slide: &Slide, column: isize, step: usize) -> u8 {
+    if column as usize + V::N > slide.to[1] {
+        return ANY;
+    }
+    let first = step as isize * column - slide.padding[1];
+    let (before, behind) = (-first, first + (step * V::N + K - 1) as isize - slide.from[1] as isize);
     let middle = (K / 2) as isize;
     match (before <= 0, behind <= 0) {
         (true, true) => WHOLE,
@@ -124,13 +128,9 @@ impl Motion for Same {
     unsafe fn slide<V: Lanes, const K: usize>(slide: &Slide, from: *const f32, weights: &[[V; K]; K], start: V, adds: bool, to: *mut f32) {
         for number in 0..slide.to[1].div_ceil(V::N) {
             let column = begin::<V>(number, slide.to[1], !adds);
-            let edge = match column as usize + V::N <= slide.to[1] {
-                true => edge::<K>(column - slide.padding[1], V::N, slide.from[1]),
-                false => ANY,
-            };
             // SAFETY: the caller's promise; registers that are not masked lie inside.
             unsafe {
-                match edge {
+                match edge::<V, K>(slide, column, 1) {
                     WHOLE => same::<V, K, WHOLE>(slide, column, from, weights, start, adds, to),
                     LEFT => same::<V, K, LEFT>(slide, column, from, weights, start, adds, to),
                     RIGHT => same::<V, K, RIGHT>(slide, column, from, weights, start, adds, to),
@@ -190,13 +190,9 @@ impl Motion for Halved {
     unsafe fn slide<V: Lanes, const K: usize>(slide: &Slide, from: *const f32, weights: &[[V; K]; K], start: V, adds: bool, to: *mut f32) {
         for number in 0..slide.to[1].div_ceil(V::N) {
             let column = begin::<V>(number, slide.to[1], !adds);
-            let edge = match column as usize + V::N <= slide.to[1] {
-                true => edge::<K>(2 * column - slide.padding[1], 2 * V::N, slide.from[1]),
-                false => ANY,
-            };
             // SAFETY: the caller's promise; registers that are not masked lie inside.
             unsafe {
-                match edge {
+                match edge::<V, K>(slide, column, 2) {
                     WHOLE => halved::<V, K, WHOLE>(slide, column, from, weights, start, adds, to),
                     LEFT => halved::<V, K, LEFT>(slide, column, from, weights, start, adds, to),
                     RIGHT => halved::<V, K, RIGHT>(slide, column, from, weights, start, adds, to),

@@ -11,7 +11,7 @@ use crate::pieces::{PIECE, SERIAL_FLOPS};
 use rayon::prelude::*;
 
 /// Whether convolutions of a shape are done here.
-pub(in crate::conv2d) fn applies(shape: &Shape) -> bool {
+pub(in crate::conv2d) fn fits(shape: &Shape) -> bool {
     shape.groups == shape.channels
         && shape.filters > 0
         && shape.filters.is_multiple_of(shape.groups.max(1))

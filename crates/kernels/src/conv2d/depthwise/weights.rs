@@ -18,13 +18,9 @@ pub(super) unsafe fn add_products<V: Lanes, const K: usize, const STEP: usize>(
         let column = begin::<V>(number, slide.to[1], true);
         // Columns of the gradient that stretches before have had.
         let had = number * V::N - column as usize;
-        let edge = match column as usize + V::N <= slide.to[1] {
-            true => edge::<K>(STEP as isize * column - slide.padding[1], STEP * V::N, slide.from[1]),
-            false => ANY,
-        };
         // SAFETY: the caller's promise; registers that are not masked lie inside.
         unsafe {
-            match (edge, STEP) {
+            match (edge::<V, K>(slide, column, STEP), STEP) {
                 (WHOLE, 1) => same::<V, K, WHOLE>(slide, column, had, x, dy, sums),
                 (LEFT, 1) => same::<V, K, LEFT>(slide, column, had, x, dy, sums),
                 (RIGHT, 1) => same::<V, K, RIGHT>(slide, column, had, x, dy, sums),

@@ -1,6 +1,6 @@
 //! The gradient of the kernels.
 
-use super::tiles::{Grid, gradient_tiles, input_tiles};
+use super::tiles::{Grid, Way, gradient_tiles, input_tiles};
 use super::transforms::kernel_gradients;
 use super::{PLACES, Shape, apart, cut};
 use crate::Level;
@@ -32,15 +32,17 @@ pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
                     let tiles = strips.len() * grid.across();
                     let (to, to_gradients) = (Shared::new(inputs), Shared::new(gradients));
                     (0..wide + wide_out).into_par_iter().step_by(lanes).for_each(|first| match first < wide {
-                        true => grid.stage(lanes, |stage| {
-                            input_tiles(level, &grid, x, channels, first, strips.clone(), stage, to, [step, wide]);
-                        }),
-                        false => grid.stage(lanes, |stage| {
-                            let first = first - wide;
-                            let start = Packed::place(lanes, [tiles, filters], 0, first);
-                            let steps = [step_out, Packed::step(lanes, filters, first)];
-                            gradient_tiles(level, &grid, dy, filters, first, strips.clone(), stage, to_gradients, start, steps);
-                        }),
+                        true => {
+                            let way = Way { values: x, maps: channels, map: first, to, first, steps: [step, wide] };
+                            grid.stage(lanes, |stage| input_tiles(level, &grid, way, strips.clone(), stage));
+                        }
+                        false => {
+                            let map = first - wide;
+                            let first = Packed::place(lanes, [tiles, filters], 0, map);
+                            let steps = [step_out, Packed::step(lanes, filters, map)];
+                            let way = Way { values: dy, maps: filters, map, to: to_gradients, first, steps };
+                            grid.stage(lanes, |stage| gradient_tiles(level, &grid, way, strips.clone(), stage));
+                        }
                     });
                     let start = if number == 0 { Start::Zero } else { Start::Keep };
                     let (inputs, gradients) = (&*inputs, &*gradients);

@@ -21,7 +21,7 @@ use crate::shared::Shared;
 pub(super) use gradient::weight_gradient;
 use rayon::prelude::*;
 use std::ops::Range;
-use tiles::{Grid, input_tiles, output_tiles};
+use tiles::{Grid, Way, input_tiles, output_tiles};
 use transforms::{TOGETHER, kernel_panels};
 
 /// Numbers of a transformed tile.
@@ -93,7 +93,8 @@ fn convolve(level: Level, grid: &Grid, x: &[f32], kernels: Kernels<'_>, bias: Op
                 scratch(PLACES * step_out, |products| {
                     let to = Shared::new(inputs);
                     for first in (0..depth).step_by(lanes) {
-                        grid.stage(lanes, |stage| input_tiles(level, grid, x, depth, first, strips.clone(), stage, to, [step, wide]));
+                        let way = Way { values: x, maps: depth, map: first, to, first, steps: [step, wide] };
+                        grid.stage(lanes, |stage| input_tiles(level, grid, way, strips.clone(), stage));
                     }
                     for place in 0..PLACES {
                         let a = Matrix::strided(&inputs[place * step..][..tiles * wide], [tiles, depth], [wide, 1]);

@@ -1,6 +1,6 @@
 //! Tiles of images, there and back.
 
-use super::transforms::{input, output, output_gradient};
+use super::transforms::{Input, OutputGradient, Transform, output};
 use super::{PLACES, SIDE, cut, strip};
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
@@ -96,90 +96,76 @@ fn stage_row<V: Lanes>(x: &[f32], lane: Lane, image: usize, sides: [usize; 2], r
     to[(left + wide) * V::N..columns * V::N].fill(0.0);
 }
 
+/// What tiles are cut from, and where their places go: place `p` of tile `t` to `first + p * steps[0] + t * steps[1]`.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'a> {
+    /// Images of so many maps, of which a register holds those from `map` on.
+    pub values: &'a [f32],
+    pub maps: usize,
+    pub map: usize,
+    pub to: Shared<'a>,
+    pub first: usize,
+    pub steps: [usize; 2],
+}
+
 kernel! {
-    /// Transforms inputs of a register of channels, from `first` on, for the tiles of some strips: place `p` of tile `t` goes to
-    /// `to[p * steps[0] + t * steps[1] + first]`.
-    pub(super) fn input_tiles<V>(
-        grid: &Grid, x: &[f32], channels: usize, first: usize, strips: Range<usize>, stage: &mut [f32], to: Shared<'_>, steps: [usize; 2]
-    ) {
-        let (row, across) = (grid.row(), grid.across());
-        let lane = Lane { first, channels };
-        let tiles = strips.len() * across;
-        assert!(stage.len() >= 6 * row * V::N, "six rows are staged");
-        // SAFETY: every register of channels has places of its own.
-        let base = unsafe { to.rows_at(first, 1, 0, (PLACES - 1) * steps[0] + tiles.saturating_sub(1) * steps[1] + V::N) };
-        for (number, strip_number) in strips.clone().enumerate() {
-            let [image, down] = strip(grid, strip_number);
-            let goes_on = number > 0 && down > 0;
-            if goes_on {
-                stage.copy_within(SIDE * row * V::N..6 * row * V::N, 0);
-            }
-            for line in if goes_on { 2 } else { 0 }..6 {
-                let from = (down * SIDE + line) as isize - grid.padding[0] as isize;
-                stage_row::<V>(x, lane, image, grid.sides, from, grid.padding[1], row, &mut stage[line * row * V::N..]);
-            }
-            for tile in 0..across {
-                let mut places = [[V::splat(0.0); 6]; 6];
-                for j in 0..6 {
-                    let mut line = [V::splat(0.0); 6];
-                    for i in 0..6 {
-                        // SAFETY: the last tile ends with the staged row.
-                        line[i] = unsafe { V::load_at(stage.as_ptr().add((i * row + tile * SIDE + j) * V::N)) };
-                    }
-                    let found = input(line);
-                    for i in 0..6 {
-                        places[i][j] = found[i];
-                    }
-                }
-                for i in 0..6 {
-                    let found = input(places[i]);
-                    for j in 0..6 {
-                        // SAFETY: `rows_at` asserted the room up to the last tile of the last place.
-                        unsafe { found[j].store_at(base.add((i * 6 + j) * steps[0] + (number * across + tile) * steps[1])) };
-                    }
-                }
-            }
-        }
+    /// Transforms inputs of a register of channels for the tiles of some strips.
+    pub(super) fn input_tiles<V>(grid: &Grid, way: Way<'_>, strips: Range<usize>, stage: &mut [f32]) {
+        tiles::<V, Input, 6>(grid, way, strips, grid.sides, grid.padding, stage);
     }
 }
 
 kernel! {
-    /// Transforms gradients of outputs of a register of filters likewise: place `p` of tile `t` goes to `to[p * steps[0] + t * steps[1] + start]`.
-    pub(super) fn gradient_tiles<V>(
-        grid: &Grid, dy: &[f32], filters: usize, first: usize, strips: Range<usize>, stage: &mut [f32], to: Shared<'_>, start: usize,
-        steps: [usize; 2]
-    ) {
-        let (row, across) = (grid.row(), grid.across());
-        let lane = Lane { first, channels: filters };
-        let tiles = strips.len() * across;
-        assert!(stage.len() >= 6 * row * V::N, "six rows are staged");
-        // SAFETY: every register of filters has places of its own.
-        let base = unsafe { to.rows_at(start, 1, 0, (PLACES - 1) * steps[0] + tiles.saturating_sub(1) * steps[1] + V::N) };
-        for (number, strip_number) in strips.clone().enumerate() {
-            let [image, down] = strip(grid, strip_number);
-            for line in 0..SIDE {
-                let from = (down * SIDE + line) as isize;
-                stage_row::<V>(dy, lane, image, grid.outputs, from, 0, row, &mut stage[line * row * V::N..]);
-            }
-            for tile in 0..across {
-                let mut places = [[V::splat(0.0); 4]; 6];
-                for j in 0..4 {
-                    let mut line = [V::splat(0.0); 4];
-                    for i in 0..4 {
-                        // SAFETY: the last tile ends with the staged row.
-                        line[i] = unsafe { V::load_at(stage.as_ptr().add((i * row + tile * SIDE + j) * V::N)) };
-                    }
-                    let found = output_gradient(line);
-                    for i in 0..6 {
-                        places[i][j] = found[i];
-                    }
+    /// Transforms gradients of outputs of a register of filters likewise.
+    pub(super) fn gradient_tiles<V>(grid: &Grid, way: Way<'_>, strips: Range<usize>, stage: &mut [f32]) {
+        tiles::<V, OutputGradient, SIDE>(grid, way, strips, grid.outputs, [0; 2], stage);
+    }
+}
+
+/// Cuts tiles of `N` rows and columns, one tile beginning [`SIDE`] behind the last, and transforms them.
+#[inline(always)]
+fn tiles<V: Lanes, T: Transform<N>, const N: usize>(
+    grid: &Grid,
+    way: Way<'_>,
+    strips: Range<usize>,
+    sides: [usize; 2],
+    padding: [usize; 2],
+    stage: &mut [f32],
+) {
+    let (row, across) = (grid.row(), grid.across());
+    let Way { values, maps, map, to, first, steps } = way;
+    let lane = Lane { first: map, channels: maps };
+    let count = strips.len() * across;
+    assert!(stage.len() >= 6 * row * V::N, "six rows are staged");
+    // SAFETY: every register of maps has places of its own.
+    let base = unsafe { to.rows_at(first, 1, 0, (PLACES - 1) * steps[0] + count.saturating_sub(1) * steps[1] + V::N) };
+    for (number, strip_number) in strips.enumerate() {
+        let [image, down] = strip(grid, strip_number);
+        // Rows that the strip above has staged already.
+        let had = if number > 0 && down > 0 { N - SIDE } else { 0 };
+        stage.copy_within(SIDE * row * V::N..(SIDE + had) * row * V::N, 0);
+        for line in had..N {
+            let from = (down * SIDE + line) as isize - padding[0] as isize;
+            stage_row::<V>(values, lane, image, sides, from, padding[1], row, &mut stage[line * row * V::N..]);
+        }
+        for tile in 0..across {
+            let mut places = [[V::splat(0.0); N]; 6];
+            for j in 0..N {
+                let mut line = [V::splat(0.0); N];
+                for i in 0..N {
+                    // SAFETY: the last tile ends with the staged row.
+                    line[i] = unsafe { V::load_at(stage.as_ptr().add((i * row + tile * SIDE + j) * V::N)) };
                 }
+                let found = T::of(line);
                 for i in 0..6 {
-                    let found = output_gradient(places[i]);
-                    for j in 0..6 {
-                        // SAFETY: `rows_at` asserted the room up to the last tile of the last place.
-                        unsafe { found[j].store_at(base.add((i * 6 + j) * steps[0] + (number * across + tile) * steps[1])) };
-                    }
+                    places[i][j] = found[i];
+                }
+            }
+            for i in 0..6 {
+                let found = T::of(places[i]);
+                for j in 0..6 {
+                    // SAFETY: `rows_at` asserted the room up to the last tile of the last place.
+                    unsafe { found[j].store_at(base.add((i * 6 + j) * steps[0] + (number * across + tile) * steps[1])) };
                 }
             }
         }

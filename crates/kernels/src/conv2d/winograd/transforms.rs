@@ -31,9 +31,32 @@ fn times<V: Lanes>(from: V, factor: f32) -> V {
     from.mul(V::splat(factor))
 }
 
+/// From a line of `N` numbers to 6 places. A function handed on as a value would stay a call, at twice the time.
+pub(super) trait Transform<const N: usize> {
+    fn of<V: Lanes>(line: [V; N]) -> [V; 6];
+}
+
 /// Inputs: 6 pixels to 6 places.
+pub(super) struct Input;
+/// The transpose of [`output`]: gradients of 4 pixels to 6 places.
+pub(super) struct OutputGradient;
+
+impl Transform<6> for Input {
+    #[inline(always)]
+    fn of<V: Lanes>(line: [V; 6]) -> [V; 6] {
+        input(line)
+    }
+}
+
+impl Transform<4> for OutputGradient {
+    #[inline(always)]
+    fn of<V: Lanes>(line: [V; 4]) -> [V; 6] {
+        output_gradient(line)
+    }
+}
+
 #[inline(always)]
-pub(super) fn input<V: Lanes>(d: [V; 6]) -> [V; 6] {
+fn input<V: Lanes>(d: [V; 6]) -> [V; 6] {
     let (even, odd) = (plus(d[4], d[2], -BB), plus(times(d[3], A), d[1], -B));
     let (even_b, odd_b) = (plus(d[4], d[2], -AA), plus(times(d[3], B), d[1], -A));
     [
@@ -54,9 +77,8 @@ pub(super) fn output<V: Lanes>(m: [V; 6]) -> [V; 4] {
     [m[0].add(even).add(even_b), plus(times(odd, A), odd_b, B), plus(times(even, AA), even_b, BB), plus(plus(m[5], odd, AAA), odd_b, BBB)]
 }
 
-/// The transpose of [`output`]: gradients of 4 pixels to 6 places.
 #[inline(always)]
-pub(super) fn output_gradient<V: Lanes>(y: [V; 4]) -> [V; 6] {
+fn output_gradient<V: Lanes>(y: [V; 4]) -> [V; 6] {
     let (even, odd) = (plus(y[0], y[2], AA), plus(times(y[1], A), y[3], AAA));
     let (even_b, odd_b) = (plus(y[0], y[2], BB), plus(times(y[1], B), y[3], BBB));
     [y[0], even.add(odd), even.sub(odd), even_b.add(odd_b), even_b.sub(odd_b), y[3]]
