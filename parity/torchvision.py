@@ -71,6 +71,39 @@ class ResNet8(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
+class ResNet9(nn.Module):
+    """The base network of github.com/davidcpage/cifar10-fast (core.py and dawn.py), whose graph is written out."""
+
+    @staticmethod
+    def conv_bn(maps_in, maps, **more):
+        parts = dict(conv=nn.Conv2d(maps_in, maps, 3, 1, 1, bias=False), bn=nn.BatchNorm2d(maps))
+        return nn.ModuleDict(parts | more)
+
+    @classmethod
+    def branch(cls, maps):
+        return nn.ModuleDict(dict(res1=cls.conv_bn(maps, maps), res2=cls.conv_bn(maps, maps)))
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.prep = self.conv_bn(3, 64)
+        self.layer1 = self.conv_bn(64, 128, residual=self.branch(128))
+        self.layer2 = self.conv_bn(128, 256)
+        self.layer3 = self.conv_bn(256, 512, residual=self.branch(512))
+        self.linear = nn.Linear(512, num_classes, bias=False)
+
+    @staticmethod
+    def run(parts, x):
+        return nn.functional.relu(parts["bn"](parts["conv"](x)))
+
+    def forward(self, x):
+        x = self.run(self.prep, x)
+        for parts in (self.layer1, self.layer2, self.layer3):
+            x = nn.functional.max_pool2d(self.run(parts, x), 2)
+            if "residual" in parts:
+                x = x + self.run(parts["residual"]["res2"], self.run(parts["residual"]["res1"], x))
+        return self.linear(nn.functional.max_pool2d(x, 4).flatten(1)) * 0.125
+
+
 def state(module):
     return {name: tensor for name, tensor in module.state_dict().items() if not name.endswith("num_batches_tracked")}
 
@@ -80,6 +113,8 @@ def network(name, classes, settings):
         return LeNet5Modern(classes)
     if name == "resnet8":
         return ResNet8(classes)
+    if name == "resnet9":
+        return ResNet9(classes)
     keys = {key: value for key, value in settings.items() if key != "hidden"}
     net = getattr(torchvision.models, name)(weights=None, num_classes=classes, **keys)
     if "hidden" in settings:
@@ -148,6 +183,7 @@ def write_all():
     cases = [
         case("lenet5_modern", {}, (28, 28, 1), 8),
         case("resnet8", {}, (28, 28, 3), 8),
+        case("resnet9", {}, (32, 32, 3), 4),
         case("resnet18", {}, (64, 64, 3), 4),
         case("resnet50", {}, (64, 64, 3), 4),
         case("vgg11", {"dropout": 0.0, "hidden": 64}, (32, 32, 3), 4),

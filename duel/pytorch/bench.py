@@ -1,6 +1,7 @@
 """A step of training (forwards, backwards, optimiser) of the same networks: Cupola against PyTorch, alternating A B B A.
 
-Usage: bench.py CUPOLA_BINARY [--workloads mlp,resnet8] [--rounds 4] [--threads 2] [--modes eager,best,compile] [--python PYTHON] [--write]
+Usage: bench.py CUPOLA_BINARY [--workloads mlp,resnet8] [--rounds 4] [--threads 2] [--precision f32] [--modes eager,best,compile]
+       [--python PYTHON] [--write]
 What runs is the example train_steps of crates/nets, which lies beside the program: cargo build --release --workspace --example train_steps.
 Needs torch and torchvision in that Python. Every side is a process of its own that waits while others work. A block is a second of steps; the
 number of a block is the median of its steps, and a ratio is the median of the ratios round by round. Prints a table and, with --write,
@@ -16,7 +17,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-WORKLOADS = ["mlp", "lstm", "gpt", "bert", "lenet5_modern", "resnet8", "resnet20", "resnet18", "mobilenet_v2", "resnet50", "vgg16"]
+WORKLOADS = ["mlp", "lstm", "gpt", "bert", "lenet5_modern", "resnet8", "resnet20", "resnet9", "resnet18", "mobilenet_v2", "resnet50", "vgg16"]
 BLOCK_MS = 1000
 
 
@@ -39,8 +40,8 @@ class Side:
 
 
 def duel(options, workload):
-    commands = {"cupola": [str(Path(options.binary).parent / "examples" / "train_steps")]}
-    commands |= {f"torch {mode}": [options.python, str(HERE / "torch_steps.py"), mode, str(options.threads)] for mode in options.modes}
+    commands = {"cupola": [str(Path(options.binary).parent / "examples" / "train_steps"), options.precision]}
+    commands |= {f"torch {mode}": [options.python, str(HERE / "torch_steps.py"), mode, str(options.threads), options.precision] for mode in options.modes}
     sides = {name: Side(command, options.threads) for name, command in commands.items()}
     steps = {}
     for name, side in sides.items():
@@ -78,6 +79,7 @@ def main():
     parser.add_argument("--modes", type=lambda text: text.split(","), default=["eager", "best", "compile"])
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
@@ -86,7 +88,8 @@ def main():
     rows = json.loads(results.read_text()) if results.exists() else {}
     for workload in options.workloads:
         row = {"commit": commit, "threads": options.threads, **versions(options.python), **duel(options, workload)}
-        rows[f"{workload}, {options.threads} threads"] = row
+        rounded = ", bf16" if options.precision == "bf16" else ""
+        rows[f"{workload}, {options.threads} threads{rounded}"] = row
         print(f"{workload:14} {row['ms']}  ratios {row['ratio']}  MB {row['peak_mb']}", flush=True)
         if options.write:
             results.write_text(json.dumps(rows, indent=1) + "\n")

@@ -1,9 +1,9 @@
 """The opponent of bench.py: the same steps of training in PyTorch.
 
-Usage: torch_steps.py eager|best|compile THREADS
+Usage: torch_steps.py eager|best|compile THREADS [f32|bf16]
 Reads lines `WORKLOAD STEPS` and answers each with a line of JSON: milliseconds of every step. `drop WORKLOAD` frees one, `peak` answers with the
 most memory of the process in MB. eager: as tutorials write it. best: channels_last and fused optimiser. compile: torch.compile and fused
-optimiser.
+optimiser. bf16: under torch.autocast.
 """
 
 import json
@@ -16,7 +16,7 @@ import torchvision
 from torch import nn
 from torch.nn import functional as F
 
-MODE, THREADS = sys.argv[1], int(sys.argv[2])
+MODE, THREADS, IS_ROUNDED = sys.argv[1], int(sys.argv[2]), sys.argv[3:] == ["bf16"]
 FUSED = {"fused": True} if MODE != "eager" else {}
 torch.set_num_threads(THREADS)
 torch.manual_seed(1)
@@ -46,6 +46,27 @@ def small_resnet(blocks):
             layers.append(Block(inputs, out, 2 if stage and not block else 1))
             inputs = out
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+
+
+class ResNet9(nn.Module):
+    """The network of Page's cifar10-fast."""
+
+    def __init__(self):
+        super().__init__()
+
+        def conv_bn(inputs, out):
+            return nn.Sequential(nn.Conv2d(inputs, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True))
+
+        self.first = nn.Sequential(conv_bn(3, 64), conv_bn(64, 128), nn.MaxPool2d(2))
+        self.branch1 = nn.Sequential(conv_bn(128, 128), conv_bn(128, 128))
+        self.second = nn.Sequential(conv_bn(128, 256), nn.MaxPool2d(2), conv_bn(256, 512), nn.MaxPool2d(2))
+        self.branch2 = nn.Sequential(conv_bn(512, 512), conv_bn(512, 512))
+        self.last = nn.Sequential(nn.MaxPool2d(4), nn.Flatten(), nn.Linear(512, 10, bias=False))
+
+    def forward(self, x):
+        x = self.first(x)
+        x = self.second(x + self.branch1(x))
+        return self.last(x + self.branch2(x)) * 0.125
 
 
 def lenet5_modern():
@@ -142,6 +163,7 @@ WORKLOADS = {
     "lenet5_modern": (lenet5_modern, (1, 28, 28), 64, 10, sgd),
     "resnet8": (lambda: small_resnet(1), (3, 32, 32), 32, 10, sgd),
     "resnet20": (lambda: small_resnet(3), (3, 32, 32), 32, 10, sgd),
+    "resnet9": (ResNet9, (3, 32, 32), 256, 10, sgd),
     "resnet18": (lambda: torchvision.models.resnet18(num_classes=10), (3, 32, 32), 32, 10, sgd),
     "resnet50": (torchvision.models.resnet50, (3, 224, 224), 8, 1000, sgd),
     "vgg16": (torchvision.models.vgg16, (3, 224, 224), 8, 1000, sgd),
@@ -164,7 +186,9 @@ def running(name):
 
     def step():
         optimizer.zero_grad()
-        F.cross_entropy(called(images), labels).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=IS_ROUNDED):
+            loss = F.cross_entropy(called(images), labels)
+        loss.backward()
         optimizer.step()
 
     return step

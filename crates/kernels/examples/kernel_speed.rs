@@ -1,8 +1,8 @@
 //! How fast kernels are on this machine: billions of operations a second, and the share of what its multiply-add units could do.
 //!
 //! ```text
-//! RAYON_NUM_THREADS=1 cargo run --release -p cupola-kernels --example kernel_speed [group]
-//! groups: conv, depthwise, matmul, recurrent, optimizer, attention, norm, rows
+//! RAYON_NUM_THREADS=1 cargo run --release -p cupola-kernels --example kernel_speed [group [row]]
+//! groups: bf16, conv, depthwise, matmul, recurrent, optimizer, attention, norm, rows
 //! ```
 #![expect(clippy::print_stdout, reason = "this is a program to look at")]
 
@@ -14,7 +14,7 @@ use cupola_kernels::matmul::{Matrix, matmul};
 use cupola_kernels::optimizer::{self, Move, Rule, Slices};
 use cupola_kernels::recurrent::{self, Cell, Direction, Gradients, Gru, Lstm, Rnn, Sequence, Weights};
 use cupola_kernels::softmax::{self, Softmax};
-use cupola_kernels::{embedding, group_norm, layer_norm};
+use cupola_kernels::{bf16, embedding, group_norm, layer_norm};
 use std::time::Instant;
 
 fn main() {
@@ -26,8 +26,27 @@ fn main() {
         rayon::current_num_threads()
     );
     if "matmul".starts_with(&wanted) {
-        for sizes in [[128, 512, 784], [128, 10, 256], [64, 120, 400], [256; 3], [512; 3], [1024; 3], [1024, 1536, 384], [1, 1000, 2048]] {
+        for sizes in [
+            [1024, 384, 128],
+            [1024, 128, 512],
+            [128, 512, 784],
+            [128, 10, 256],
+            [64, 120, 400],
+            [256; 3],
+            [512; 3],
+            [1024; 3],
+            [1024, 1536, 384],
+            [1, 1000, 2048],
+        ] {
             products(sizes, peak);
+        }
+    }
+    if "bf16".starts_with(&wanted) {
+        for sizes in [[1024, 384, 128], [1024, 128, 512], [1024, 1536, 384], [256; 3], [512; 3], [1024; 3], [8, 4096, 4096]] {
+            halves(sizes, peak);
+        }
+        for row in CONVOLUTIONS {
+            convolutions(row, peak, true);
         }
     }
     if "recurrent".starts_with(&wanted) {
@@ -63,12 +82,12 @@ fn main() {
     }
     if "conv".starts_with(&wanted) {
         for row in CONVOLUTIONS {
-            convolutions(row, peak);
+            convolutions(row, peak, false);
         }
     }
     if "depthwise".starts_with(&wanted) {
         for row in DEPTHWISE {
-            convolutions(row, peak);
+            convolutions(row, peak, false);
         }
     }
 }
@@ -187,6 +206,17 @@ fn fastest(mut call: impl FnMut()) -> f64 {
     best
 }
 
+/// Products of numbers rounded to `bf16`; the share is of what `f32` could reach at most.
+fn halves([rows, columns, depth]: [usize; 3], peak: f64) {
+    let (a, b, mut c) = (vec![0.5; rows * depth], vec![0.25; depth * columns], vec![0.0; rows * columns]);
+    let flops = 2.0 * (rows * columns * depth) as f64;
+    let plain = fastest(|| bf16::matmul(Matrix::new(&a, rows, depth), Matrix::new(&b, depth, columns), None, &mut c));
+    let turned = fastest(|| bf16::matmul(Matrix::new(&a, rows, depth), Matrix::new(&b, columns, depth).transposed(), None, &mut c));
+    let first = fastest(|| bf16::matmul(Matrix::new(&a, depth, rows).transposed(), Matrix::new(&b, depth, columns), None, &mut c));
+    let share = |seconds: f64| format!("{:7.1} us {:4.0} %", seconds * 1e6, flops / seconds / 1e9 / peak * 100.0);
+    println!("bf16 {rows:4} x {columns:4} x {depth:4}   a b {}   a b' {}   a' b {}", share(plain), share(turned), share(first));
+}
+
 fn products([rows, columns, depth]: [usize; 3], peak: f64) {
     let (a, b, mut c) = (vec![0.5; rows * depth], vec![0.25; depth * columns], vec![0.0; rows * columns]);
     let flops = 2.0 * (rows * columns * depth) as f64;
@@ -197,7 +227,7 @@ fn products([rows, columns, depth]: [usize; 3], peak: f64) {
     println!("matmul {rows:4} x {columns:4} x {depth:4}   a b {}   a b' {}   a' b {}", share(plain), share(turned), share(first));
 }
 
-fn convolutions(&(name, batch, channels, side, filters, kernel, stride, padding, groups): &Row, peak: f64) {
+fn convolutions(&(name, batch, channels, side, filters, kernel, stride, padding, groups): &Row, peak: f64, is_rounded: bool) {
     let shape = Shape {
         batch,
         channels,
@@ -210,12 +240,24 @@ fn convolutions(&(name, batch, channels, side, filters, kernel, stride, padding,
         dilation: [1; 2],
         groups,
     };
+    if std::env::args().nth(2).is_some_and(|wanted| !name.starts_with(&wanted)) {
+        return;
+    }
     let shape = &shape;
     let [x, w, y] = shape.lens().map(|len| vec![0.5f32; len]);
     let (mut dx, mut dw, mut to) = (x.clone(), w.clone(), y.clone());
-    let forward = fastest(|| conv2d::forward(shape, &x, &w, None, &mut to));
-    let input = fastest(|| conv2d::input_gradient(shape, &w, &y, &mut dx));
-    let weight = fastest(|| conv2d::weight_gradient(shape, &x, &y, &mut dw));
+    let [forward, input, weight] = match is_rounded {
+        true => [
+            fastest(|| bf16::conv2d::forward(shape, &x, &w, None, &mut to)),
+            fastest(|| bf16::conv2d::input_gradient(shape, &w, &y, &mut dx)),
+            fastest(|| bf16::conv2d::weight_gradient(shape, &x, &y, &mut dw)),
+        ],
+        false => [
+            fastest(|| conv2d::forward(shape, &x, &w, None, &mut to)),
+            fastest(|| conv2d::input_gradient(shape, &w, &y, &mut dx)),
+            fastest(|| conv2d::weight_gradient(shape, &x, &y, &mut dw)),
+        ],
+    };
     let share = |seconds: f64| format!("{:8.0} us {:3.0} %", seconds * 1e6, shape.flops() as f64 / seconds / 1e9 / peak * 100.0);
     println!("{name:16} forward {}   input {}   weight {}", share(forward), share(input), share(weight));
 }

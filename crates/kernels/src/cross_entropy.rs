@@ -75,16 +75,21 @@ kernel! {
     fn row_gradient<V>(logits: &[f32], targets: &[f32], scale: f32, to: &mut [f32]) {
         let [most, sum] = most_and_sum::<V>(logits);
         let total: f32 = targets.iter().sum();
-        let (most, share, scale) = (V::splat(most), V::splat(total / sum), V::splat(scale));
-        let value = |logits: V, targets: V| exp(logits.sub(most)).mul(share).sub(targets).mul(scale);
+        let by = [V::splat(most), V::splat(total / sum), V::splat(scale)];
         let whole = logits.len() / V::N * V::N;
         for ((logits, targets), to) in
             logits[..whole].chunks_exact(V::N).zip(targets[..whole].chunks_exact(V::N)).zip(to[..whole].chunks_exact_mut(V::N))
         {
-            value(V::load(logits), V::load(targets)).store(to);
+            slope(V::load(logits), V::load(targets), by).store(to);
         }
-        value(V::load_part(&logits[whole..], 0.0), V::load_part(&targets[whole..], 0.0)).store_part(&mut to[whole..]);
+        slope(V::load_part(&logits[whole..], 0.0), V::load_part(&targets[whole..], 0.0), by).store_part(&mut to[whole..]);
     }
+}
+
+/// Gradients of some logits, by the largest logit of the row, what an exponential counts, and the scale.
+#[inline(always)]
+fn slope<V: Lanes>(logits: V, targets: V, [most, share, scale]: [V; 3]) -> V {
+    exp(logits.sub(most)).mul(share).sub(targets).mul(scale)
 }
 
 /// The largest logit, and the sum of exponentials of distances from it.

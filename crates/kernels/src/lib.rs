@@ -10,6 +10,7 @@ pub mod activation;
 pub mod add_relu;
 pub mod attention;
 pub mod batch_norm;
+pub mod bf16;
 pub mod conv2d;
 pub mod cross_entropy;
 pub mod dropout;
@@ -33,4 +34,4 @@ mod shared;
 mod sums;
 
 pub use level::{Level, with};
-pub use sums::{add, copied, sum, zeros};
+pub use sums::{add, copied, copy, sum, unwritten};

@@ -15,11 +15,11 @@ use std::ops::Range;
 /// A matrix somewhere in a slice: element (i, j) is `values[i * row_stride + j * column_stride]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
-    values: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
+    pub(crate) values: &'a [f32],
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) row_stride: usize,
+    pub(crate) column_stride: usize,
 }
 
 impl<'a> Matrix<'a> {
@@ -54,7 +54,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// Some of the rows and columns.
-    fn part(self, rows: Range<usize>, columns: Range<usize>) -> Matrix<'a> {
+    pub(crate) fn part(self, rows: Range<usize>, columns: Range<usize>) -> Matrix<'a> {
         assert!(rows.end <= self.rows && columns.end <= self.columns, "parts lie inside");
         let first = rows.start * self.row_stride + columns.start * self.column_stride;
         Matrix { values: &self.values[first.min(self.values.len())..], rows: rows.len(), columns: columns.len(), ..self }
@@ -323,32 +323,30 @@ kernel! {
         let share = a.rows.div_ceil(a.rows.div_ceil(V::ROWS).max(1)).max(1);
         let long = a.row_stride.max(a.column_stride);
         let is_turned = a.row_stride.min(a.column_stride) != 1 || (long.is_multiple_of(MEETING) && columns > NARROW);
-        let mut row = 0;
-        while row < a.rows {
+        let (blocks, panels) = (a.rows.div_ceil(share), columns.div_ceil(ACROSS * V::N));
+        for number in 0..blocks * panels {
+            // Rows that were copied go over all panels; else a panel stays in the first-level cache while all rows go over it.
+            let (block, panel) = if is_turned { (number / panels, number % panels) } else { (number % blocks, number / blocks) };
+            let (row, first) = (block * share, panel * ACROSS * V::N);
             let rows = share.min(a.rows - row);
+            if is_turned && panel == 0 {
+                turn::<V>(a, row..row + rows, turned);
+            }
             let lines = match is_turned {
-                true => {
-                    turn::<V>(a, row..row + rows, turned);
-                    Lines { values: turned, row: 1, step: PITCH, depth }
-                }
+                true => Lines { values: turned, row: 1, step: PITCH, depth },
                 false => Lines { values: a.rows(row..row + rows).values, row: a.row_stride, step: a.column_stride, depth },
             };
-            let mut first = 0;
-            while first < columns {
-                let panel = panel_width::<V>(columns - first);
-                let wide = panel.min(columns - first);
-                let b = &packed[first * depth..][..panel * depth];
-                let start = start.at(true, first..first + wide);
-                let (place, stride) = (corner.first + row * corner.stride + first, corner.stride);
-                // SAFETY: the tile is this thread's alone.
-                let to = unsafe { corner.c.rows_at(place, rows, stride, wide) };
-                match panel == V::N {
-                    true => some_rows::<V, 1>(rows, lines, b, start, to, stride, wide),
-                    false => some_rows::<V, 2>(rows, lines, b, start, to, stride, wide),
-                }
-                first += panel;
+            let panel = panel_width::<V>(columns - first);
+            let wide = panel.min(columns - first);
+            let b = &packed[first * depth..][..panel * depth];
+            let start = start.at(true, first..first + wide);
+            let (place, stride) = (corner.first + row * corner.stride + first, corner.stride);
+            // SAFETY: the tile is this thread's alone.
+            let to = unsafe { corner.c.rows_at(place, rows, stride, wide) };
+            match panel == V::N {
+                true => some_rows::<V, 1>(rows, lines, b, start, to, stride, wide),
+                false => some_rows::<V, 2>(rows, lines, b, start, to, stride, wide),
             }
-            row += rows;
         }
     }
 }
@@ -552,13 +550,38 @@ kernel! {
 /// # Panics
 /// When the matrix is not whole rows.
 pub fn column_sums(values: &[f32], sums: &mut [f32]) {
-    sums.fill(0.0);
     if sums.is_empty() {
         return;
     }
     assert!(values.len().is_multiple_of(sums.len()), "a matrix is whole rows");
-    for row in values.chunks_exact(sums.len()) {
-        sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+    let (level, columns) = (Level::current(), sums.len());
+    let work = |(place, sums): (usize, &mut [f32])| add_rows(level, &values[(place * STRIP).min(values.len())..], columns, sums);
+    match (values.len() as u64) < SERIAL_FLOPS {
+        true => sums.chunks_mut(STRIP).enumerate().for_each(work),
+        false => sums.par_chunks_mut(STRIP).enumerate().for_each(work),
+    }
+}
+
+/// Columns that are summed at once: four registers at most, and whole lines of the cache.
+const STRIP: usize = 32;
+
+kernel! {
+    /// Adds the first numbers of all rows, `stride` apart, to `sums`.
+    fn add_rows<V>(values: &[f32], stride: usize, sums: &mut [f32]) {
+        let mut first = 0;
+        while first < sums.len() {
+            let to = &mut sums[first..];
+            let many = to.len().min(V::N);
+            let mut sum = V::splat(0.0);
+            let mut place = first;
+            while place + many <= values.len() {
+                // SAFETY: they lie inside.
+                sum = sum.add(unsafe { V::load_some(values.as_ptr().add(place), many) });
+                place += stride;
+            }
+            sum.store_part(&mut to[..many]);
+            first += V::N;
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 use arrow_array::UInt32Array;
 use burn::tensor::activation::{log_softmax, relu};
 use burn::tensor::{Device, Tensor, TensorData};
+use cupola_nets::ops::Precision;
 use cupola_nets::{MODELS, Packing, Step, Trainee, trainee};
 use cupola_task::{
     Batch, Column, Columns, Draw, Error, Field, Images, Kind, Make, Result, Role, Schema, Settings, Side, Splits, Table, Task, Value, Where,
@@ -95,8 +96,7 @@ fn by_trainee(net: &dyn Trainee, mut arena: Vec<f32>, packed: &cupola_nets::Pack
     let mut gradients = vec![0.0; arena.len()];
     let mut last = 0.0;
     for step in 0..STEPS {
-        gradients.fill(0.0);
-        let step = Step { draw: Draw::new(1).at(step as u64), share: 1.0, frozen: &frozen };
+        let step = Step { draw: Draw::new(1).at(step as u64), share: 1.0, adds: false, frozen: &frozen, precision: Precision::F32 };
         last = net.gradients(&mut arena, packed, &step, &mut gradients)?;
         arena.iter_mut().zip(&gradients).for_each(|(value, gradient)| *value -= RATE * gradient);
     }

@@ -4,6 +4,7 @@ use crate::MODELS;
 use crate::fixtures::{answers, batch, columns_table, gradients, model, packed, schema, settings, splits, table, trainee};
 use crate::layout::Role;
 use crate::net::{Packed, Step, Trainee};
+use crate::ops::Precision;
 use cupola_task::{Column, Dataset, Draw, Exit, Fault, Math, ModelDef, Needs, Parts, Predictor, Result, Schema, Table, Where};
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ const SMALL: &[Tiny] = &[
 
 /// Networks of ten million numbers: they learn and are saved here. In `vision/parity.rs` they and bottlenecks are held against torchvision.
 const LARGE: &[Tiny] = &[
+    Tiny { name: "resnet9", settings: "", inputs: Inputs::Images([32, 32, 3]) },
     Tiny { name: "resnet18", settings: "zero_init_residual=true", inputs: Inputs::Images([32, 32, 3]) },
     Tiny { name: "vgg11_bn", settings: "hidden=32", inputs: Inputs::Images([32, 32, 3]) },
 ];
@@ -172,6 +174,26 @@ fn loss_and_gradients_are_finite_and_the_loss_falls() {
 }
 
 #[test]
+fn gradients_of_rounded_products_point_the_same_way() {
+    check(|tiny, classes| {
+        let (trainee, table) = (tiny.trainee(classes), tiny.table(classes));
+        let (arena, input) = tiny.start(&*trainee, &table, 1);
+        let frozen = vec![false; trainee.layout().entries().len()];
+        let found = [Precision::F32, Precision::Bf16].map(|precision| {
+            let mut gradients = vec![f32::NAN; arena.len()];
+            let step = Step { draw: Draw::new(1), share: 1.0, adds: false, frozen: &frozen, precision };
+            trainee.gradients(&mut arena.clone(), &input, &step, &mut gradients).map(|_| gradients)
+        });
+        let [exact, rounded] = found.map(|found| found.unwrap_or_default());
+        let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+        let cosine = product(&exact, &rounded) / (product(&exact, &exact) * product(&rounded, &rounded)).sqrt();
+        ensure(exact != rounded, || "nothing was rounded".into())?;
+        // Factors have eight bits; forty layers with batch norm over six images turn that into 0.83.
+        ensure(cosine > 0.7, || format!("the cosine is {cosine}"))
+    });
+}
+
+#[test]
 fn what_is_frozen_stays() {
     check(|tiny, classes| {
         let (trainee, table) = (tiny.trainee(classes), tiny.table(classes));
@@ -181,7 +203,7 @@ fn what_is_frozen_stays() {
         // All but weight and bias of the last layer.
         let frozen: Vec<bool> = (0..entries.len()).map(|place| place + 2 < entries.len()).collect();
         let mut gradients = vec![0.0; arena.len()];
-        let step = Step { draw: Draw::new(1), share: 1.0, frozen: &frozen };
+        let step = Step { draw: Draw::new(1), share: 1.0, adds: false, frozen: &frozen, precision: Precision::F32 };
         trainee.gradients(&mut arena, &input, &step, &mut gradients).map_err(|error| error.to_string())?;
         let moved = entries.iter().zip(&frozen).find(|(entry, frozen)| {
             let range = entry.range();

@@ -2,6 +2,7 @@
 
 use crate::layout::{Entry, Layout};
 use crate::net::{Packed, Packing, Step, Trainee};
+use crate::ops::Precision;
 use arrow_array::types::Float32Type;
 use arrow_array::{ArrayRef, FixedSizeListArray, Float64Array, UInt32Array};
 use cupola_task::{
@@ -169,7 +170,7 @@ pub(crate) fn packed(trainee: &dyn Trainee, arena: &[f32], table: &Table) -> Pac
 pub(crate) fn gradients(trainee: &dyn Trainee, arena: &mut [f32], input: &Packed, draw: Draw) -> (f64, Vec<f32>) {
     let frozen = vec![false; trainee.layout().entries().len()];
     let mut gradients = vec![0.0; arena.len()];
-    let step = Step { draw, share: 1.0, frozen: &frozen };
+    let step = Step { draw, share: 1.0, adds: false, frozen: &frozen, precision: Precision::F32 };
     let loss = trainee.gradients(arena, input, &step, &mut gradients).unwrap();
     (loss, gradients)
 }

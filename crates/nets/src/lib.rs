@@ -43,6 +43,7 @@ pub const MODELS: &[ModelDef] = &[
     vision::small_resnet::RESNET32,
     vision::small_resnet::RESNET44,
     vision::small_resnet::RESNET56,
+    vision::resnet9::RESNET9,
     vision::resnet::RESNET18,
     vision::resnet::RESNET34,
     vision::resnet::RESNET50,

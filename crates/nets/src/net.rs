@@ -4,6 +4,7 @@
 use crate::device;
 use crate::layout::{Layout, Role};
 use crate::lora;
+use crate::ops::Precision;
 use crate::pass::{Bound, Mode, Pass, Stopwatch};
 use crate::weights;
 use burn::tensor::{Device, Tensor};
@@ -12,7 +13,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 /// A batch as its network takes it. Made on loader threads.
-pub type Packed = Box<dyn Any + Send>;
+pub type Packed = Box<dyn Any + Send + Sync>;
 
 /// Rows that were mixed (mixup, cutmix): row `i` is `share[i]` itself and the rest is row `partner[i]`.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -37,7 +38,7 @@ pub struct Packing {
 /// A network. It holds parameters' places and settings, no weights and no state: all it does is a function of an arena and a batch.
 pub trait Net: Send + Sync + 'static {
     /// A packed batch.
-    type Input: Send + 'static;
+    type Input: Send + Sync + 'static;
 
     /// Its parameters and layers.
     fn layout(&self) -> &Layout;
@@ -74,8 +75,12 @@ pub struct Step<'a> {
     pub draw: Draw,
     /// The loss is multiplied by it, so that gradients of several batches add up to those of one.
     pub share: f64,
+    /// Whether gradients are added to those that are there; else they take their place.
+    pub adds: bool,
     /// For each entry of the layout whether it stays as it is.
     pub frozen: &'a [bool],
+    /// What products are computed in, forwards and backwards.
+    pub precision: Precision,
 }
 
 /// A network with its type erased. It has no state, so one can serve several threads and several trainings.
@@ -104,7 +109,7 @@ pub trait Trainee: Send + Sync {
     /// See [`Net::weight`].
     fn weight(&self, input: &Packed) -> f64;
 
-    /// Adds the gradients of a batch to `gradients`, moves running statistics in `arena` along, and gives the mean loss.
+    /// Writes the gradients of a batch to `gradients`, or adds them, moves running statistics in `arena` along, and gives the mean loss.
     ///
     /// # Errors
     /// When the device fails.
@@ -164,6 +169,31 @@ impl<N: Net> Training<N> {
         let arena = weights::from_part(parts, &self.layout)?;
         Ok(self.freeze(arena))
     }
+
+    fn differentiate(&self, arena: &mut [f32], packed: &Packed, step: &Step<'_>, gradients: &mut [f32]) -> Result<f64> {
+        let layout = &self.layout;
+        let device = self.device.clone().autodiff();
+        let bound = Bound::learning(layout, arena, &device, step.frozen);
+        let pass = Pass::new(layout, &bound, &device, Mode::Training { draw: step.draw, frozen: step.frozen });
+        let input = input::<N>(packed);
+        let loss = step.precision.within(|| self.net.loss(self.net.outputs(input, &pass), input, &pass));
+        let running = pass.into_running();
+        let mut found = loss.clone().mul_scalar(step.share).backward();
+        for (place, entry) in layout.entries().iter().enumerate() {
+            let learns = entry.role == Role::Trained && !step.frozen[place];
+            let to = &mut gradients[entry.range()];
+            match learns.then(|| bound.tensor(place).grad_remove(&mut found)).flatten() {
+                Some(gradient) if step.adds => cupola_kernels::add(&host(gradient)?, to),
+                Some(gradient) => cupola_kernels::copy(&host(gradient)?, to),
+                None if step.adds => {}
+                None => to.fill(0.0),
+            }
+        }
+        for (param, value) in running {
+            arena[layout.of(param).range()].copy_from_slice(&host(value.inner())?);
+        }
+        Ok(f64::from(host(loss.inner())?[0]))
+    }
 }
 
 /// The network that the registry's box holds.
@@ -207,25 +237,12 @@ impl<N: Net> Trainee for Training<N> {
     }
 
     fn gradients(&self, arena: &mut [f32], packed: &Packed, step: &Step<'_>, gradients: &mut [f32]) -> Result<f64> {
-        let layout = &self.layout;
-        let device = self.device.clone().autodiff();
-        let bound = Bound::learning(layout, arena, &device, step.frozen);
-        let pass = Pass::new(layout, &bound, &device, Mode::Training { draw: step.draw, frozen: step.frozen });
-        let input = input::<N>(packed);
-        let loss = self.net.loss(self.net.outputs(input, &pass), input, &pass);
-        let running = pass.into_running();
-        let mut found = loss.clone().mul_scalar(step.share).backward();
-        for (place, entry) in layout.entries().iter().enumerate() {
-            if entry.role != Role::Trained || step.frozen[place] {
-                continue;
-            }
-            let Some(gradient) = bound.tensor(place).grad_remove(&mut found) else { continue };
-            cupola_kernels::add(&host(gradient)?, &mut gradients[entry.range()]);
+        if !step.precision.runs_on(&self.device) {
+            let wanted = "f32, or device=cpu: bf16 is there on the processor";
+            return Err(Error::setting("train.precision", "bf16 on another device", wanted));
         }
-        for (param, value) in running {
-            arena[layout.of(param).range()].copy_from_slice(&host(value.inner())?);
-        }
-        Ok(f64::from(host(loss.inner())?[0]))
+        // On a thread of the pool, which need not be woken for each kernel.
+        rayon::scope(|_| self.differentiate(arena, packed, step, gradients))
     }
 
     fn bind(&self, arena: &[f32]) -> Bound {
@@ -235,8 +252,11 @@ impl<N: Net> Trainee for Training<N> {
     fn judge(&self, arena: &[f32], bound: &Bound, packed: &Packed) -> Result<(f64, Predictions)> {
         let pass = Pass::new(&self.layout, bound, &self.device, Mode::Answering);
         let input = input::<N>(packed);
-        let outputs = self.net.outputs(input, &pass);
-        let loss = host(self.net.loss(outputs.clone(), input, &pass))?[0];
+        let (outputs, loss) = Precision::F32.within(|| {
+            let outputs = self.net.outputs(input, &pass);
+            (outputs.clone(), self.net.loss(outputs, input, &pass))
+        });
+        let loss = host(loss)?[0];
         Ok((f64::from(loss), self.net.answer(&host(outputs)?, arena)))
     }
 
@@ -270,7 +290,7 @@ impl<N: Net> Predictor for Network<N> {
             let batch = Batch { rows: rows.into(), inputs: inputs.take(rows), targets: Columns::default(), keys: Columns::default() };
             let input = self.net.collate(&self.arena, &batch, &Packing::default())?;
             let pass = Pass::new(layout, &self.bound, &self.device, Mode::Answering);
-            outputs.extend(host(self.net.outputs(&input, &pass))?);
+            outputs.extend(host(Precision::F32.within(|| self.net.outputs(&input, &pass)))?);
         }
         Ok(self.net.answer(&outputs, &self.arena))
     }

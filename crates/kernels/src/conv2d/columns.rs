@@ -4,8 +4,7 @@
 
 use super::forward::met;
 use super::shape::Shape;
-use crate::Level;
-use crate::matmul::{Matrix, Start, threaded};
+use crate::matmul::{Matrix, Start};
 use crate::scratch::scratch;
 use crate::shared::Shared;
 use rayon::prelude::*;
@@ -113,15 +112,20 @@ impl Columns {
     }
 }
 
+/// What multiplies: `c` = what it starts with + `a b`.
+pub(crate) trait Product: Fn(Matrix<'_>, Matrix<'_>, Start<'_>, &mut [f32]) + Sync {}
+
+impl<F: Fn(Matrix<'_>, Matrix<'_>, Start<'_>, &mut [f32]) + Sync> Product for F {}
+
 /// `y = x * weight + bias`.
-pub(super) fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-    let (level, columns) = (Level::current(), Columns::new(shape));
+pub(crate) fn forward(multiply: impl Product, shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    let columns = Columns::new(shape);
     let outputs = columns.outputs;
     columns.weights(weight, |weights| {
         for images in columns.groups() {
             let wide = images.len() * outputs;
             scratch(shape.filters * wide, |products| {
-                columns.lend(x, images.clone(), |seen| threaded(level, weights, seen, Start::Zero, products));
+                columns.lend(x, images.clone(), |seen| multiply(weights, seen, Start::Zero, products));
                 for (filter, row) in products.chunks_exact(wide).enumerate() {
                     let added = bias.map_or(0.0, |bias| bias[filter]);
                     for (image, from) in images.clone().zip(row.chunks_exact(outputs)) {
@@ -135,15 +139,15 @@ pub(super) fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f
 }
 
 /// `dx` from `dy`.
-pub(super) fn input_gradient(shape: &Shape, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
-    let (level, columns) = (Level::current(), Columns::new(shape));
+pub(crate) fn input_gradient(multiply: impl Product, shape: &Shape, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+    let columns = Columns::new(shape);
     let (outputs, plane, met) = (columns.outputs, columns.plane(), columns.numbers.len());
     let dx = Shared::new(dx);
     columns.weights(weight, |weights| {
         for images in columns.groups() {
             let wide = images.len() * outputs;
             scratch(columns.depth() * wide, |blame| {
-                columns.gradients(dy, images.clone(), |dy| threaded(level, weights.transposed(), dy, Start::Zero, blame));
+                columns.gradients(dy, images.clone(), |dy| multiply(weights.transposed(), dy, Start::Zero, blame));
                 (0..shape.channels).into_par_iter().for_each(|channel| {
                     let rows = &blame[channel * met * wide..][..met * wide];
                     for (place, image) in images.clone().enumerate() {
@@ -166,8 +170,8 @@ pub(super) fn input_gradient(shape: &Shape, weight: &[f32], dy: &[f32], dx: &mut
 }
 
 /// `dw` from `x` and `dy`. Sums over images are added in their order.
-pub(super) fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    let (level, columns) = (Level::current(), Columns::new(shape));
+pub(crate) fn weight_gradient(multiply: impl Product, shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    let columns = Columns::new(shape);
     let (taps, met, depth) = (shape.taps(), columns.numbers.len(), columns.depth());
     if shape.batch == 0 {
         return dw.fill(0.0);
@@ -175,7 +179,7 @@ pub(super) fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f3
     let add = |to: &mut [f32]| {
         for images in columns.groups() {
             let start = if images.start == 0 { Start::Zero } else { Start::Keep };
-            columns.lend(x, images.clone(), |seen| columns.gradients(dy, images, |dy| threaded(level, dy, seen.transposed(), start, to)));
+            columns.lend(x, images.clone(), |seen| columns.gradients(dy, images, |dy| multiply(dy, seen.transposed(), start, to)));
         }
     };
     if met == taps {

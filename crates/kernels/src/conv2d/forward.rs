@@ -8,11 +8,18 @@ use super::product::{Planes, pack, product};
 use super::shape::Shape;
 use super::winograd;
 use crate::Level;
+use crate::matmul::{Matrix, Start, threaded};
 use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
 use crate::shared::Shared;
 use rayon::prelude::*;
 use std::ops::Range;
+
+/// Products of `f32` at the level of the calling thread.
+pub(super) fn multiply() -> impl columns::Product {
+    let level = Level::current();
+    move |a: Matrix<'_>, b: Matrix<'_>, start: Start<'_>, c: &mut [f32]| threaded(level, a, b, start, c)
+}
 
 /// Does something for every tile, on several threads when there is enough of it.
 pub(super) fn for_each_tile(tiles: &[Tile], flops: u64, work: impl Fn(&Tile) + Sync + Send) {
@@ -36,7 +43,7 @@ pub fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y
         return winograd::forward(shape, x, weight, bias, y);
     }
     if columns::fits(shape) {
-        return columns::forward(shape, x, weight, bias, y);
+        return columns::forward(multiply(), shape, x, weight, bias, y);
     }
     if pointwise::fits(shape) {
         return pointwise::forward(shape, x, weight, bias, y);
@@ -144,7 +151,7 @@ impl Geometry {
 }
 
 /// Taps of an axis that meet the image for some output: on maps of one pixel, one of three.
-pub(super) fn met(shape: &Shape, axis: usize) -> Vec<usize> {
+pub(crate) fn met(shape: &Shape, axis: usize) -> Vec<usize> {
     let (side, output) = ([shape.height, shape.width][axis], shape.output()[axis]);
     let meets = |tap: usize| {
         let pixel = |place: usize| (place * shape.stride[axis] + tap * shape.dilation[axis]).wrapping_sub(shape.padding[axis]);

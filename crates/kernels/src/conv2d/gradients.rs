@@ -2,7 +2,7 @@
 
 use super::columns;
 use super::depthwise;
-use super::forward::{Geometry, for_each_tile, stretches};
+use super::forward::{Geometry, for_each_tile, multiply, stretches};
 use super::planes::{Axis, SLACK, Tile, fill, tiles};
 use super::pointwise;
 use super::product::{Planes, inner, pack, product};
@@ -32,7 +32,7 @@ pub fn input_gradient(shape: &Shape, weight: &[f32], dy: &[f32], dx: &mut [f32])
         return winograd::input_gradient(shape, weight, dy, dx);
     }
     if columns::fits(shape) {
-        return columns::input_gradient(shape, weight, dy, dx);
+        return columns::input_gradient(multiply(), shape, weight, dy, dx);
     }
     if pointwise::fits(shape) {
         return pointwise::input_gradient(shape, weight, dy, dx);
@@ -47,18 +47,18 @@ pub fn input_gradient(shape: &Shape, weight: &[f32], dy: &[f32], dx: &mut [f32])
 }
 
 /// Pixels of one axis that meet the same taps.
-struct Phase {
+pub(crate) struct Phase {
     /// The first pixel, and how many.
-    first: usize,
-    count: usize,
+    pub first: usize,
+    pub count: usize,
     /// Taps, and for each how far behind the pixel's own place in `dy` it reads.
-    taps: Vec<(usize, usize)>,
+    pub taps: Vec<(usize, usize)>,
     /// The place in `dy` of the first pixel and no distance.
-    place: usize,
+    pub place: usize,
 }
 
 /// The phases of an axis. Pixel `first + i * stride` at tap `t` reads `dy` at `place + i - distance(t)`.
-fn phases(shape: &Shape, axis: usize) -> Vec<Phase> {
+pub(crate) fn phases(shape: &Shape, axis: usize) -> Vec<Phase> {
     let (stride, padding, dilation) = (shape.stride[axis], shape.padding[axis], shape.dilation[axis]);
     let side = [shape.height, shape.width][axis];
     let phase = |first: usize| {
@@ -172,7 +172,7 @@ pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
         return winograd::weight_gradient(shape, x, dy, dw);
     }
     if columns::fits(shape) {
-        return columns::weight_gradient(shape, x, dy, dw);
+        return columns::weight_gradient(multiply(), shape, x, dy, dw);
     }
     if pointwise::fits(shape) {
         return pointwise::weight_gradient(shape, x, dy, dw);
@@ -254,13 +254,13 @@ fn add_tile(level: Level, shape: &Shape, geometry: &Geometry, tile: &Tile, part:
 pub fn bias_gradient(shape: &Shape, dy: &[f32], db: &mut [f32]) {
     let [rows, columns] = shape.output();
     assert_eq!([dy.len(), db.len()], [shape.lens()[2], shape.filters], "gradients are as long as {shape:?} says");
-    db.fill(0.0);
-    if rows * columns == 0 {
-        return;
-    }
-    for image in dy.chunks_exact(shape.filters * rows * columns) {
-        for (total, map) in db.iter_mut().zip(image.chunks_exact(rows * columns)) {
-            *total += sum(map);
-        }
+    let side = rows * columns;
+    let one = |(filter, total): (usize, &mut f32)| {
+        let maps = (0..shape.batch).map(|image| &dy[(image * shape.filters + filter) * side..][..side]);
+        *total = maps.map(sum).sum();
+    };
+    match (dy.len() as u64) < SERIAL_FLOPS {
+        true => db.iter_mut().enumerate().for_each(one),
+        false => db.par_iter_mut().enumerate().for_each(one),
     }
 }

@@ -9,7 +9,7 @@
 //! - gradient of the input: the same with taps reversed, once for each phase of the stride;
 //! - gradient of the weights: inner products of gradient planes with input planes.
 
-mod columns;
+pub(crate) mod columns;
 mod depthwise;
 mod forward;
 mod gradients;
@@ -20,8 +20,10 @@ mod shape;
 mod winograd;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use forward::forward;
+pub(crate) use forward::met;
+pub(crate) use gradients::{Phase, phases};
 pub use gradients::{bias_gradient, input_gradient, weight_gradient};
 pub use shape::Shape;

@@ -56,7 +56,7 @@ impl Shape {
     }
 
     /// Numbers of one kernel.
-    pub(super) fn taps(&self) -> usize {
+    pub(crate) fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]
     }
 
@@ -66,7 +66,7 @@ impl Shape {
     }
 
     /// Asserts that slices are as long as the tensors.
-    pub(super) fn check(&self, [x, weight, y]: [usize; 3]) {
+    pub(crate) fn check(&self, [x, weight, y]: [usize; 3]) {
         assert!(self.channels.is_multiple_of(self.groups) && self.filters.is_multiple_of(self.groups), "groups divide maps: {self:?}");
         assert_eq!([x, weight, y], self.lens(), "input, weights and output are as long as {self:?} says");
     }

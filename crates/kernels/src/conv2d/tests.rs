@@ -3,7 +3,7 @@ use crate::{Level, with};
 use proptest::prelude::*;
 
 /// Numbers in -1..1 by a formula.
-pub(super) fn noise(len: usize, seed: u32) -> Vec<f32> {
+pub(crate) fn noise(len: usize, seed: u32) -> Vec<f32> {
     let mixed = |place: u32| {
         let hash = (place.wrapping_mul(2_654_435_761) ^ seed).wrapping_mul(0x045d_9f3b);
         (hash ^ (hash >> 15)).wrapping_mul(0x2c1b_3c6d)
@@ -12,7 +12,7 @@ pub(super) fn noise(len: usize, seed: u32) -> Vec<f32> {
 }
 
 /// Calls `of(x index, weight index, y index)` for every product of a convolution.
-fn products(shape: &Shape, mut of: impl FnMut(usize, usize, usize)) {
+pub(crate) fn products(shape: &Shape, mut of: impl FnMut(usize, usize, usize)) {
     let [rows, columns] = shape.output();
     let [channels, maps] = [shape.channels / shape.groups, shape.filters / shape.groups];
     for image in 0..shape.batch {
@@ -38,7 +38,7 @@ fn products(shape: &Shape, mut of: impl FnMut(usize, usize, usize)) {
 }
 
 /// Largest distance, as a share of the largest number: sums of n products in `f32` lose about sqrt(n) of the last place.
-fn apart(found: &[f32], wanted: &[f64]) -> f64 {
+pub(crate) fn apart(found: &[f32], wanted: &[f64]) -> f64 {
     let largest = wanted.iter().fold(1.0, |largest: f64, value| largest.max(value.abs()));
     found.iter().zip(wanted).map(|(found, wanted)| (f64::from(*found) - wanted).abs() / largest).fold(0.0, f64::max)
 }
@@ -74,7 +74,7 @@ pub(super) fn check(shape: Shape) {
 }
 
 /// A convolution of square images.
-pub(super) fn square(batch: usize, channels: usize, side: usize, filters: usize, kernel: usize, stride: usize, padding: usize) -> Shape {
+pub(crate) fn square(batch: usize, channels: usize, side: usize, filters: usize, kernel: usize, stride: usize, padding: usize) -> Shape {
     Shape {
         batch,
         channels,

@@ -1,7 +1,7 @@
 //! Times steps of training (forwards, backwards, optimiser) of networks from the registry, and of some on sequences, for `duel/pytorch/bench.py`.
 //!
 //! Reads lines `WORKLOAD STEPS` and answers each with a line of JSON: milliseconds of every step. `drop WORKLOAD` frees one, `peak` answers
-//! with the most memory of the process in MB. Threads are rayon's: `RAYON_NUM_THREADS=2`.
+//! with the most memory of the process in MB. Threads are rayon's: `RAYON_NUM_THREADS=2`. With the argument `bf16` steps compute in that.
 //!
 //! ```text
 //! echo "lenet5_modern 20" | cargo run --release -p cupola-nets --example train_steps
@@ -11,6 +11,7 @@
 mod sequences;
 
 use arrow_array::UInt32Array;
+use cupola_nets::ops::Precision;
 use cupola_nets::optim::{self, Optimizer};
 use cupola_nets::{MODELS, Packed, Packing, Step, Trainee, Training, trainee};
 use cupola_task::{Batch, Column, Columns, Draw, Error, Field, Images, Kind, Make, Result, Role, Schema, Settings, Task, Value, Where};
@@ -32,6 +33,7 @@ const WORKLOADS: &[Workload] = &[
     ("lenet5_modern", "lenet5_modern", &[], [28, 28, 1], 64, 10, "sgd"),
     ("resnet8", "resnet8", &[], [32, 32, 3], 32, 10, "sgd"),
     ("resnet20", "resnet20", &[], [32, 32, 3], 32, 10, "sgd"),
+    ("resnet9", "resnet9", &[], [32, 32, 3], 256, 10, "sgd"),
     ("resnet18", "resnet18", &[], [32, 32, 3], 32, 10, "sgd"),
     ("resnet50", "resnet50", &[], [224, 224, 3], 8, 1000, "sgd"),
     ("vgg16", "vgg16", &[], [224, 224, 3], 8, 1000, "sgd"),
@@ -46,6 +48,7 @@ const BERT: Sides =
 
 fn main() -> Result<()> {
     cupola_nets::keep_freed();
+    let precision = if std::env::args().nth(1).as_deref() == Some("bf16") { Precision::Bf16 } else { Precision::F32 };
     let mut open: BTreeMap<String, Running> = BTreeMap::new();
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(|error| Error::io("read a line", error))?;
@@ -55,7 +58,7 @@ fn main() -> Result<()> {
             [name, steps] => {
                 let steps = steps.parse().map_err(|error| Error::input("line", error, "a number of steps"))?;
                 if !open.contains_key(name) {
-                    open.insert(name.to_owned(), Running::new(name)?);
+                    open.insert(name.to_owned(), Running::new(name, precision)?);
                 }
                 let running = open.get_mut(name).expect("it was just put there");
                 let times = (0..steps).map(|_| running.step()).collect::<Result<Vec<f64>>>()?;
@@ -76,10 +79,11 @@ struct Running {
     optimizer: Optimizer,
     frozen: Vec<bool>,
     step: u64,
+    precision: Precision,
 }
 
 impl Running {
-    fn new(name: &str) -> Result<Running> {
+    fn new(name: &str, precision: Precision) -> Result<Running> {
         let none = Settings::check("model", &[], [])?;
         let (net, batch, optimizer) = match name {
             "lstm" => (trainee(Training::new(LongShort::new(), &none, Where::Cpu)?.boxed()), nothing(), "adam"),
@@ -93,14 +97,13 @@ impl Running {
         let settings = Settings::check("train", optim::SETTINGS, [("optimizer", &optimizer)])?;
         let optimizer = Optimizer::open(&settings, net.layout())?;
         let frozen = vec![false; net.layout().entries().len()];
-        Ok(Running { packed, gradients: vec![0.0; arena.len()], optimizer, frozen, step: 0, arena, net })
+        Ok(Running { packed, gradients: vec![0.0; arena.len()], optimizer, frozen, step: 0, arena, net, precision })
     }
 
     /// Milliseconds of a step.
     fn step(&mut self) -> Result<f64> {
         let began = Instant::now();
-        self.gradients.fill(0.0);
-        let step = Step { draw: Draw::new(1).at(self.step), share: 1.0, frozen: &self.frozen };
+        let step = Step { draw: Draw::new(1).at(self.step), share: 1.0, adds: false, frozen: &self.frozen, precision: self.precision };
         let loss = self.net.gradients(&mut self.arena, &self.packed, &step, &mut self.gradients)?;
         self.optimizer.step(&mut self.arena, &self.gradients, 1e-4, &self.frozen);
         self.step += 1;

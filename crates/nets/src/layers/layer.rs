@@ -12,6 +12,7 @@ use super::linear::Linear;
 use super::max_pool::MaxPool2d;
 use super::partial_conv2d::PartialConv2d;
 use super::residual::Residual;
+use super::scale::Scale;
 use super::subsample::Subsample;
 use super::thin_pad::ThinPad;
 use crate::pass::Pass;
@@ -58,4 +59,5 @@ layers! {
     Flatten(Flatten),
     ThinPad(ThinPad),
     Residual(Residual),
+    Scale(Scale),
 }

@@ -17,6 +17,7 @@ mod linear;
 mod max_pool;
 mod partial_conv2d;
 mod residual;
+mod scale;
 mod sequence;
 mod stack;
 mod subsample;

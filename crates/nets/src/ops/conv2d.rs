@@ -1,9 +1,10 @@
 //! Convolution.
 
-use super::{Host, Kept, Operation, filled, on_host, run};
+use super::{Host, Kept, Operation, Precision, filled, on_host, run};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, module};
 use burn_flex::FlexTensor;
+use cupola_kernels::bf16::conv2d as rounded;
 use cupola_kernels::conv2d as kernel;
 
 /// Convolution of `x` `[batch, channels, height, width]` with `weight` `[filters, channels / groups, height, width]` and `bias` `[filters]`.
@@ -12,7 +13,8 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, options:
     let Some(padding) = on_host(&x.device()).then(|| even(&options)).flatten() else {
         return module::conv2d(x, weight, bias, options);
     };
-    let operation = Conv2d { stride: options.stride, padding, dilation: options.dilation, groups: options.groups };
+    let precision = Precision::current();
+    let operation = Conv2d { precision, stride: options.stride, padding, dilation: options.dilation, groups: options.groups };
     let bias = bias.map(Tensor::into_dispatch);
     run(operation, [x.into_dispatch(), weight.into_dispatch()].into_iter().chain(bias).collect())
 }
@@ -24,6 +26,7 @@ fn even(options: &ConvOptions<2>) -> Option<[usize; 2]> {
 
 #[derive(Debug)]
 struct Conv2d {
+    precision: Precision,
     stride: [usize; 2],
     padding: [usize; 2],
     dilation: [usize; 2],
@@ -34,10 +37,13 @@ impl Conv2d {
     fn shape(&self, inputs: &[Host<'_>]) -> kernel::Shape {
         let [batch, channels, height, width] = inputs[0].dims();
         let [filters, _, rows, columns] = inputs[1].dims();
-        let Conv2d { stride, padding, dilation, groups } = *self;
+        let Conv2d { stride, padding, dilation, groups, .. } = *self;
         kernel::Shape { batch, channels, height, width, filters, kernel: [rows, columns], stride, padding, dilation, groups }
     }
 }
+
+/// A shape, an operand and the output's gradient to a gradient.
+type Gradient = fn(&kernel::Shape, &[f32], &[f32], &mut [f32]);
 
 impl Operation for Conv2d {
     fn keeps(&self) -> Kept {
@@ -48,15 +54,23 @@ impl Operation for Conv2d {
         let shape = self.shape(inputs);
         let [height, width] = shape.output();
         let bias = inputs.get(2).map(|bias| bias.values);
-        filled(&[shape.batch, shape.filters, height, width], |y| kernel::forward(&shape, inputs[0].values, inputs[1].values, bias, y))
+        let forward = match self.precision {
+            Precision::F32 => kernel::forward,
+            Precision::Bf16 => rounded::forward,
+        };
+        filled(&[shape.batch, shape.filters, height, width], |y| forward(&shape, inputs[0].values, inputs[1].values, bias, y))
     }
 
     fn backward(&self, inputs: &[Host<'_>], _output: Host<'_>, gradient: Host<'_>, wanted: &[bool]) -> Vec<Option<FlexTensor>> {
         let shape = self.shape(inputs);
         let [x, weight] = [inputs[0], inputs[1]];
         let dy = gradient.values;
-        let dx = wanted[0].then(|| filled(x.sides, |dx| kernel::input_gradient(&shape, weight.values, dy, dx)));
-        let dw = wanted[1].then(|| filled(weight.sides, |dw| kernel::weight_gradient(&shape, x.values, dy, dw)));
+        let (input, weights): (Gradient, Gradient) = match self.precision {
+            Precision::F32 => (kernel::input_gradient, kernel::weight_gradient),
+            Precision::Bf16 => (rounded::input_gradient, rounded::weight_gradient),
+        };
+        let dx = wanted[0].then(|| filled(x.sides, |dx| input(&shape, weight.values, dy, dx)));
+        let dw = wanted[1].then(|| filled(weight.sides, |dw| weights(&shape, x.values, dy, dw)));
         let db = |wanted: &bool| wanted.then(|| filled(&[shape.filters], |db| kernel::bias_gradient(&shape, dy, db)));
         [dx, dw].into_iter().chain(wanted.get(2).map(db)).collect()
     }

@@ -45,10 +45,9 @@ impl Host<'_> {
     }
 }
 
-/// A tensor filled by a kernel. Its zeros cost 2 to 10 % of a step; memory that nobody has written is not for safe code to hand out.
-/// `FlexTensor::empty` would copy them as well, for its bytes are not aligned for numbers.
+/// A tensor filled by a kernel, which writes every number. (`FlexTensor::empty` would copy them, for its bytes are not aligned for numbers.)
 pub(super) fn filled(sides: &[usize], fill: impl FnOnce(&mut [f32])) -> FlexTensor {
-    let mut values = cupola_kernels::zeros(sides.iter().product());
+    let mut values = cupola_kernels::unwritten(sides.iter().product());
     fill(&mut values);
     tensor(sides, values)
 }

@@ -16,6 +16,7 @@ mod host;
 mod layer_norm;
 mod linear;
 mod pool2d;
+mod precision;
 mod recurrent;
 
 #[cfg(test)]
@@ -33,4 +34,5 @@ use host::{Host, Kept, Operation, filled, on_host, run, tensor};
 pub use layer_norm::{layer_norm, rms_norm};
 pub use linear::linear;
 pub use pool2d::{avg_pool2d, max_pool2d};
+pub use precision::Precision;
 pub use recurrent::{Cell, recurrent};

@@ -55,6 +55,28 @@ fn convolutions_are_those_of_burn() {
 }
 
 #[test]
+fn rounded_products_are_near_and_their_way_backwards_is_rounded_too() {
+    let run = |precision: Precision| {
+        let (x, weight, dense) = (noise([2, 16, 9, 9], 1), noise([16, 16, 3, 3], 2), noise([10, 16 * 81], 3));
+        let output = precision.within(|| {
+            let y = conv2d(x.clone(), weight.clone(), None, ConvOptions::new([1; 2], [1; 2], [1; 2], 1));
+            linear(y.reshape([2, 16 * 81]), dense.clone(), None)
+        });
+        let weights = noise(output.dims(), 9).detach();
+        let gradients = (output.clone() * weights).sum().backward();
+        let gradient = |found: Option<Tensor<4>>| found.map_or(vec![], |gradient| crate::net::host(gradient).unwrap());
+        let dense = dense.grad(&gradients).map_or(vec![], |gradient| crate::net::host(gradient).unwrap());
+        [numbers(output), gradient(x.grad(&gradients)), gradient(weight.grad(&gradients)), dense]
+    };
+    let (exact, rounded) = (run(Precision::F32), run(Precision::Bf16));
+    for (exact, rounded) in exact.iter().zip(&rounded) {
+        let largest = exact.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        let apart = exact.iter().zip(rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest;
+        assert!(apart > 1e-4 && apart < 0.02, "{apart:e} apart");
+    }
+}
+
+#[test]
 fn dense_layers_are_those_of_burn() {
     hold("linear", [[7, 5], [3, 5], [1, 3]], |ours, [x, weight, bias]| {
         let bias = Some(bias.reshape([3]));

@@ -8,6 +8,7 @@ pub(crate) mod lenet5;
 pub(crate) mod lenet5_modern;
 pub(crate) mod mobilenet_v2;
 pub(crate) mod resnet;
+pub(crate) mod resnet9;
 pub(crate) mod small_resnet;
 pub(crate) mod vgg;
 

@@ -101,6 +101,10 @@ impl Job<'_> {
 /// When rows cannot be read, a checkpoint cannot be written, or the training diverges again and again.
 pub(crate) fn train(job: &Job<'_>, first: Vec<f32>, resumes: bool) -> Result<Trained> {
     cupola_nets::keep_freed();
+    if !job.settings.precision.is_fast() {
+        let text = "precision=bf16: this processor has no instructions for it, so training is slower than with f32".into();
+        job.run.tell(Event::Warning { text });
+    }
     let optimizer = Optimizer::open(job.optim, job.trainee.layout())?;
     let ema = Ema::open(job.optim, &first);
     let fixed = first.clone();

@@ -1,5 +1,6 @@
 //! What a recipe may say about the training loop: `[train]` beside the keys of the optimiser, and `[save]`.
 
+use cupola_nets::ops::Precision;
 use cupola_task::{Range, Setting, Settings, Value};
 use std::time::Duration;
 
@@ -48,6 +49,13 @@ pub const TRAIN: &[Setting] = &[
         default: "1",
         range: Range::Integer { min: 1, max: 1 << 20 },
         doc: "Batches whose gradients are added up before one optimiser step.",
+    },
+    Setting {
+        name: "precision",
+        alias: &["amp", "mixed_precision"],
+        default: "f32",
+        range: Range::Choice(&["f32", "bf16"]),
+        doc: "What dense layers and convolutions multiply in while a network learns; bf16 is fast on processors with AMX. Answers are f32.",
     },
     Setting {
         name: "patience",
@@ -105,6 +113,7 @@ pub(crate) struct LoopSettings {
     pub total_steps: Option<u64>,
     pub batch: Option<usize>,
     pub accumulate: usize,
+    pub precision: Precision,
     patience: Option<u64>,
     pub watch: String,
     pub keeps_best: bool,
@@ -130,6 +139,7 @@ impl LoopSettings {
             total_steps: number("total_steps"),
             batch: number("batch").map(|batch| batch as usize),
             accumulate: train.integer("accumulate") as usize,
+            precision: if train.text("precision") == "bf16" { Precision::Bf16 } else { Precision::F32 },
             patience: number("patience"),
             watch: train.text("watch").to_owned(),
             keeps_best: train.text("keep") == "best",

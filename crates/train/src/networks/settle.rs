@@ -151,16 +151,20 @@ pub(crate) fn gradients(
     frozen: &[bool],
     sums: &mut [f32],
 ) -> Result<f64> {
-    sums.fill(0.0);
     let total: f64 = made.batches.iter().map(|(_, weight)| weight).sum();
     let mut loss = 0.0;
+    let (mut adds, precision) = (false, job.settings.precision);
     for (place, (packed, weight)) in made.batches.iter().enumerate() {
         if *weight <= 0.0 {
             continue;
         }
         let draw = draw.stream(&place.to_string());
         let share = weight / total;
-        loss += share * job.trainee.gradients(arena, packed, &Step { draw, share, frozen }, sums)?;
+        loss += share * job.trainee.gradients(arena, packed, &Step { draw, share, adds, frozen, precision }, sums)?;
+        adds = true;
+    }
+    if !adds {
+        sums.fill(0.0);
     }
     Ok(loss)
 }
