@@ -86,6 +86,11 @@ dist:
 dist-static:
     cargo build --profile dist --target x86_64-unknown-linux-musl
 
-# the tests under the address sanitizer; needs a nightly compiler
+# the kernels' instructions against those of the last time, and AVX-512 against AVX2; needs valgrind and nm
+guard:
+    python3 crates/kernels/proof/guard.py
+
+# the kernels' tests under the address sanitizer, with memory of a kernel as long as it asked for; needs a nightly compiler
 asan:
-    RUSTFLAGS=-Zsanitizer=address cargo +nightly test --release --workspace --target x86_64-unknown-linux-gnu --lib --bins --tests
+    RUSTFLAGS="-Zsanitizer=address --cfg exact_scratch" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/asan" \
+        cargo +nightly test --release -p cupola-kernels --target x86_64-unknown-linux-gnu --lib

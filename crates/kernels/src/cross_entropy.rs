@@ -1,9 +1,10 @@
 //! Softmax and cross-entropy in one, over rows of logits.
 
 use crate::Level;
-use crate::functions::exp;
+use crate::functions::exp_of_negative;
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
+use crate::softmax::largest;
 use rayon::prelude::*;
 
 /// Rows of a piece of work.
@@ -74,39 +75,38 @@ kernel! {
 kernel! {
     fn row_gradient<V>(logits: &[f32], targets: &[f32], scale: f32, to: &mut [f32]) {
         let [most, sum] = most_and_sum::<V>(logits);
-        let total: f32 = targets.iter().sum();
-        let by = [V::splat(most), V::splat(total / sum), V::splat(scale)];
         let whole = logits.len() / V::N * V::N;
+        let mut total = V::load_part(&targets[whole..], 0.0);
+        for part in targets[..whole].chunks_exact(V::N) {
+            total = total.add(V::load(part));
+        }
+        let scales = [V::splat(most), V::splat(total.sum() / sum), V::splat(scale)];
         for ((logits, targets), to) in
             logits[..whole].chunks_exact(V::N).zip(targets[..whole].chunks_exact(V::N)).zip(to[..whole].chunks_exact_mut(V::N))
         {
-            slope(V::load(logits), V::load(targets), by).store(to);
+            gradient_of(V::load(logits), V::load(targets), scales).store(to);
         }
-        slope(V::load_part(&logits[whole..], 0.0), V::load_part(&targets[whole..], 0.0), by).store_part(&mut to[whole..]);
+        gradient_of(V::load_part(&logits[whole..], 0.0), V::load_part(&targets[whole..], 0.0), scales).store_part(&mut to[whole..]);
     }
 }
 
-/// Gradients of some logits, by the largest logit of the row, what an exponential counts, and the scale.
+/// `(exp(logits - most) * share - targets) * scale`. As a closure that is called twice it stayed a call, and so did every instruction in it:
+/// 128 rows of 250 classes, losses and gradient, took 868 us in place of 82 with AVX2.
 #[inline(always)]
-fn slope<V: Lanes>(logits: V, targets: V, [most, share, scale]: [V; 3]) -> V {
-    exp(logits.sub(most)).mul(share).sub(targets).mul(scale)
+fn gradient_of<V: Lanes>(logits: V, targets: V, [most, share, scale]: [V; 3]) -> V {
+    exp_of_negative(logits.sub(most)).mul(share).sub(targets).mul(scale)
 }
 
 /// The largest logit, and the sum of exponentials of distances from it.
 #[inline(always)]
 fn most_and_sum<V: Lanes>(logits: &[f32]) -> [f32; 2] {
-    let mut most = V::splat(f32::NEG_INFINITY);
-    for part in logits.chunks(V::N) {
-        most = if part.len() == V::N { most.max(V::load(part)) } else { most.max(V::load_part(part, f32::NEG_INFINITY)) };
-    }
-    let most = most.largest();
-    let mut sum = V::splat(0.0);
+    let most = largest::<V>(logits);
     let whole = logits.len() / V::N * V::N;
+    let mut sum = exp_of_negative(V::load_part(&logits[whole..], f32::NEG_INFINITY).sub(V::splat(most)));
     for part in logits[..whole].chunks_exact(V::N) {
-        sum = sum.add(exp(V::load(part).sub(V::splat(most))));
+        sum = sum.add(exp_of_negative(V::load(part).sub(V::splat(most))));
     }
-    let rest: f32 = logits[whole..].iter().map(|logit| (logit - most).exp()).sum();
-    [most, sum.sum() + rest]
+    [most, sum.sum()]
 }
 
 #[cfg(test)]

@@ -30,6 +30,10 @@ pub(crate) struct Kept {
 /// As [`scratch`], until it is dropped.
 pub(crate) fn keep(len: usize) -> Kept {
     let lines = len.div_ceil(16);
+    // The address sanitizer sees a step beyond memory only where it ends; and what is read before it is written is to be seen too.
+    if cfg!(exact_scratch) {
+        return Kept { memory: vec![Line([f32::NAN; 16]); lines], len };
+    }
     let memory = FREE.with_borrow_mut(|free| take(free, lines));
     // What was in one that is too short is of no use, so it is not copied.
     let memory = if memory.len() < lines { vec![Line([0.0; 16]); lines] } else { memory };

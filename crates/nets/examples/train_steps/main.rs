@@ -1,7 +1,9 @@
 //! Times steps of training (forwards, backwards, optimiser) of networks from the registry, and of some on sequences, for `duel/pytorch/bench.py`.
 //!
 //! Reads lines `WORKLOAD STEPS` and answers each with a line of JSON: milliseconds of every step. `drop WORKLOAD` frees one, `peak` answers
-//! with the most memory of the process in MB. Threads are rayon's: `RAYON_NUM_THREADS=2`. With the argument `bf16` steps compute in that.
+//! with the most memory of the process in MB. `forward WORKLOAD ROWS CALLS` times what answers cost instead, for `duel/onnxruntime/bench.py`:
+//! outputs of so many rows, without loss and gradients. Threads are rayon's: `RAYON_NUM_THREADS=2`. With the argument `bf16` steps compute in
+//! that.
 //!
 //! ```text
 //! echo "lenet5_modern 20" | cargo run --release -p cupola-nets --example train_steps
@@ -13,13 +15,14 @@ mod sequences;
 use arrow_array::UInt32Array;
 use cupola_nets::ops::Precision;
 use cupola_nets::optim::{self, Optimizer};
-use cupola_nets::{MODELS, Packed, Packing, Step, Trainee, Training, trainee};
+use cupola_nets::{Bound, MODELS, Packed, Packing, Step, Stopwatch, Trainee, Training, trainee};
 use cupola_task::{Batch, Column, Columns, Draw, Error, Field, Images, Kind, Make, Result, Role, Schema, Settings, Task, Value, Where};
 use sequences::{LongShort, Sides, Transformer, nothing};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 // As in the program: glibc's allocator maps and unmaps every large buffer.
 #[global_allocator]
@@ -50,13 +53,23 @@ fn main() -> Result<()> {
     cupola_nets::keep_freed();
     let precision = if std::env::args().nth(1).as_deref() == Some("bf16") { Precision::Bf16 } else { Precision::F32 };
     let mut open: BTreeMap<String, Running> = BTreeMap::new();
+    let mut answering: BTreeMap<[String; 2], Answering> = BTreeMap::new();
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(|error| Error::io("read a line", error))?;
         match line.split_whitespace().collect::<Vec<_>>()[..] {
             ["drop", name] => println!("{}", if open.remove(name).is_some() { "[]" } else { "null" }),
             ["peak"] => println!("{}", peak_mb()),
+            ["forward", name, rows, calls] => {
+                let [rows, calls] = [number(rows)?, number(calls)?];
+                let key = [name.to_owned(), rows.to_string()];
+                if !answering.contains_key(&key) {
+                    answering.insert(key.clone(), Answering::new(name, rows)?);
+                }
+                let times = (0..calls).map(|_| answering[&key].forward()).collect::<Result<Vec<f64>>>()?;
+                println!("{times:?}");
+            }
             [name, steps] => {
-                let steps = steps.parse().map_err(|error| Error::input("line", error, "a number of steps"))?;
+                let steps = number(steps)?;
                 if !open.contains_key(name) {
                     open.insert(name.to_owned(), Running::new(name, precision)?);
                 }
@@ -68,6 +81,10 @@ fn main() -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn number(word: &str) -> Result<usize> {
+    word.parse().map_err(|error| Error::input("line", error, "a number"))
 }
 
 /// A training in its course.
@@ -84,13 +101,7 @@ struct Running {
 
 impl Running {
     fn new(name: &str, precision: Precision) -> Result<Running> {
-        let none = Settings::check("model", &[], [])?;
-        let (net, batch, optimizer) = match name {
-            "lstm" => (trainee(Training::new(LongShort::new(), &none, Where::Cpu)?.boxed()), nothing(), "adam"),
-            "gpt" => (trainee(Training::new(Transformer::new(GPT), &none, Where::Cpu)?.boxed()), nothing(), "adamw"),
-            "bert" => (trainee(Training::new(Transformer::new(BERT), &none, Where::Cpu)?.boxed()), nothing(), "adamw"),
-            _ => registered(name)?,
-        };
+        let (net, batch, optimizer) = network(name, None)?;
         let arena = net.layout().initial(Draw::new(1));
         let packed = net.collate(&arena, &batch, &Packing { truth: true, ..Packing::default() })?;
         let optimizer = Value::Text(optimizer.to_owned());
@@ -112,11 +123,49 @@ impl Running {
     }
 }
 
-/// A network of the registry, its batch and its optimiser.
-fn registered(name: &str) -> Result<(Box<dyn Trainee>, Batch, &'static str)> {
-    let &(_, model, layers, sides, rows, classes, optimizer) =
+/// A trained network that answers.
+struct Answering {
+    net: Box<dyn Trainee>,
+    bound: Bound,
+    packed: Packed,
+}
+
+impl Answering {
+    fn new(name: &str, rows: usize) -> Result<Answering> {
+        let (net, batch, _) = network(name, Some(rows))?;
+        let arena = net.layout().initial(Draw::new(1));
+        let packed = net.collate(&arena, &batch, &Packing::default())?;
+        Ok(Answering { bound: net.bind(&arena), packed, net })
+    }
+
+    /// Milliseconds of a way forwards. Layers are not measured, so their clock stands still.
+    fn forward(&self) -> Result<f64> {
+        let began = Instant::now();
+        self.net.time_layers(&self.bound, &self.packed, &Stopwatch { clock: &|| Duration::ZERO, times: RefCell::default() })?;
+        Ok(began.elapsed().as_secs_f64() * 1000.0)
+    }
+}
+
+/// A network, a batch of so many rows, or of as many as it is trained with, and its optimiser.
+fn network(name: &str, rows: Option<usize>) -> Result<(Box<dyn Trainee>, Batch, &'static str)> {
+    let none = Settings::check("model", &[], [])?;
+    let transformer = |sides: Sides| {
+        let net = Transformer::new(Sides { batch: rows.unwrap_or(sides.batch), ..sides });
+        Ok((trainee(Training::new(net, &none, Where::Cpu)?.boxed()), nothing(), "adamw"))
+    };
+    match name {
+        "lstm" => Ok((trainee(Training::new(LongShort::new(rows.unwrap_or(32)), &none, Where::Cpu)?.boxed()), nothing(), "adam")),
+        "gpt" => transformer(GPT),
+        "bert" => transformer(BERT),
+        _ => registered(name, rows),
+    }
+}
+
+/// A network of the registry.
+fn registered(name: &str, rows: Option<usize>) -> Result<(Box<dyn Trainee>, Batch, &'static str)> {
+    let &(_, model, layers, sides, trained, classes, optimizer) =
         WORKLOADS.iter().find(|(known, ..)| *known == name).ok_or_else(|| Error::input("line", name, "a workload"))?;
-    let (schema, batch) = noise(sides, rows, classes);
+    let (schema, batch) = noise(sides, rows.unwrap_or(trained), classes);
     let model = MODELS.iter().find(|known| known.name == model).expect("the registry has it");
     let Make::Trainee(make) = model.make else { return Err(Error::input("registry", "no network", "a network")) };
     let layers = Value::List(layers.iter().map(|layer| Value::Text((*layer).to_owned())).collect());

@@ -211,25 +211,25 @@ impl Net for Transformer {
 /// An LSTM whose last state is classified.
 pub struct LongShort {
     layout: Layout,
+    batch: usize,
     weights: [Param; 2],
     biases: [Param; 2],
     head: Dense,
 }
 
-/// Rows, steps, and numbers of inputs and states.
-const BATCH: usize = 32;
+/// Steps, and numbers of inputs and states.
 const TIME: usize = 64;
 const HIDDEN: usize = 128;
 const CLASSES: usize = 10;
 
 impl LongShort {
-    pub fn new() -> LongShort {
+    pub fn new(batch: usize) -> LongShort {
         let mut builder = Builder::default();
         let fill = Fill::Uniform(1.0 / (HIDDEN as f32).sqrt());
         let weights = ["weight_ih", "weight_hh"].map(|name| builder.param(name, &[4 * HIDDEN, HIDDEN], fill));
         let biases = ["bias_ih", "bias_hh"].map(|name| builder.param(name, &[4 * HIDDEN], fill));
         let head = Dense::new(&mut builder, "head", [CLASSES, HIDDEN]);
-        LongShort { layout: builder.finish(), weights, biases, head }
+        LongShort { layout: builder.finish(), batch, weights, biases, head }
     }
 }
 
@@ -245,15 +245,15 @@ impl Net for LongShort {
     }
 
     fn collate(&self, _arena: &[f32], _batch: &Batch, _packing: &Packing) -> Result<Rows> {
-        Ok(rows(0, BATCH * TIME * HIDDEN, 0, BATCH, CLASSES))
+        Ok(rows(0, self.batch * TIME * HIDDEN, 0, self.batch, CLASSES))
     }
 
     fn weight(&self, _input: &Rows) -> f64 {
-        BATCH as f64
+        self.batch as f64
     }
 
     fn outputs(&self, input: &Rows, pass: &Pass<'_>) -> Tensor<2> {
-        let x = Tensor::from_data(TensorData::new(input.numbers.clone(), [BATCH, TIME, HIDDEN]), pass.device());
+        let x = Tensor::from_data(TensorData::new(input.numbers.clone(), [self.batch, TIME, HIDDEN]), pass.device());
         let states =
             ops::recurrent(Cell::Lstm, x, self.weights.map(|param| pass.get(param)), self.biases.map(|param| pass.get(param)), false);
         self.head.forward(states.narrow(1, TIME - 1, 1).squeeze_dim(1), pass)
