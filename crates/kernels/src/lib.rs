@@ -11,6 +11,7 @@ pub mod add_relu;
 pub mod attention;
 pub mod batch_norm;
 pub mod conv2d;
+pub mod conv_transpose2d;
 pub mod cross_entropy;
 pub mod dropout;
 pub mod embedding;

@@ -252,14 +252,19 @@ fn add_tile(level: Level, shape: &Shape, geometry: &Geometry, tile: &Tile, part:
 /// # Panics
 /// When a slice is not as long as its tensor.
 pub fn bias_gradient(shape: &Shape, dy: &[f32], db: &mut [f32]) {
-    let [rows, columns] = shape.output();
     assert_eq!([dy.len(), db.len()], [shape.lens()[2], shape.filters], "gradients are as long as {shape:?} says");
+    map_sums(shape.output().iter().product(), dy, db);
+}
+
+/// The sum of each of `db.len()` maps of so many pixels over images.
+pub(crate) fn map_sums(pixels: usize, dy: &[f32], db: &mut [f32]) {
+    let image = db.len() * pixels;
     db.fill(0.0);
-    if rows * columns == 0 {
+    if image == 0 {
         return;
     }
-    for image in dy.chunks_exact(shape.filters * rows * columns) {
-        for (total, map) in db.iter_mut().zip(image.chunks_exact(rows * columns)) {
+    for image in dy.chunks_exact(image) {
+        for (total, map) in db.iter_mut().zip(image.chunks_exact(pixels)) {
             *total += sum(map);
         }
     }

@@ -23,5 +23,6 @@ mod winograd;
 mod tests;
 
 pub use forward::forward;
+pub(crate) use gradients::map_sums;
 pub use gradients::{bias_gradient, input_gradient, weight_gradient};
 pub use shape::Shape;
