@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::layers::Activation;
-use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
+use burn::tensor::ops::{AvgPoolOptions, ConvOptions, ConvTransposeOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData, module};
 use cupola_kernels::dropout::Dropout;
 use cupola_task::Draw;
@@ -50,6 +50,21 @@ fn convolutions_are_those_of_burn() {
         hold(&format!("stride {stride}, padding {padding}, dilation {dilation}, groups {groups}"), sides, |ours, [x, weight, bias]| {
             let bias = Some(bias.reshape([6]));
             if ours { conv2d(x, weight, bias, options()) } else { module::conv2d(x, weight, bias, options()) }
+        });
+    }
+}
+
+#[test]
+fn transposed_convolutions_are_those_of_burn() {
+    // Padding of the output beyond the stride is Burn's own.
+    for (stride, padding, added, dilation, groups) in [(1, 1, 0, 1, 1), (2, 1, 1, 1, 1), (3, 0, 2, 2, 2), (5, 2, 0, 1, 2), (1, 0, 1, 2, 1)]
+    {
+        let options = || ConvTransposeOptions::new([stride; 2], [padding; 2], [added; 2], [dilation; 2], groups);
+        let sides = [[2, 4, 5, 7], [4, 6 / groups, 3, 3], [1, 1, 1, 6]];
+        let what = format!("stride {stride}, padding {padding} and {added}, dilation {dilation}, groups {groups}");
+        hold(&what, sides, |ours, [x, weight, bias]| {
+            let bias = Some(bias.reshape([6]));
+            if ours { conv_transpose2d(x, weight, bias, options()) } else { module::conv_transpose2d(x, weight, bias, options()) }
         });
     }
 }
