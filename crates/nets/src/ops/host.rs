@@ -73,8 +73,9 @@ pub(super) fn run<const D: usize>(operation: impl Operation, inputs: Vec<Dispatc
         [Some(a), None, ..] => Dispatch::unary(operation, a),
         [Some(a), Some(b), None, ..] => Dispatch::binary(operation, a, b),
         [Some(a), Some(b), Some(c), None, _] => Dispatch::ternary(operation, a, b, c),
+        [Some(a), Some(b), Some(c), Some(d), None] => Dispatch::quaternary(operation, a, b, c, d),
         [Some(a), Some(b), Some(c), Some(d), Some(e)] => Dispatch::quinary(operation, a, b, c, d, e),
-        _ => unreachable!("an operation has one to three inputs, or five"),
+        _ => unreachable!("an operation has one to five inputs"),
     })
 }
 
@@ -87,6 +88,14 @@ pub(super) trait Operate: Backend {
     fn binary(operation: Arc<dyn Operation>, a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
     /// On three.
     fn ternary(operation: Arc<dyn Operation>, a: FloatTensor<Self>, b: FloatTensor<Self>, c: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// On four.
+    fn quaternary(
+        operation: Arc<dyn Operation>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        d: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
     /// On five.
     fn quinary(
         operation: Arc<dyn Operation>,
@@ -111,6 +120,10 @@ impl Operate for Flex {
         forward(&*operation, &[a, b, c].map(in_order))
     }
 
+    fn quaternary(operation: Arc<dyn Operation>, a: FlexTensor, b: FlexTensor, c: FlexTensor, d: FlexTensor) -> FlexTensor {
+        forward(&*operation, &[a, b, c, d].map(in_order))
+    }
+
     fn quinary(operation: Arc<dyn Operation>, a: FlexTensor, b: FlexTensor, c: FlexTensor, d: FlexTensor, e: FlexTensor) -> FlexTensor {
         forward(&*operation, &[a, b, c, d, e].map(in_order))
     }
@@ -127,6 +140,16 @@ impl<C: CheckpointStrategy> Operate for Autodiff<Flex, C> {
 
     fn ternary(operation: Arc<dyn Operation>, a: FloatTensor<Self>, b: FloatTensor<Self>, c: FloatTensor<Self>) -> FloatTensor<Self> {
         record::<3, C>(operation, [a, b, c])
+    }
+
+    fn quaternary(
+        operation: Arc<dyn Operation>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        d: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        record::<4, C>(operation, [a, b, c, d])
     }
 
     fn quinary(

@@ -13,11 +13,13 @@ mod conv_transpose2d;
 mod cross_entropy;
 mod dropout;
 mod embedding;
+mod group_norm;
 mod host;
 mod layer_norm;
 mod linear;
 mod pool2d;
 mod recurrent;
+mod softmax;
 
 #[cfg(test)]
 mod tests;
@@ -31,8 +33,10 @@ pub use conv2d::conv2d;
 pub use cross_entropy::cross_entropy;
 pub use dropout::dropout;
 pub use embedding::embedding;
+pub use group_norm::group_norm;
 use host::{Host, Kept, Operation, filled, on_host, run, tensor};
-pub use layer_norm::{layer_norm, rms_norm};
+pub use layer_norm::{add_layer_norm, layer_norm, rms_norm};
 pub use linear::linear;
 pub use pool2d::{avg_pool2d, max_pool2d};
 pub use recurrent::{Cell, recurrent};
+pub use softmax::{log_softmax, softmax};

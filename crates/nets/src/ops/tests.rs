@@ -152,6 +152,36 @@ fn layer_norms_are_those_of_stock_operations() {
 }
 
 #[test]
+fn sums_and_their_layer_norms_are_those_of_stock_operations() {
+    hold("sum and layer norm", [[3, 5, 7], [3, 5, 7], [1, 2, 7]], |ours, [x, residual, numbers]| {
+        let [weight, bias] = [0, 1].map(|row| numbers.clone().narrow(1, row, 1).reshape([7]));
+        let [sum, y] = match ours {
+            true => add_layer_norm(x, residual, weight, bias, 1e-5),
+            false => [x.clone() + residual.clone(), layer_norm::elsewhere(x + residual, weight, Some(bias), 1e-5)],
+        };
+        Tensor::cat(vec![sum.mul_scalar(0.5), y], 0)
+    });
+}
+
+#[test]
+fn group_norms_are_those_of_stock_operations() {
+    for groups in [1, 2, 6] {
+        hold("group norm", [[3, 6, 4, 5], [1, 1, 1, 6], [1, 1, 1, 6]], |ours, [x, weight, bias]| {
+            let [weight, bias] = [weight, bias].map(|numbers| numbers.reshape([6]));
+            if ours { group_norm(x, groups, weight, bias, 1e-5) } else { group_norm::elsewhere(x, groups, weight, bias, 1e-5) }
+        });
+    }
+}
+
+#[test]
+fn softmaxes_are_those_of_burn() {
+    use burn::tensor::activation as stock;
+    let sides = [[2, 3, 19], [1, 1, 1], [1, 1, 1]];
+    hold("softmax", sides, |ours, [x, ..]| if ours { softmax(x) } else { stock::softmax(x, 2) });
+    hold("log softmax", sides, |ours, [x, ..]| if ours { log_softmax(x) } else { stock::log_softmax(x, 2) });
+}
+
+#[test]
 fn attentions_are_those_of_stock_operations() {
     // The second sequence is padding alone.
     let padding: Arc<[f32]> = (0..2 * 6).map(|place| if place > 3 { f32::NEG_INFINITY } else { 0.0 }).collect();
