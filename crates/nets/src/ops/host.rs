@@ -18,6 +18,11 @@ pub(super) trait Operation: Debug + Send + Sync + 'static {
     /// The output.
     fn forward(&self, inputs: &[Host<'_>]) -> FlexTensor;
 
+    /// Inputs whose gradient is the output's, marked as in [`Kept`]; `backward` gives none for them.
+    fn hands_on(&self) -> u8 {
+        0
+    }
+
     /// Gradients for the inputs that `wanted` marks. What is not kept is empty in `inputs` and `output`.
     fn backward(&self, inputs: &[Host<'_>], output: Host<'_>, gradient: Host<'_>, wanted: &[bool]) -> Vec<Option<FlexTensor>>;
 }
@@ -207,9 +212,10 @@ impl<const N: usize> Backward<Flex, N> for Recorded {
         let output = output.as_ref().map_or(NOTHING, host);
         let found = operation.backward(&inputs, output, host(&gradient), &wanted);
         assert_eq!(found.len(), N, "an operation has a gradient, or none, for each input");
-        for (parent, found) in ops.parents.into_iter().zip(found) {
+        for (place, (parent, found)) in ops.parents.into_iter().zip(found).enumerate() {
             if let Some(parent) = parent {
-                gradients.register::<Flex>(parent.id, found.expect("an operation gives the gradients that are wanted"));
+                let handed_on = (operation.hands_on() >> place & 1 == 1).then(|| gradient.clone());
+                gradients.register::<Flex>(parent.id, handed_on.or(found).expect("an operation gives the gradients that are wanted"));
             }
         }
     }
