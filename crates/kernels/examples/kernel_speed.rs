@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! RAYON_NUM_THREADS=1 cargo run --release -p cupola-kernels --example kernel_speed [group [row]]
-//! groups: bf16, conv, depthwise, matmul, recurrent, optimizer, attention, norm, rows
+//! groups: bf16, conv, depthwise, matmul, recurrent, optimizer, attention, norm, rows, pool
 //! ```
 #![expect(clippy::print_stdout, reason = "this is a program to look at")]
 
@@ -12,6 +12,7 @@ use cupola_kernels::conv2d::{self, Shape};
 use cupola_kernels::dropout::{self, Dropout};
 use cupola_kernels::matmul::{Matrix, matmul};
 use cupola_kernels::optimizer::{self, Move, Rule, Slices};
+use cupola_kernels::pool2d::{self, Pooling};
 use cupola_kernels::recurrent::{self, Cell, Direction, Gradients, Gru, Lstm, Rnn, Sequence, Weights};
 use cupola_kernels::softmax::{self, Softmax};
 use cupola_kernels::{bf16, embedding, group_norm, layer_norm};
@@ -79,6 +80,11 @@ fn main() {
         }
         activations(1024 * 1536);
         embeddings(30_522, 384, 1024);
+    }
+    if "pool".starts_with(&wanted) {
+        for row in POOLS {
+            pools(row);
+        }
     }
     if "conv".starts_with(&wanted) {
         for row in CONVOLUTIONS {
@@ -191,6 +197,37 @@ const DEPTHWISE: &[Row] = &[
     ("96 of 56 k7", 8, 96, 56, 96, 7, 1, 3, 96),
     ("768 of 7 k7", 8, 768, 7, 768, 7, 1, 3, 768),
 ];
+
+/// Name, what becomes of windows, maps, side, kernel, stride, padding. The first is ResNet-50's.
+const POOLS: &[(&str, Pooling, usize, usize, usize, usize, usize)] = &[
+    ("max 3x3 s2 of 112", Pooling::Max, 8 * 64, 112, 3, 2, 1),
+    ("max 2x2 s2 of 112", Pooling::Max, 8 * 64, 112, 2, 2, 0),
+    ("max 2x2 s2 of 28", Pooling::Max, 64 * 6, 28, 2, 2, 0),
+    ("max 2x2 s2 of 14", Pooling::Max, 8 * 512, 14, 2, 2, 0),
+    ("max 3x3 s1 of 28", Pooling::Max, 8 * 192, 28, 3, 1, 1),
+    ("mean 2x2 s2 of 112", Pooling::Average, 8 * 64, 112, 2, 2, 0),
+    ("mean 3x3 s2 of 112", Pooling::Average, 8 * 64, 112, 3, 2, 1),
+    ("mean 3x3 s1 of 28", Pooling::Average, 8 * 192, 28, 3, 1, 1),
+    ("mean 7x7 of 7", Pooling::Average, 8 * 2048, 7, 7, 7, 0),
+];
+
+fn pools(&(name, pooling, maps, side, kernel, stride, padding): &(&str, Pooling, usize, usize, usize, usize, usize)) {
+    let shape = pool2d::Shape { maps, height: side, width: side, kernel: [kernel; 2], stride: [stride; 2], padding: [padding; 2] };
+    let outputs: usize = shape.output().iter().product();
+    let (x, dy) = (noise(maps * side * side), noise(maps * outputs));
+    let (mut y, mut dx) = (dy.clone(), x.clone());
+    let answering = fastest(|| pool2d::forward(&shape, pooling, &x, &mut y));
+    let mut winners = vec![0; y.len()];
+    let (forward, backward) = match pooling {
+        Pooling::Average => (answering, fastest(|| pool2d::backward_average(&shape, &dy, &mut dx))),
+        Pooling::Max => (
+            fastest(|| pool2d::forward_max(&shape, &x, &mut y, &mut winners)),
+            fastest(|| pool2d::backward_max(&shape, &winners, &dy, &mut dx)),
+        ),
+    };
+    let [answering, forward, backward] = [answering, forward, backward].map(|seconds| seconds * 1e6);
+    println!("pool {name:18} x {maps:5}   answering {answering:6.0} us, forward {forward:6.0} us, backward {backward:6.0} us");
+}
 
 /// Seconds of the fastest of some calls.
 fn fastest(mut call: impl FnMut()) -> f64 {

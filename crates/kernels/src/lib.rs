@@ -12,6 +12,7 @@ pub mod attention;
 pub mod batch_norm;
 pub mod bf16;
 pub mod conv2d;
+pub mod conv_transpose2d;
 pub mod cross_entropy;
 pub mod dropout;
 pub mod embedding;

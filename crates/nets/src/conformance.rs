@@ -255,6 +255,7 @@ fn hostile_settings_are_refused() {
         "{}",
         r#"{"layers": ["flatten", "dense 65536", "dense 30000"], "normalize": "auto"}"#,
         r#"{"layers": ["conv 65536 65535 padding=65536"], "normalize": "auto"}"#,
+        r#"{"layers": ["convtranspose 65536 65535 stride=65536"], "normalize": "auto"}"#,
         r#"{"layers": ["conv 4 3 stride=0"], "normalize": "auto"}"#,
         r#"{"layers": ["conv 18446744073709551616 3"], "normalize": "auto"}"#,
         r#"{"layers": ["flatten", "dropout NaN"], "normalize": "auto"}"#,

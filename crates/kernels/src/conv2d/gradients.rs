@@ -252,12 +252,16 @@ fn add_tile(level: Level, shape: &Shape, geometry: &Geometry, tile: &Tile, part:
 /// # Panics
 /// When a slice is not as long as its tensor.
 pub fn bias_gradient(shape: &Shape, dy: &[f32], db: &mut [f32]) {
-    let [rows, columns] = shape.output();
     assert_eq!([dy.len(), db.len()], [shape.lens()[2], shape.filters], "gradients are as long as {shape:?} says");
-    let side = rows * columns;
-    let one = |(filter, total): (usize, &mut f32)| {
-        let maps = (0..shape.batch).map(|image| &dy[(image * shape.filters + filter) * side..][..side]);
-        *total = maps.map(sum).sum();
+    map_sums(shape.output().iter().product(), dy, db);
+}
+
+/// The sum of each of `db.len()` maps of so many pixels over images.
+pub(crate) fn map_sums(pixels: usize, dy: &[f32], db: &mut [f32]) {
+    let maps = db.len();
+    let images = if maps * pixels == 0 { 0 } else { dy.len() / (maps * pixels) };
+    let one = |(map, total): (usize, &mut f32)| {
+        *total = (0..images).map(|image| sum(&dy[(image * maps + map) * pixels..][..pixels])).sum();
     };
     match (dy.len() as u64) < SERIAL_FLOPS {
         true => db.iter_mut().enumerate().for_each(one),

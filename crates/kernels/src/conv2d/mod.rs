@@ -24,6 +24,6 @@ pub(crate) mod tests;
 
 pub use forward::forward;
 pub(crate) use forward::met;
-pub(crate) use gradients::{Phase, phases};
+pub(crate) use gradients::{Phase, map_sums, phases};
 pub use gradients::{bias_gradient, input_gradient, weight_gradient};
 pub use shape::Shape;

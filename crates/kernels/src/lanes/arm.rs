@@ -125,6 +125,11 @@ impl Lanes for Neon {
         unsafe { Neon(vbslq_f32(vcgtq_f32(self.0, limit.0), then.0, or.0), vbslq_f32(vcgtq_f32(self.1, limit.1), then.1, or.1)) }
     }
     #[inline(always)]
+    fn select_equal(self, other: Self, then: Self, or: Self) -> Self {
+        // SAFETY: as in `two`.
+        unsafe { Neon(vbslq_f32(vceqq_f32(self.0, other.0), then.0, or.0), vbslq_f32(vceqq_f32(self.1, other.1), then.1, or.1)) }
+    }
+    #[inline(always)]
     fn sum(self) -> f32 {
         // SAFETY: as in `two`.
         unsafe { vaddvq_f32(vaddq_f32(self.0, self.1)) }

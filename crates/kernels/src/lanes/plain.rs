@@ -100,6 +100,10 @@ impl Lanes for Plain {
         Plain(std::array::from_fn(|i| if self.0[i] > limit.0[i] { then.0[i] } else { or.0[i] }))
     }
     #[inline(always)]
+    fn select_equal(self, other: Self, then: Self, or: Self) -> Self {
+        Plain(std::array::from_fn(|i| if self.0[i] == other.0[i] { then.0[i] } else { or.0[i] }))
+    }
+    #[inline(always)]
     fn sum(self) -> f32 {
         let v = self.0;
         let [a, b, c, d] = [v[0] + v[4], v[1] + v[5], v[2] + v[6], v[3] + v[7]];

@@ -57,6 +57,8 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     fn times_power(self, power: Self) -> Self;
     /// `then` where `self > limit`, `or` elsewhere, where one is no number among them.
     fn select_greater(self, limit: Self, then: Self, or: Self) -> Self;
+    /// `then` where `self == other`, `or` elsewhere, where one is no number among them.
+    fn select_equal(self, other: Self, then: Self, or: Self) -> Self;
     /// The sum of all, halves added to halves.
     fn sum(self) -> f32;
     /// The largest of all; no promise when one is no number.

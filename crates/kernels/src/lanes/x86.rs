@@ -211,6 +211,11 @@ impl Lanes for Avx2 {
         Avx2(unsafe { _mm256_blendv_ps(or.0, then.0, _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, limit.0)) })
     }
     #[inline(always)]
+    fn select_equal(self, other: Self, then: Self, or: Self) -> Self {
+        // SAFETY: as in `splat`.
+        Avx2(unsafe { _mm256_blendv_ps(or.0, then.0, _mm256_cmp_ps::<_CMP_EQ_OQ>(self.0, other.0)) })
+    }
+    #[inline(always)]
     fn sum(self) -> f32 {
         // SAFETY: as in `splat`.
         unsafe {
@@ -366,6 +371,11 @@ impl Lanes for Avx512 {
     fn select_greater(self, limit: Self, then: Self, or: Self) -> Self {
         // SAFETY: as in `splat`.
         Avx512(unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, limit.0), or.0, then.0) })
+    }
+    #[inline(always)]
+    fn select_equal(self, other: Self, then: Self, or: Self) -> Self {
+        // SAFETY: as in `splat`.
+        Avx512(unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(self.0, other.0), or.0, then.0) })
     }
     #[inline(always)]
     fn sum(self) -> f32 {

@@ -65,6 +65,11 @@ impl Norm {
     fn forward(self, x: Tensor<2>, pass: &Pass<'_>) -> Tensor<2> {
         ops::layer_norm(x, pass.get(self.0), pass.get(self.1), 1e-5)
     }
+
+    /// The sum of two, and its norm.
+    fn of_sum(self, x: Tensor<2>, residual: Tensor<2>, pass: &Pass<'_>) -> [Tensor<2>; 2] {
+        ops::add_layer_norm(x, residual, pass.get(self.0), pass.get(self.1), 1e-5)
+    }
 }
 
 fn mean_loss(outputs: Tensor<2>, input: &Rows, pass: &Pass<'_>) -> Tensor<1> {
@@ -178,22 +183,21 @@ impl Net for Transformer {
         let Sides { batch, time, width, is_causal, .. } = self.sides;
         let words: Tensor<3> = ops::embedding(pass.get(self.words), input.places.clone()).reshape([batch, time, width]);
         let mut x = (words + pass.get::<2>(self.places).unsqueeze()).reshape([batch * time, width]);
-        if !is_causal {
-            x = self.drop(self.norm.forward(x, pass), 0, pass);
+        if is_causal {
+            // A norm stands behind each sum here too: that of the next part.
+            let norms: Vec<Norm> = self.blocks.iter().flat_map(|block| block.norms).chain([self.norm]).collect();
+            let mut y = norms[0].forward(x.clone(), pass);
+            for (number, block) in self.blocks.iter().enumerate() {
+                [x, y] = norms[2 * number + 1].of_sum(x, self.attend(block, y, 3 * number + 1, pass), pass);
+                [x, y] = norms[2 * number + 2].of_sum(x, self.think(block, y, 3 * number + 1, pass), pass);
+            }
+            return self.head.forward(y, pass);
         }
+        x = self.drop(self.norm.forward(x, pass), 0, pass);
         for (number, block) in self.blocks.iter().enumerate() {
             let [first, second] = block.norms;
-            let number = 3 * number + 1;
-            if is_causal {
-                x = x.clone() + self.attend(block, first.forward(x, pass), number, pass);
-                x = x.clone() + self.think(block, second.forward(x, pass), number, pass);
-            } else {
-                x = first.forward(x.clone() + self.attend(block, x, number, pass), pass);
-                x = second.forward(x.clone() + self.think(block, x, number, pass), pass);
-            }
-        }
-        if is_causal {
-            return self.head.forward(self.norm.forward(x, pass), pass);
+            [_, x] = first.of_sum(x.clone(), self.attend(block, x, 3 * number + 1, pass), pass);
+            [_, x] = second.of_sum(x.clone(), self.think(block, x, 3 * number + 1, pass), pass);
         }
         let first: Tensor<2> = x.reshape([batch, time, width]).narrow(1, 0, 1).squeeze_dim(1);
         self.head.forward(first, pass)

@@ -57,21 +57,18 @@ impl Conv {
 
     /// As a recipe writes it.
     pub fn kind(&self) -> String {
-        let mut kind = format!("conv {} {}", self.out, self.kernel);
         let padding = match self.padding {
-            Padding::Each(0) => None,
-            Padding::Each(zeros) => Some(zeros.to_string()),
+            Padding::Each(zeros) => beside(0, zeros),
             Padding::Same => Some("same".to_owned()),
         };
-        let number = |number: usize| (number != 1).then(|| number.to_string());
-        let bias = (self.bias == Bias::None).then(|| "false".to_owned());
-        let said = [("stride", number(self.stride)), ("padding", padding), ("dilation", number(self.dilation))];
-        for (name, value) in said.into_iter().chain([("groups", number(self.groups)), ("bias", bias)]) {
-            if let Some(value) = value {
-                kind += &format!(" {name}={value}");
-            }
-        }
-        kind
+        let said = [
+            ("stride", beside(1, self.stride)),
+            ("padding", padding),
+            ("dilation", beside(1, self.dilation)),
+            ("groups", beside(1, self.groups)),
+            ("bias", (self.bias == Bias::None).then(|| "false".to_owned())),
+        ];
+        described(format!("conv {} {}", self.out, self.kernel), said)
     }
 
     /// Zeros before and after each side.
@@ -96,10 +93,7 @@ impl Conv {
         if [self.out, self.kernel, self.stride, self.dilation, self.groups].contains(&0) {
             return Err(wrong("a size of 0".into(), "sizes of at least 1".into()));
         }
-        if !channels.is_multiple_of(self.groups) || !self.out.is_multiple_of(self.groups) {
-            let found = format!("{channels} maps in and {} out", self.out);
-            return Err(wrong(found, format!("both a multiple of {} groups", self.groups)));
-        }
+        check_groups(builder, &self.kind(), [channels, self.out], self.groups)?;
         if self.padding == Padding::Same && self.stride != 1 {
             return Err(wrong(format!("padding=same with stride={}", self.stride), "stride=1, or padding as a number".into()));
         }
@@ -110,6 +104,32 @@ impl Conv {
         }
         let side = |side: usize| (side + before + after - self.reach()) / self.stride + 1;
         Ok([self.out, side(height), side(width)])
+    }
+}
+
+/// What a layer is, then those of its settings that are not the default.
+pub(super) fn described<const N: usize>(mut kind: String, settings: [(&str, Option<String>); N]) -> String {
+    for (name, value) in settings {
+        if let Some(value) = value {
+            kind += &format!(" {name}={value}");
+        }
+    }
+    kind
+}
+
+/// A number that is not the default.
+pub(super) fn beside(default: usize, number: usize) -> Option<String> {
+    (number != default).then(|| number.to_string())
+}
+
+/// That groups divide the maps in and out.
+pub(super) fn check_groups(builder: &Builder, kind: &str, maps: [usize; 2], groups: usize) -> Result<()> {
+    match maps.iter().all(|maps| maps.is_multiple_of(groups)) {
+        true => Ok(()),
+        false => {
+            let found = format!("{} maps in and {} out", maps[0], maps[1]);
+            Err(misfit(builder, kind, found, format!("both a multiple of {groups} groups")))
+        }
     }
 }
 

@@ -22,11 +22,11 @@ pub enum Features {
 }
 
 impl Shape {
-    /// How many numbers.
+    /// How many numbers; as many as can be counted, where they are more.
     pub fn len(self) -> usize {
         match self {
             Shape::Flat(width) => width,
-            Shape::Maps(sides) => sides.iter().product(),
+            Shape::Maps(sides) => sides.iter().fold(1, |len: usize, side| len.saturating_mul(*side)),
         }
     }
 

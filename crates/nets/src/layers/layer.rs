@@ -4,6 +4,7 @@ use super::activation::Activate;
 use super::adaptive_avg_pool::AdaptiveAvgPool;
 use super::avg_pool::AvgPool2d;
 use super::batch_norm::BatchNormLayer;
+use super::conv_transpose2d::ConvTranspose2d;
 use super::conv2d::Conv2d;
 use super::dropout::Dropout;
 use super::features::Features;
@@ -47,6 +48,7 @@ macro_rules! layers {
 
 layers! {
     Conv2d(Conv2d),
+    ConvTranspose2d(ConvTranspose2d),
     PartialConv2d(PartialConv2d),
     Linear(Linear),
     BatchNorm(BatchNormLayer),

@@ -9,8 +9,7 @@ use cupola_kernels::conv2d as kernel;
 
 /// Convolution of `x` `[batch, channels, height, width]` with `weight` `[filters, channels / groups, height, width]` and `bias` `[filters]`.
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, options: ConvOptions<2>) -> Tensor<4> {
-    // Kernels know one padding for both ends of a side.
-    let Some(padding) = on_host(&x.device()).then(|| even(&options)).flatten() else {
+    let Some(padding) = on_host(&x.device()).then(|| even(options.padding)).flatten() else {
         return module::conv2d(x, weight, bias, options);
     };
     let precision = Precision::current();
@@ -19,9 +18,10 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, options:
     run(operation, [x.into_dispatch(), weight.into_dispatch()].into_iter().chain(bias).collect())
 }
 
-fn even(options: &ConvOptions<2>) -> Option<[usize; 2]> {
-    let even = options.padding.iter().all(|(before, after)| before == after);
-    even.then(|| options.padding.map(|(before, _)| before))
+/// The padding of both ends of a side: kernels know but one.
+pub(super) fn even(padding: [(usize, usize); 2]) -> Option<[usize; 2]> {
+    let is_even = padding.iter().all(|(before, after)| before == after);
+    is_even.then(|| padding.map(|(before, _)| before))
 }
 
 #[derive(Debug)]

@@ -18,6 +18,11 @@ pub(super) trait Operation: Debug + Send + Sync + 'static {
     /// The output.
     fn forward(&self, inputs: &[Host<'_>]) -> FlexTensor;
 
+    /// Inputs whose gradient is the output's, marked as in [`Kept`]; `backward` gives none for them.
+    fn hands_on(&self) -> u8 {
+        0
+    }
+
     /// Gradients for the inputs that `wanted` marks. What is not kept is empty in `inputs` and `output`.
     fn backward(&self, inputs: &[Host<'_>], output: Host<'_>, gradient: Host<'_>, wanted: &[bool]) -> Vec<Option<FlexTensor>>;
 }
@@ -72,8 +77,9 @@ pub(super) fn run<const D: usize>(operation: impl Operation, inputs: Vec<Dispatc
         [Some(a), None, ..] => Dispatch::unary(operation, a),
         [Some(a), Some(b), None, ..] => Dispatch::binary(operation, a, b),
         [Some(a), Some(b), Some(c), None, _] => Dispatch::ternary(operation, a, b, c),
+        [Some(a), Some(b), Some(c), Some(d), None] => Dispatch::quaternary(operation, a, b, c, d),
         [Some(a), Some(b), Some(c), Some(d), Some(e)] => Dispatch::quinary(operation, a, b, c, d, e),
-        _ => unreachable!("an operation has one to three inputs, or five"),
+        _ => unreachable!("an operation has one to five inputs"),
     })
 }
 
@@ -86,6 +92,14 @@ pub(super) trait Operate: Backend {
     fn binary(operation: Arc<dyn Operation>, a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
     /// On three.
     fn ternary(operation: Arc<dyn Operation>, a: FloatTensor<Self>, b: FloatTensor<Self>, c: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// On four.
+    fn quaternary(
+        operation: Arc<dyn Operation>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        d: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
     /// On five.
     fn quinary(
         operation: Arc<dyn Operation>,
@@ -110,6 +124,10 @@ impl Operate for Flex {
         forward(&*operation, &[a, b, c].map(in_order))
     }
 
+    fn quaternary(operation: Arc<dyn Operation>, a: FlexTensor, b: FlexTensor, c: FlexTensor, d: FlexTensor) -> FlexTensor {
+        forward(&*operation, &[a, b, c, d].map(in_order))
+    }
+
     fn quinary(operation: Arc<dyn Operation>, a: FlexTensor, b: FlexTensor, c: FlexTensor, d: FlexTensor, e: FlexTensor) -> FlexTensor {
         forward(&*operation, &[a, b, c, d, e].map(in_order))
     }
@@ -126,6 +144,16 @@ impl<C: CheckpointStrategy> Operate for Autodiff<Flex, C> {
 
     fn ternary(operation: Arc<dyn Operation>, a: FloatTensor<Self>, b: FloatTensor<Self>, c: FloatTensor<Self>) -> FloatTensor<Self> {
         record::<3, C>(operation, [a, b, c])
+    }
+
+    fn quaternary(
+        operation: Arc<dyn Operation>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        d: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        record::<4, C>(operation, [a, b, c, d])
     }
 
     fn quinary(
@@ -183,9 +211,10 @@ impl<const N: usize> Backward<Flex, N> for Recorded {
         let output = output.as_ref().map_or(NOTHING, host);
         let found = operation.backward(&inputs, output, host(&gradient), &wanted);
         assert_eq!(found.len(), N, "an operation has a gradient, or none, for each input");
-        for (parent, found) in ops.parents.into_iter().zip(found) {
+        for (place, (parent, found)) in ops.parents.into_iter().zip(found).enumerate() {
             if let Some(parent) = parent {
-                gradients.register::<Flex>(parent.id, found.expect("an operation gives the gradients that are wanted"));
+                let handed_on = (operation.hands_on() >> place & 1 == 1).then(|| gradient.clone());
+                gradients.register::<Flex>(parent.id, handed_on.or(found).expect("an operation gives the gradients that are wanted"));
             }
         }
     }

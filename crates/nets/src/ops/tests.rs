@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::layers::Activation;
-use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
+use burn::tensor::ops::{AvgPoolOptions, ConvOptions, ConvTransposeOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData, module};
 use cupola_kernels::dropout::Dropout;
 use cupola_task::Draw;
@@ -73,6 +73,21 @@ fn rounded_products_are_near_and_their_way_backwards_is_rounded_too() {
         let largest = exact.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
         let apart = exact.iter().zip(rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest;
         assert!(apart > 1e-4 && apart < 0.02, "{apart:e} apart");
+    }
+}
+
+#[test]
+fn transposed_convolutions_are_those_of_burn() {
+    // Padding of the output beyond the stride is Burn's own.
+    for (stride, padding, added, dilation, groups) in [(1, 1, 0, 1, 1), (2, 1, 1, 1, 1), (3, 0, 2, 2, 2), (5, 2, 0, 1, 2), (1, 0, 1, 2, 1)]
+    {
+        let options = || ConvTransposeOptions::new([stride; 2], [padding; 2], [added; 2], [dilation; 2], groups);
+        let sides = [[2, 4, 5, 7], [4, 6 / groups, 3, 3], [1, 1, 1, 6]];
+        let what = format!("stride {stride}, padding {padding} and {added}, dilation {dilation}, groups {groups}");
+        hold(&what, sides, |ours, [x, weight, bias]| {
+            let bias = Some(bias.reshape([6]));
+            if ours { conv_transpose2d(x, weight, bias, options()) } else { module::conv_transpose2d(x, weight, bias, options()) }
+        });
     }
 }
 
@@ -156,6 +171,36 @@ fn layer_norms_are_those_of_stock_operations() {
         let weight = weight.reshape([9]);
         if ours { rms_norm(x, weight, 1e-6) } else { layer_norm::elsewhere(x, weight, None, 1e-6) }
     });
+}
+
+#[test]
+fn sums_and_their_layer_norms_are_those_of_stock_operations() {
+    hold("sum and layer norm", [[3, 5, 7], [3, 5, 7], [1, 2, 7]], |ours, [x, residual, numbers]| {
+        let [weight, bias] = [0, 1].map(|row| numbers.clone().narrow(1, row, 1).reshape([7]));
+        let [sum, y] = match ours {
+            true => add_layer_norm(x, residual, weight, bias, 1e-5),
+            false => [x.clone() + residual.clone(), layer_norm::elsewhere(x + residual, weight, Some(bias), 1e-5)],
+        };
+        Tensor::cat(vec![sum.mul_scalar(0.5), y], 0)
+    });
+}
+
+#[test]
+fn group_norms_are_those_of_stock_operations() {
+    for groups in [1, 2, 6] {
+        hold("group norm", [[3, 6, 4, 5], [1, 1, 1, 6], [1, 1, 1, 6]], |ours, [x, weight, bias]| {
+            let [weight, bias] = [weight, bias].map(|numbers| numbers.reshape([6]));
+            if ours { group_norm(x, groups, weight, bias, 1e-5) } else { group_norm::elsewhere(x, groups, weight, bias, 1e-5) }
+        });
+    }
+}
+
+#[test]
+fn softmaxes_are_those_of_burn() {
+    use burn::tensor::activation as stock;
+    let sides = [[2, 3, 19], [1, 1, 1], [1, 1, 1]];
+    hold("softmax", sides, |ours, [x, ..]| if ours { softmax(x) } else { stock::softmax(x, 2) });
+    hold("log softmax", sides, |ours, [x, ..]| if ours { log_softmax(x) } else { stock::log_softmax(x, 2) });
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! | layer | what it does |
 //! |---|---|
 //! | `conv OUT KERNEL [activation] [stride=1] [padding=same\|N] [groups=1] [dilation=1] [bias=true]` | convolution to OUT maps |
+//! | `convtranspose OUT KERNEL [padding=N] [output_padding=0]` and the rest of `conv` | transposed convolution to OUT larger maps |
 //! | `maxpool SIDE [stride=SIDE] [padding=0]` | the largest number of each window |
 //! | `avgpool SIDE [stride=SIDE] [padding=0]` | the mean of each window |
 //! | `globalavgpool` | the mean of each map, flat |
@@ -32,7 +33,7 @@
 use super::entry::image_model;
 use super::feedforward::Architecture;
 use super::image_column::NORMALIZE;
-use crate::layers::{Activation, BatchNorm, Bias, Conv, Dense, Padding, Pool, Stack};
+use crate::layers::{Activation, BatchNorm, Bias, Conv, ConvTranspose, Dense, Padding, Pool, Stack};
 use cupola_task::{Error, ImageNeeds, ModelDef, Range, Result, Setting, Settings, Value, nearest};
 use std::fmt::Display;
 use std::str::FromStr;
@@ -53,7 +54,7 @@ const LIST: Setting = Setting {
     doc: "The layers from the images on, such as \"conv 32 3 relu\", \"maxpool 2\", \"flatten\", \"dense 128 relu dropout=0.5\".",
 };
 
-const WORDS: &[&str] = &["conv", "maxpool", "avgpool", "globalavgpool", "batchnorm", "flatten", "dense", "dropout"];
+const WORDS: &[&str] = &["conv", "convtranspose", "maxpool", "avgpool", "globalavgpool", "batchnorm", "flatten", "dense", "dropout"];
 
 /// No size in a list is larger.
 const SIZE_MAX: usize = 1 << 16;
@@ -184,6 +185,14 @@ impl<'a> Line<'a> {
         Ok(Conv { stride, padding, dilation, groups: self.size_option("groups", 1)?, bias: self.bias()?, ..conv })
     }
 
+    fn conv_transpose(&mut self) -> Result<ConvTranspose> {
+        let conv = ConvTranspose::new(self.size("how many maps")?, self.size("the kernel's side")?);
+        let (stride, dilation) = (self.size_option("stride", 1)?, self.size_option("dilation", 1)?);
+        let (padding, output_padding) = (self.size_option("padding", 0)?, self.size_option("output_padding", 0)?);
+        let groups = self.size_option("groups", 1)?;
+        Ok(ConvTranspose { stride, padding, output_padding, dilation, groups, bias: self.bias()?, ..conv })
+    }
+
     fn pool(&mut self) -> Result<Pool> {
         let kernel = self.size("the window's side")?;
         Ok(Pool { kernel, stride: self.size_option("stride", kernel)?, padding: self.size_option("padding", 0)? })
@@ -201,6 +210,11 @@ impl<'a> Line<'a> {
                 let conv = self.conv()?;
                 self.end()?;
                 stack.conv2d("", conv)?;
+            }
+            "convtranspose" => {
+                let conv = self.conv_transpose()?;
+                self.end()?;
+                stack.conv_transpose2d("", conv)?;
             }
             "maxpool" | "avgpool" => {
                 let pool = self.pool()?;
@@ -253,19 +267,21 @@ mod tests {
 
     #[test]
     fn a_list_becomes_named_layers() {
-        let list = "layers=[conv 32 3 relu, maxpool 2, batchnorm gelu, flatten, dense 128 relu dropout=0.5, dropout 0.1]";
+        let list = "layers=[conv 32 3 relu, maxpool 2, convtranspose 8 4 stride=2 padding=1 bias=false, batchnorm gelu, flatten, \
+                    dense 128 relu dropout=0.5, dropout 0.1]";
         let trainee = trainee("layers", list, &schema([28, 28, 1], 10)).unwrap();
         let layers = trainee.layout().layers().iter().map(|layer| format!("{} {} {:?}", layer.path, layer.kind, layer.output));
         let wanted = [
             "layers.0 conv 32 3 [32, 26, 26]",
             "layers.0.relu relu [32, 26, 26]",
             "layers.1 maxpool 2 [32, 13, 13]",
-            "layers.2 batchnorm [32, 13, 13]",
-            "layers.2.gelu gelu [32, 13, 13]",
-            "layers.4 dense 128 [128]",
-            "layers.4.relu relu [128]",
-            "layers.4.dropout dropout 0.5 [128]",
-            "layers.5.dropout dropout 0.1 [128]",
+            "layers.2 convtranspose 8 4 stride=2 padding=1 bias=false [8, 26, 26]",
+            "layers.3 batchnorm [8, 26, 26]",
+            "layers.3.gelu gelu [8, 26, 26]",
+            "layers.5 dense 128 [128]",
+            "layers.5.relu relu [128]",
+            "layers.5.dropout dropout 0.5 [128]",
+            "layers.6.dropout dropout 0.1 [128]",
             "head dense 10 [10]",
         ];
         assert_eq!(layers.collect::<Vec<_>>(), wanted);
@@ -288,6 +304,10 @@ mod tests {
         check("conv 4 3 stride=x", "1 \"conv 4 3 stride=x\": found stride=x, wanted stride as a number, or true or false", None);
         check("conv 99999999 3", "1 \"conv 99999999 3\": found 99999999, wanted how many maps, at most 65536", None);
         check("flatten, dropout 1", "2 \"dropout 1\": found 1, wanted a share from 0 to below 1", None);
+        let most = "1 \"convtranspose 4 3 output_padding=1\": found output_padding=1, wanted at most 0: below stride or dilation";
+        check("convtranspose 4 3 output_padding=1", most, None);
+        let nothing = "1 \"convtranspose 4 1 padding=2\": found padding=2 of 4 pixels, wanted some pixels left";
+        check("convtranspose 4 1 padding=2", nothing, None);
         check("conv 4 0", "1 \"conv 4 0\": found a size of 0, wanted sizes of at least 1", None);
         let flat = "2 \"dense\": found 4 maps of 2x2, wanted flat numbers";
         check("conv 4 3", flat, Some("put flatten or globalavgpool before it"));
