@@ -19,8 +19,11 @@ use std::time::Instant;
 /// A kernel with the numbers that it works on.
 type Call = Box<dyn FnMut()>;
 
-/// Name and maker of each. Sides are small, for Callgrind takes fifty times as long; each way of a convolution is met once.
-const KERNELS: &[(&str, fn() -> Call)] = &[
+/// A name, and what makes the call with its data.
+type Named = (&'static str, fn() -> Call);
+
+/// Sides are small, for Callgrind takes fifty times as long; each way of a convolution is met once.
+const KERNELS: &[Named] = &[
     ("product_small", || product([32, 64, 64])),
     ("product_large", || product([256, 256, 512])),
     ("winograd_forward", || convolution(Pass::Forward, square([64, 64], 16, 1))),

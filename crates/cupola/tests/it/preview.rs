@@ -72,12 +72,12 @@ fn what_has_no_pictures_is_refused() {
             = 2
             $ data preview digits model=gbdt
             error: failed to draw the images: to look at images (column image) is not supported by model gbdt
-            hint: models for images: baseline, lenet5, lenet5_modern, layers, resnet8, resnet20, resnet32, resnet44, resnet56, resnet18, resnet34, resnet50, resnet101, resnet152, vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn, mobilenet_v2
+            hint: models for images: baseline, lenet5, lenet5_modern, layers, resnet8, resnet20, resnet32, resnet44, resnet56, resnet9, resnet18, resnet34, resnet50, resnet101, resnet152, vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn, mobilenet_v2
             = 2
             $ train digits model=gbdt
             target: label, as the data is laid out
             error: failed to train: to look at images (column image) is not supported by model gbdt
-            hint: models for images: baseline, lenet5, lenet5_modern, layers, resnet8, resnet20, resnet32, resnet44, resnet56, resnet18, resnet34, resnet50, resnet101, resnet152, vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn, mobilenet_v2
+            hint: models for images: baseline, lenet5, lenet5_modern, layers, resnet8, resnet20, resnet32, resnet44, resnet56, resnet9, resnet18, resnet34, resnet50, resnet101, resnet152, vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn, mobilenet_v2
             = 2
             $ train good.csv target=c model=tree augment.flip=0.5
             error: failed to train: command line: augment.flip changes images, and no input holds any

@@ -73,6 +73,9 @@ impl Columns {
         }
         scratch(self.shape.filters * self.depth(), |some| {
             let pick = |(to, from): (&mut [f32], &[f32])| {
+                if let [number] = self.numbers[..] {
+                    return to.iter_mut().zip(from[number..].iter().step_by(taps)).for_each(|(to, from)| *to = *from);
+                }
                 for (to, from) in to.chunks_exact_mut(met).zip(from.chunks_exact(taps)) {
                     to.iter_mut().zip(&self.numbers).for_each(|(to, number)| *to = from[*number]);
                 }

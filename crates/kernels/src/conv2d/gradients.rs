@@ -259,7 +259,7 @@ pub fn bias_gradient(shape: &Shape, dy: &[f32], db: &mut [f32]) {
 /// The sum of each of `db.len()` maps of so many pixels over images.
 pub(crate) fn map_sums(pixels: usize, dy: &[f32], db: &mut [f32]) {
     let maps = db.len();
-    let images = if maps * pixels == 0 { 0 } else { dy.len() / (maps * pixels) };
+    let images = dy.len().checked_div(maps * pixels).unwrap_or(0);
     let one = |(map, total): (usize, &mut f32)| {
         *total = (0..images).map(|image| sum(&dy[(image * maps + map) * pixels..][..pixels])).sum();
     };
