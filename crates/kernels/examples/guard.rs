@@ -147,7 +147,7 @@ fn lstm() -> Call {
     let (mut to, mut last) = (lens.map(noise), [state.clone(), second.clone()]);
     let (mut y, dy) = (noise(batch * time * hidden), noise(batch * time * hidden));
     Box::new(move || {
-        let sequence = Sequence { batch, time, inputs, hidden, direction: Direction::Forwards, lengths: None };
+        let sequence = Sequence { batch, time, inputs, hidden, direction: Direction::Forwards, lengths: None, is_rounded: false };
         let weights = Weights { input: &input, hidden: &hidden_weight, input_bias: &input_bias, hidden_bias: &hidden_bias };
         let [last_state, last_second] = &mut last;
         let saved = recurrent::forward(Lstm, &sequence, &x, &weights, [&state, &second], &mut y, [last_state, last_second]);

@@ -100,7 +100,7 @@ fn main() {
 
 fn recurrences() {
     for [hidden, inputs, time, batch] in [[128, 128, 64, 32], [256, 256, 128, 16], [64, 64, 32, 64], [128, 28, 28, 64]] {
-        let s = Sequence { batch, time, inputs, hidden, direction: Direction::Forwards, lengths: None };
+        let s = Sequence { batch, time, inputs, hidden, direction: Direction::Forwards, lengths: None, is_rounded: false };
         recurrence("lstm", Lstm, 4, &s);
         recurrence("gru", Gru, 3, &s);
         recurrence("rnn", Rnn::Tanh, 1, &s);

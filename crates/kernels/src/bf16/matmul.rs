@@ -109,3 +109,59 @@ fn stretch(unit: Unit, a: Matrix<'_>, b: Matrix<'_>, deep: Range<usize>, across:
         false => pieces.par_iter().for_each(work),
     }
 }
+
+/// A matrix rounded into panels once, for several products.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Packed<'a> {
+    unit: Unit,
+    panels: &'a [f32],
+    rows: usize,
+    columns: usize,
+}
+
+impl Packed<'_> {
+    /// Rounds `b` and lends the copy.
+    pub(crate) fn lend<T>(unit: Unit, b: Matrix<'_>, work: impl FnOnce(Packed<'_>) -> T) -> T {
+        let panel = b.rows.div_ceil(STEP) * PANEL_STEP / 2;
+        scratch(b.columns.div_ceil(PANEL) * panel, |panels| {
+            for (place, first) in (0..b.columns).step_by(PANEL).enumerate() {
+                let to = panels[place * panel..][..panel].as_mut_ptr().cast();
+                // SAFETY: a panel has room for its steps.
+                unsafe { panels::columns(unit, b, first..(first + PANEL).min(b.columns), 0..b.rows, to) };
+            }
+            work(Packed { unit, panels, rows: b.rows, columns: b.columns })
+        })
+    }
+}
+
+/// `c` = what it starts with + `a b` on the calling thread, rows of `c` `stride` numbers apart.
+pub(crate) fn serial_packed(a: Matrix<'_>, b: Packed<'_>, start: Start<'_>, c: &mut [f32], stride: usize) {
+    assert_eq!(a.columns, b.rows, "the columns of a are the rows of b");
+    if a.rows * b.columns == 0 {
+        return;
+    }
+    assert!(c.len() >= (a.rows - 1) * stride + b.columns && b.columns <= stride, "c has room");
+    if let Start::Bias(bias) = start {
+        c.chunks_mut(stride).take(a.rows).for_each(|row| row[..b.columns].copy_from_slice(bias));
+    }
+    let adds = !matches!(start, Start::Zero);
+    let steps = b.rows.div_ceil(STEP);
+    let places = panels::places(steps);
+    scratch(steps * PANEL_STEP / 2, |rounded| {
+        for row in (0..a.rows).step_by(PANEL) {
+            let rows = row..(row + PANEL).min(a.rows);
+            // SAFETY: there is room for a panel of all steps.
+            unsafe { panels::rows(b.unit, a, rows.clone(), 0..a.columns, rounded.as_mut_ptr().cast()) };
+            b.unit.enter(|| {
+                for column in (0..b.columns).step_by(PANEL) {
+                    let panel = b.panels[column * steps * STEP / 2..].as_ptr().cast();
+                    let tiles = panels::tiles(rounded.as_ptr().cast(), panel, &places);
+                    let sides = [rows.len(), (b.columns - column).min(PANEL)];
+                    let to = c[row * stride + column..].as_mut_ptr();
+                    // SAFETY: panels lie where they were written, and there is room in `c`, as asserted.
+                    unsafe { write(b.unit, sides, tiles, adds, to, stride) };
+                }
+            });
+        }
+    });
+}

@@ -6,7 +6,7 @@
 //! other processors compute the same numbers slower than `f32` ([`is_fast`]).
 
 pub mod conv2d;
-mod matmul;
+pub(crate) mod matmul;
 mod panels;
 mod round;
 mod tiles;
@@ -14,7 +14,7 @@ mod unit;
 mod weight_gradient;
 
 pub use matmul::matmul;
-use unit::Unit;
+pub(crate) use unit::Unit;
 
 /// Whether this processor has instructions for it.
 pub fn is_fast() -> bool {

@@ -1,6 +1,5 @@
 //! Recurrent networks over whole sequences, forwards and backwards through time: LSTM, GRU and Elman's, with the formulas, the order of
-//! gates
-//! and the weights of PyTorch.
+//! gates and the weights of PyTorch.
 //!
 //! Tensors are `[batch, time, ..]`. A piece of the batch goes through the whole sequence on one thread, for rows of a batch know nothing of
 //! one another: threads meet twice a call, not twice a step. Products with the inputs of several steps are one product; weights are copied
@@ -8,6 +7,7 @@
 
 mod gru;
 mod lstm;
+mod panels;
 mod rnn;
 mod sequence;
 

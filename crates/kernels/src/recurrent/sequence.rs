@@ -4,8 +4,9 @@
 //! time 0
 //! or, in reverse, at its last time, so all rows of a piece begin together and each ends when its length is done.
 
+use super::panels::Multiply;
 use crate::Level;
-use crate::matmul::{Matrix, Packed, Start, serial_packed, threaded};
+use crate::matmul::{Matrix, Start};
 use crate::scratch::{Kept, keep, scratch};
 use crate::shared::Shared;
 use rayon::prelude::*;
@@ -37,6 +38,8 @@ pub struct Sequence<'a> {
     /// Steps of each row, none for all. Inputs beyond are not read, outputs beyond are 0, and the last state is that of a row's own last
     /// step.
     pub lengths: Option<&'a [usize]>,
+    /// Whether factors of products are rounded to `bf16`; see [`bf16`](crate::bf16).
+    pub is_rounded: bool,
 }
 
 /// Weights as PyTorch has them, the rows of all gates one below the other.
@@ -200,6 +203,7 @@ pub fn forward<C: Cell>(
     assert_eq!([x.len(), y.len()], [batch * time * inputs, batch * time * hidden], "tensors are as long as the sequence says");
     assert_eq!([last[0].len(), last[1].len()], first.map(<[f32]>::len), "last states are as long as first ones");
     let level = Level::current();
+    let multiply = Multiply::new(sequence.is_rounded);
     let each = C::KEPT * hidden;
     let mut saved = Saved { inputs: keep(batch * time * inputs), states: keep(batch * time * hidden), gates: keep(batch * time * each) };
     let [copies, states, gates] = [&mut *saved.inputs, &mut *saved.states, &mut *saved.gates].map(Shared::new);
@@ -209,9 +213,9 @@ pub fn forward<C: Cell>(
     scratch(C::GATES * hidden, |bias| {
         joint_bias::<C>(weights, hidden, bias);
         let bias = &*bias;
-        Packed::lend(level, input, |input| {
-            Packed::lend(level, joint, |joint| {
-                Packed::lend(level, apart, |apart| {
+        multiply.lend(input, |input| {
+            multiply.lend(joint, |joint| {
+                multiply.lend(apart, |apart| {
                     let apart_bias = weights.hidden_bias.get(C::JOINT * hidden..).filter(|bias| !bias.is_empty());
                     let apart_start = apart_bias.map_or(Start::Zero, Start::Bias);
                     for_each_piece(sequence, each, |_, piece| {
@@ -235,15 +239,15 @@ pub fn forward<C: Cell>(
                         for steps in way.chunks() {
                             let some = steps.start * rows..steps.end * rows;
                             let from = Matrix::new(&copies[some.start * inputs..some.end * inputs], some.len(), inputs);
-                            serial_packed(from, input, Start::Bias(bias), &mut gates[some.start * each..some.end * each], each);
+                            input.product(from, Start::Bias(bias), &mut gates[some.start * each..some.end * each], each);
                             for step in steps {
                                 let now = step * rows * hidden..(step + 1) * rows * hidden;
                                 states[now.clone()].copy_from_slice(last_state);
                                 let from = Matrix::new(&states[now], rows, hidden);
                                 let to = &mut gates[step * rows * each..(step + 1) * rows * each];
-                                serial_packed(from, joint, Start::Keep, to, each);
+                                joint.product(from, Start::Keep, to, each);
                                 if C::GATES > C::JOINT {
-                                    serial_packed(from, apart, apart_start, &mut to[C::GATES * hidden..], each);
+                                    apart.product(from, apart_start, &mut to[C::GATES * hidden..], each);
                                 }
                                 way.step(step, gates, &states[step * rows * hidden..], first[1], y, last_state, last_cell);
                             }
@@ -284,6 +288,7 @@ pub fn backward<C: Cell>(
         "every row has its states"
     );
     let level = Level::current();
+    let multiply = Multiply::new(sequence.is_rounded);
     let pieces = sequence.pieces().len();
     scratch(pieces * each, |sums| {
         {
@@ -291,9 +296,9 @@ pub fn backward<C: Cell>(
             let [dstate, dcell] = to.states.map(Shared::new);
             let input = Matrix::new(weights.input, C::GATES * hidden, inputs);
             let [joint, apart] = hidden_parts::<C>(weights.hidden, hidden);
-            Packed::lend(level, input, |input| {
-                Packed::lend(level, joint, |joint| {
-                    Packed::lend(level, apart, |apart| {
+            multiply.lend(input, |input| {
+                multiply.lend(joint, |joint| {
+                    multiply.lend(apart, |apart| {
                         for_each_piece(sequence, each, |number, piece| {
                             let cells = if C::HAS_CELL { hidden } else { 0 };
                             // SAFETY: pieces share no row of the batch.
@@ -319,15 +324,15 @@ pub fn backward<C: Cell>(
                                     let part = |gates: usize, first: usize| {
                                         Matrix::strided(&from[(first * hidden).min(from.len())..], [rows, gates * hidden], [each, 1])
                                     };
-                                    serial_packed(part(C::JOINT, 0), joint, Start::Keep, dstate, hidden);
+                                    joint.product(part(C::JOINT, 0), Start::Keep, dstate, hidden);
                                     if C::GATES > C::JOINT {
-                                        serial_packed(part(C::GATES - C::JOINT, C::GATES), apart, Start::Keep, dstate, hidden);
+                                        apart.product(part(C::GATES - C::JOINT, C::GATES), Start::Keep, dstate, hidden);
                                     }
                                 }
                                 let some = &gates[steps.start * rows * each..steps.end * rows * each];
                                 let from = Matrix::strided(some, [steps.len() * rows, C::GATES * hidden], [each, 1]);
                                 scratch(steps.len() * rows * inputs, |found| {
-                                    serial_packed(from, input, Start::Zero, found, inputs);
+                                    input.product(from, Start::Zero, found, inputs);
                                     way.scatter(steps, found, dx);
                                 });
                             }
@@ -345,9 +350,9 @@ pub fn backward<C: Cell>(
     };
     let (inputs, states) = (Matrix::new(&copies, rows, inputs), Matrix::new(&states, rows, hidden));
     let (joint, apart) = to.hidden.split_at_mut(C::JOINT * hidden * hidden);
-    threaded(level, blame(0, C::GATES), inputs, Start::Zero, to.input);
-    threaded(level, blame(0, C::JOINT), states, Start::Zero, joint);
-    threaded(level, blame(C::GATES, C::GATES - C::JOINT), states, Start::Zero, apart);
+    multiply.threaded(blame(0, C::GATES), inputs, to.input);
+    multiply.threaded(blame(0, C::JOINT), states, joint);
+    multiply.threaded(blame(C::GATES, C::GATES - C::JOINT), states, apart);
 }
 
 /// Rows of `weight_hh` whose products are added to those of the inputs, and the rest.

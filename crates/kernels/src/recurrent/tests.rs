@@ -178,7 +178,7 @@ proptest! {
     ) {
         let lengths: Vec<usize> = (0..batch).map(|row| (row * 5 + seed as usize) % (time + 1)).collect();
         let direction = if backwards { Direction::Backwards } else { Direction::Forwards };
-        check(KINDS[kind], &Sequence { batch, time, inputs, hidden, direction, lengths: padded.then_some(&lengths) }, biased, seed);
+        check(KINDS[kind], &Sequence { batch, time, inputs, hidden, direction, lengths: padded.then_some(&lengths), is_rounded: false }, biased, seed);
     }
 }
 
@@ -188,7 +188,12 @@ fn long_and_wide_sequences_are_right() {
         for (batch, time, inputs, hidden) in
             [(2, 70, 3, 4), (3, 2, 300, 5), (1, 3, 5, 140), (33, 3, 2, 16), (0, 3, 2, 2), (2, 0, 2, 2), (2, 3, 0, 0)]
         {
-            check(kind, &Sequence { batch, time, inputs, hidden, direction: Direction::Forwards, lengths: None }, true, 5);
+            check(
+                kind,
+                &Sequence { batch, time, inputs, hidden, direction: Direction::Forwards, lengths: None, is_rounded: false },
+                true,
+                5,
+            );
         }
     }
 }
@@ -196,8 +201,17 @@ fn long_and_wide_sequences_are_right() {
 #[test]
 fn threads_change_no_bit() {
     let lengths: Vec<usize> = (0..37).map(|row| row % 20).collect();
-    let s = Sequence { batch: 37, time: 19, inputs: 24, hidden: 40, direction: Direction::Backwards, lengths: Some(&lengths) };
-    for kind in KINDS {
+    let whole = Sequence {
+        batch: 37,
+        time: 19,
+        inputs: 24,
+        hidden: 40,
+        direction: Direction::Backwards,
+        lengths: Some(&lengths),
+        is_rounded: false,
+    };
+    for (kind, is_rounded) in KINDS.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
+        let s = Sequence { is_rounded, ..whole };
         let given = given(kind, &s, true, 0.3, 1);
         let blame = [37 * 19 * 40, 37 * 40, given.0[2].len()].map(|len| noise(len, 9, 1.0));
         let all = |threads: usize| {
@@ -210,9 +224,30 @@ fn threads_change_no_bit() {
 }
 
 #[test]
+fn rounded_products_are_near() {
+    let exact = Sequence { batch: 9, time: 12, inputs: 24, hidden: 40, direction: Direction::Forwards, lengths: None, is_rounded: false };
+    for kind in KINDS {
+        let given = given(kind, &exact, true, 0.3, 1);
+        let blame = [9 * 12 * 40, 9 * 40, given.0[2].len()].map(|len| noise(len, 9, 1.0));
+        let all = |is_rounded: bool| {
+            let (found, gradients) = ours(kind, &Sequence { is_rounded, ..exact }, &given, &blame);
+            found.into_iter().chain(gradients.0).collect::<Vec<_>>()
+        };
+        let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+        for (part, (exact, rounded)) in all(false).iter().zip(&all(true)).enumerate() {
+            let apart = norm(&mut exact.iter().zip(rounded).map(|(a, b)| a - b));
+            let size = norm(&mut exact.iter().copied());
+            assert!(apart <= 0.02 * size, "{kind:?} part {part}: {apart} of {size}");
+            assert!(exact.is_empty() || exact != rounded, "{kind:?} part {part} was not rounded");
+        }
+    }
+}
+
+#[test]
 fn large_numbers_saturate_and_padding_is_not_read() {
     let lengths = [2, 0, 4];
-    let s = Sequence { batch: 3, time: 4, inputs: 3, hidden: 17, direction: Direction::Forwards, lengths: Some(&lengths) };
+    let s =
+        Sequence { batch: 3, time: 4, inputs: 3, hidden: 17, direction: Direction::Forwards, lengths: Some(&lengths), is_rounded: false };
     for kind in [Kind::Lstm, Kind::Gru, Kind::Tanh] {
         let mut given = given(kind, &s, true, 1e4, 3);
         for (row, length) in lengths.iter().enumerate() {

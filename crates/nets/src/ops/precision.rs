@@ -10,7 +10,7 @@ pub enum Precision {
     /// Not at all.
     #[default]
     F32,
-    /// `bf16`, in dense layers and convolutions on the processor, forwards and backwards: automatic mixed precision (Micikevicius et al., 2018),
+    /// `bf16`, in dense layers, convolutions and recurrences on the processor, forwards and backwards: automatic mixed precision (Micikevicius et al., 2018),
     /// which needs no scaling of the loss, for `bf16` has the range of `f32`.
     Bf16,
 }

@@ -1,6 +1,6 @@
 //! Recurrent networks over whole sequences.
 
-use super::{Host, Kept, Operation, filled, on_host, run, tensor};
+use super::{Host, Kept, Operation, Precision, filled, on_host, run, tensor};
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 use burn_flex::FlexTensor;
@@ -38,7 +38,7 @@ pub fn recurrent(cell: Cell, x: Tensor<3>, weights: [Tensor<2>; 2], biases: [Ten
     let direction = if is_reversed { Direction::Backwards } else { Direction::Forwards };
     let weights = weights.into_iter().map(Tensor::into_dispatch);
     let inputs = [x.into_dispatch()].into_iter().chain(weights).chain(biases.into_iter().map(Tensor::into_dispatch));
-    run(Recur { cell, direction, saved: Mutex::default() }, inputs.collect())
+    run(Recur { cell, direction, precision: Precision::current(), saved: Mutex::default() }, inputs.collect())
 }
 
 /// By stock operations.
@@ -82,6 +82,7 @@ pub(super) fn elsewhere(cell: Cell, x: Tensor<3>, weights: [Tensor<2>; 2], biase
 struct Recur {
     cell: Cell,
     direction: Direction,
+    precision: Precision,
     saved: Mutex<Option<Saved>>,
 }
 
@@ -93,7 +94,15 @@ fn weights<'a>(inputs: &[Host<'a>]) -> Weights<'a> {
 impl Recur {
     fn sequence(&self, inputs: &[Host<'_>]) -> Sequence<'static> {
         let ([batch, time, width], [_, hidden]) = (inputs[0].dims(), inputs[2].dims());
-        Sequence { batch, time, inputs: width, hidden, direction: self.direction, lengths: None }
+        Sequence {
+            batch,
+            time,
+            inputs: width,
+            hidden,
+            direction: self.direction,
+            lengths: None,
+            is_rounded: self.precision == Precision::Bf16,
+        }
     }
 
     /// First or last states: zeros.

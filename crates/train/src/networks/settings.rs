@@ -55,7 +55,7 @@ pub const TRAIN: &[Setting] = &[
         alias: &["amp", "mixed_precision"],
         default: "f32",
         range: Range::Choice(&["f32", "bf16"]),
-        doc: "What dense layers and convolutions multiply in while a network learns; bf16 is fast on processors with AMX. Answers are f32.",
+        doc: "What dense, convolutional and recurrent layers multiply in while a network learns; bf16 is fast on processors with AMX. Answers are f32.",
     },
     Setting {
         name: "patience",
