@@ -50,7 +50,7 @@ def share(guard, kernel):
 def calls(library):
     """Instructions of registers that are functions of their own."""
     symbols = subprocess.run(["nm", "--demangle", library], capture_output=True, text=True).stdout
-    return sorted({line.split("::")[-1] for line in symbols.splitlines() if "core::core_arch::" in line})
+    return sorted({line.split("::")[-1] for line in symbols.splitlines() if "core::core_arch::" in line and "::_mm" in line})
 
 
 def main():
