@@ -188,8 +188,9 @@ fn gradients_of_rounded_products_point_the_same_way() {
         let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
         let cosine = product(&exact, &rounded) / (product(&exact, &exact) * product(&rounded, &rounded)).sqrt();
         ensure(exact != rounded, || "nothing was rounded".into())?;
-        // Factors have eight bits; forty layers with batch norm over six images turn that into 0.83.
-        ensure(cosine > 0.7, || format!("the cosine is {cosine}"))
+        // Factors have eight bits; MobileNetV2's fifty layers with batch norm over six images turn that into 0.83.
+        let least = if tiny.name == "mobilenet_v2" { 0.8 } else { 0.98 };
+        ensure(cosine > least, || format!("the cosine is {cosine}"))
     });
 }
 
