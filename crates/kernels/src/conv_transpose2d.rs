@@ -3,9 +3,9 @@
 //!
 //! It is the transpose of a convolution from its output to its input, so each pass is another pass of that convolution: forwards is the
 //! convolution's gradient of the input, the gradient of the input is the convolution, and the gradient of the weights is the convolution's
-//! with input and gradient exchanged. So it is as fast as [`conv2d`] is, and has no loops of its own.
+//! with input and gradient exchanged. So it is as fast as [`conv2d`] is, in `f32` and of rounded numbers, and has no loops of its own.
 
-use crate::conv2d;
+use crate::conv2d::{self, Passes};
 use rayon::prelude::*;
 
 /// Sides and settings. Tensors are row-major: the input `[batch, channels, height, width]`, the weights
@@ -73,9 +73,9 @@ impl Shape {
 ///
 /// # Panics
 /// When a slice is not as long as its tensor.
-pub fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+pub fn forward(passes: &Passes, shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     assert!(bias.is_none_or(|bias| bias.len() == shape.filters), "one bias a filter");
-    conv2d::input_gradient(&shape.convolution(), weight, x, y);
+    (passes.input_gradient)(&shape.convolution(), weight, x, y);
     let Some(bias) = bias else { return };
     let pixels = shape.output().iter().product();
     let add = |(number, map): (usize, &mut [f32])| {
@@ -92,16 +92,16 @@ pub fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y
 ///
 /// # Panics
 /// When a slice is not as long as its tensor.
-pub fn input_gradient(shape: &Shape, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
-    conv2d::forward(&shape.convolution(), dy, weight, None, dx);
+pub fn input_gradient(passes: &Passes, shape: &Shape, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+    (passes.forward)(&shape.convolution(), dy, weight, None, dx);
 }
 
 /// The gradient of the weights, `dw` from `x` and `dy`.
 ///
 /// # Panics
 /// When a slice is not as long as its tensor.
-pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    conv2d::weight_gradient(&shape.convolution(), dy, x, dw);
+pub fn weight_gradient(passes: &Passes, shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    (passes.weight_gradient)(&shape.convolution(), dy, x, dw);
 }
 
 /// The gradient of the bias: for each filter the sum of `dy` over images and pixels.
@@ -116,13 +116,10 @@ pub fn bias_gradient(shape: &Shape, dy: &[f32], db: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conv2d::EXACT;
+    use crate::conv2d::tests::noise;
     use crate::{Level, with};
     use proptest::prelude::*;
-
-    fn noise(len: usize, seed: u32) -> Vec<f32> {
-        let mixed = |place: u32| (place.wrapping_mul(2_654_435_761) ^ seed).wrapping_mul(0x2c1b_3c6d) ^ seed.rotate_left(7);
-        (0..len as u32).map(|place| (mixed(place) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
-    }
 
     /// Calls `of(x index, weight index, y index)` for every product.
     fn products(shape: &Shape, mut of: impl FnMut(usize, usize, usize)) {
@@ -181,9 +178,9 @@ mod tests {
     /// The output and the gradients of the input, the weights and the bias.
     fn all(shape: &Shape, x: &[f32], w: &[f32], dy: &[f32], bias: &[f32]) -> [Vec<f32>; 4] {
         let mut found = [dy.len(), x.len(), w.len(), bias.len()].map(|len| vec![f32::NAN; len]);
-        forward(shape, x, w, Some(bias), &mut found[0]);
-        input_gradient(shape, w, dy, &mut found[1]);
-        weight_gradient(shape, x, dy, &mut found[2]);
+        forward(&EXACT, shape, x, w, Some(bias), &mut found[0]);
+        input_gradient(&EXACT, shape, w, dy, &mut found[1]);
+        weight_gradient(&EXACT, shape, x, dy, &mut found[2]);
         bias_gradient(shape, dy, &mut found[3]);
         found
     }

@@ -9,7 +9,7 @@ use super::round::{self, Lines};
 use super::tiles::{Place, SIDE, STEP, Tiles, block};
 use super::unit::Unit;
 use super::{matmul, weight_gradient};
-use crate::conv2d::{self, Shape, columns, met, phases};
+use crate::conv2d::{self, Passes, Shape, columns, met, phases};
 use crate::matmul::{Matrix, Start};
 use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::{keep, scratch};
@@ -56,6 +56,9 @@ fn multiply() -> impl columns::Product {
     let unit = Unit::current();
     move |a: Matrix<'_>, b: Matrix<'_>, start: Start<'_>, c: &mut [f32]| matmul::threaded(unit, a, b, start, c)
 }
+
+/// The passes of rounded numbers.
+pub const ROUNDED: Passes = Passes { forward, input_gradient, weight_gradient };
 
 /// As [`conv2d::forward`], of numbers rounded to `bf16` where there are sixteen maps or more on both sides.
 ///

@@ -27,3 +27,22 @@ pub(crate) use forward::met;
 pub(crate) use gradients::{Phase, map_sums, phases};
 pub use gradients::{bias_gradient, input_gradient, weight_gradient};
 pub use shape::Shape;
+
+/// Inputs, weights, a bias for each filter if there is one, and the output.
+type Forward = fn(&Shape, &[f32], &[f32], Option<&[f32]>, &mut [f32]);
+/// The other operand, the output's gradient, and the gradient that is wanted.
+type Gradient = fn(&Shape, &[f32], &[f32], &mut [f32]);
+
+/// The passes of a convolution, which are there in `f32` ([`EXACT`]) and of rounded numbers ([`bf16`](crate::bf16::conv2d::ROUNDED)).
+#[derive(Clone, Copy, Debug)]
+pub struct Passes {
+    /// [`forward`].
+    pub forward: Forward,
+    /// [`input_gradient`].
+    pub input_gradient: Gradient,
+    /// [`weight_gradient`].
+    pub weight_gradient: Gradient,
+}
+
+/// In `f32`.
+pub const EXACT: Passes = Passes { forward, input_gradient, weight_gradient };

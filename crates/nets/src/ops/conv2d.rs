@@ -4,7 +4,6 @@ use super::{Host, Kept, Operation, Precision, filled, on_host, run};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, module};
 use burn_flex::FlexTensor;
-use cupola_kernels::bf16::conv2d as rounded;
 use cupola_kernels::conv2d as kernel;
 
 /// Convolution of `x` `[batch, channels, height, width]` with `weight` `[filters, channels / groups, height, width]` and `bias` `[filters]`.
@@ -42,9 +41,6 @@ impl Conv2d {
     }
 }
 
-/// A shape, an operand and the output's gradient to a gradient.
-type Gradient = fn(&kernel::Shape, &[f32], &[f32], &mut [f32]);
-
 impl Operation for Conv2d {
     fn keeps(&self) -> Kept {
         Kept { inputs: 0b11, output: false }
@@ -54,10 +50,7 @@ impl Operation for Conv2d {
         let shape = self.shape(inputs);
         let [height, width] = shape.output();
         let bias = inputs.get(2).map(|bias| bias.values);
-        let forward = match self.precision {
-            Precision::F32 => kernel::forward,
-            Precision::Bf16 => rounded::forward,
-        };
+        let forward = self.precision.passes().forward;
         filled(&[shape.batch, shape.filters, height, width], |y| forward(&shape, inputs[0].values, inputs[1].values, bias, y))
     }
 
@@ -65,12 +58,9 @@ impl Operation for Conv2d {
         let shape = self.shape(inputs);
         let [x, weight] = [inputs[0], inputs[1]];
         let dy = gradient.values;
-        let (input, weights): (Gradient, Gradient) = match self.precision {
-            Precision::F32 => (kernel::input_gradient, kernel::weight_gradient),
-            Precision::Bf16 => (rounded::input_gradient, rounded::weight_gradient),
-        };
-        let dx = wanted[0].then(|| filled(x.sides, |dx| input(&shape, weight.values, dy, dx)));
-        let dw = wanted[1].then(|| filled(weight.sides, |dw| weights(&shape, x.values, dy, dw)));
+        let passes = self.precision.passes();
+        let dx = wanted[0].then(|| filled(x.sides, |dx| (passes.input_gradient)(&shape, weight.values, dy, dx)));
+        let dw = wanted[1].then(|| filled(weight.sides, |dw| (passes.weight_gradient)(&shape, x.values, dy, dw)));
         let db = |wanted: &bool| wanted.then(|| filled(&[shape.filters], |db| kernel::bias_gradient(&shape, dy, db)));
         [dx, dw].into_iter().chain(wanted.get(2).map(db)).collect()
     }

@@ -2,6 +2,8 @@
 
 use super::on_host;
 use burn::tensor::Device;
+use cupola_kernels::bf16::conv2d::ROUNDED;
+use cupola_kernels::conv2d::{EXACT, Passes};
 use std::cell::Cell;
 
 /// What the factors of products are rounded to; sums, and all that is kept, are `f32` in either case.
@@ -35,6 +37,14 @@ impl Precision {
     /// What operations called here compute in.
     pub(super) fn current() -> Precision {
         CURRENT.get()
+    }
+
+    /// Passes of a convolution that compute so.
+    pub(super) fn passes(self) -> &'static Passes {
+        match self {
+            Precision::F32 => &EXACT,
+            Precision::Bf16 => &ROUNDED,
+        }
     }
 
     /// Whether it is there on a device.

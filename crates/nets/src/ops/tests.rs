@@ -57,16 +57,18 @@ fn convolutions_are_those_of_burn() {
 #[test]
 fn rounded_products_are_near_and_their_way_backwards_is_rounded_too() {
     let run = |precision: Precision| {
-        let (x, weight, dense) = (noise([2, 16, 9, 9], 1), noise([16, 16, 3, 3], 2), noise([10, 16 * 81], 3));
+        let (x, dense) = (noise([2, 16, 9, 9], 1), noise([10, 16 * 81], 3));
+        let [weight, back] = [2, 4].map(|seed| noise([16, 16, 3, 3], seed));
         let output = precision.within(|| {
             let y = conv2d(x.clone(), weight.clone(), None, ConvOptions::new([1; 2], [1; 2], [1; 2], 1));
+            let y = conv_transpose2d(y, back.clone(), None, ConvTransposeOptions::new([1; 2], [1; 2], [0; 2], [1; 2], 1));
             linear(y.reshape([2, 16 * 81]), dense.clone(), None)
         });
         let weights = noise(output.dims(), 9).detach();
         let gradients = (output.clone() * weights).sum().backward();
         let gradient = |found: Option<Tensor<4>>| found.map_or(vec![], |gradient| crate::net::host(gradient).unwrap());
         let dense = dense.grad(&gradients).map_or(vec![], |gradient| crate::net::host(gradient).unwrap());
-        [numbers(output), gradient(x.grad(&gradients)), gradient(weight.grad(&gradients)), dense]
+        [numbers(output), gradient(x.grad(&gradients)), gradient(weight.grad(&gradients)), gradient(back.grad(&gradients)), dense]
     };
     let (exact, rounded) = (run(Precision::F32), run(Precision::Bf16));
     for (exact, rounded) in exact.iter().zip(&rounded) {
