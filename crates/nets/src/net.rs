@@ -202,11 +202,12 @@ impl<N: Net> Training<N> {
     }
 }
 
-/// Multiplications and additions of a way through a network that are worth handing it over to another thread.
+/// Multiplications and additions of a way through a network that are worth handing it over to another thread: for fewer the handover costs more
+/// than it saves.
 const HANDOVER_FLOPS: f64 = 4e6;
 
 /// Runs work on a thread of the pool when there is much of it: from any other thread each parallel loop in it is handed over and waited for by
-/// itself, 440 times in an answer of MobileNetV2. A handover costs 8 us, a quarter of an answer of LeNet-5.
+/// itself.
 fn on_pool<T: Send>(layout: &Layout, rows: f64, work: impl FnOnce() -> T + Send) -> T {
     // Not every network names its layers; each of its numbers is multiplied once at least.
     let flops = layout.flops().max(2 * layout.params());
