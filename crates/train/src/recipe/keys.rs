@@ -223,6 +223,7 @@ const SHORT: &[(&[&str], &[&str])] = &[
     (&["epochs"], &["train", "epochs"]),
     (&["batch"], &["train", "batch"]),
     (&["lr"], &["train", "lr"]),
+    (&["precision"], &["train", "precision"]),
     (&["train", "seed"], &["seed"]),
     (&["train", "time"], &["time"]),
     (&["train", "threads"], &["threads"]),
