@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! RAYON_NUM_THREADS=1 cargo run --release -p cupola-kernels --example kernel_speed [group [row]]
-//! groups: bf16, conv, depthwise, matmul, recurrent, optimizer, attention, norm, rows, pool
+//! groups: answer, bf16, conv, depthwise, matmul, recurrent, optimizer, attention, norm, rows, pool
 //! ```
 #![expect(clippy::print_stdout, reason = "this is a program to look at")]
 
@@ -89,6 +89,11 @@ fn main() {
     if "conv".starts_with(&wanted) {
         for row in CONVOLUTIONS {
             convolutions(row, peak, false);
+        }
+    }
+    if "answer".starts_with(&wanted) {
+        for row in ANSWERS {
+            answers(row, peak);
         }
     }
     if "depthwise".starts_with(&wanted) {
@@ -262,6 +267,52 @@ fn products([rows, columns, depth]: [usize; 3], peak: f64) {
     let first = fastest(|| matmul(Matrix::new(&a, depth, rows).transposed(), Matrix::new(&b, depth, columns), None, &mut c));
     let share = |seconds: f64| format!("{:7.1} us {:3.0} %", seconds * 1e6, flops / seconds / 1e9 / peak * 100.0);
     println!("matmul {rows:4} x {columns:4} x {depth:4}   a b {}   a b' {}   a' b {}", share(plain), share(turned), share(first));
+}
+
+/// Convolutions of single images that are made ready once, with a norm and an activation at their end.
+const ANSWERS: &[Row] = &[
+    ("resnet50 stem", 1, 3, 224, 64, 7, 2, 3, 1),
+    ("resnet50 1x1 64-64", 1, 64, 56, 64, 1, 1, 0, 1),
+    ("resnet50 1x1 64-256", 1, 64, 56, 256, 1, 1, 0, 1),
+    ("resnet50 1x1 256-64", 1, 256, 56, 64, 1, 1, 0, 1),
+    ("resnet50 3x3 64", 1, 64, 56, 64, 3, 1, 1, 1),
+    ("resnet50 1x1 512-128", 1, 512, 28, 128, 1, 1, 0, 1),
+    ("resnet50 1x1 128-512", 1, 128, 28, 512, 1, 1, 0, 1),
+    ("resnet50 3x3 128 s2", 1, 128, 56, 128, 3, 2, 1, 1),
+    ("resnet50 3x3 128", 1, 128, 28, 128, 3, 1, 1, 1),
+    ("resnet50 1x1 256-512 s2", 1, 256, 56, 512, 1, 2, 0, 1),
+    ("resnet50 1x1 1024-256", 1, 1024, 14, 256, 1, 1, 0, 1),
+    ("resnet50 1x1 256-1024", 1, 256, 14, 1024, 1, 1, 0, 1),
+    ("resnet50 3x3 256", 1, 256, 14, 256, 3, 1, 1, 1),
+    ("resnet50 1x1 2048-512", 1, 2048, 7, 512, 1, 1, 0, 1),
+    ("resnet50 1x1 512-2048", 1, 512, 7, 2048, 1, 1, 0, 1),
+    ("resnet50 3x3 512", 1, 512, 7, 512, 3, 1, 1, 1),
+    ("mobilenet 1x1 16-96", 1, 16, 112, 96, 1, 1, 0, 1),
+    ("mobilenet 1x1 96-24", 1, 96, 56, 24, 1, 1, 0, 1),
+    ("mobilenet 1x1 144-32", 1, 144, 28, 32, 1, 1, 0, 1),
+    ("mobilenet 1x1 64-384", 1, 64, 14, 384, 1, 1, 0, 1),
+    ("mobilenet 1x1 384-64", 1, 384, 14, 64, 1, 1, 0, 1),
+    ("mobilenet 1x1 960-160", 1, 960, 7, 160, 1, 1, 0, 1),
+    ("mobilenet 1x1 320-1280", 1, 320, 7, 1280, 1, 1, 0, 1),
+    ("mobilenet 3x3 96 s2", 1, 96, 112, 96, 3, 2, 1, 96),
+    ("mobilenet 3x3 384", 1, 384, 14, 384, 3, 1, 1, 384),
+    ("resnet18 3x3 64", 1, 64, 8, 64, 3, 1, 1, 1),
+    ("resnet18 3x3 128", 1, 128, 4, 128, 3, 1, 1, 1),
+    ("resnet18 3x3 256", 1, 256, 2, 256, 3, 1, 1, 1),
+    ("resnet18 3x3 512", 1, 512, 1, 512, 3, 1, 1, 1),
+];
+
+fn answers(&(name, batch, channels, side, filters, kernel, stride, padding, groups): &Row, peak: f64) {
+    let (kernel, stride, padding, dilation) = ([kernel; 2], [stride; 2], [padding; 2], [1; 2]);
+    let shape = Shape { batch, channels, height: side, width: side, filters, kernel, stride, padding, dilation, groups };
+    if std::env::args().nth(2).is_some_and(|wanted| !name.starts_with(&wanted)) {
+        return;
+    }
+    let [x, w, mut y] = shape.lens().map(|len| vec![0.5f32; len]);
+    let numbers = || Some(vec![0.5; filters]);
+    let prepared = conv2d::Prepared::new(&shape, numbers(), numbers(), [0.0, f32::INFINITY]);
+    let seconds = fastest(|| prepared.forward(batch, &x, &w, None, &mut y));
+    println!("{name:24} {:8.0} us {:3.0} %", seconds * 1e6, shape.flops() as f64 / seconds / 1e9 / peak * 100.0);
 }
 
 fn convolutions(&(name, batch, channels, side, filters, kernel, stride, padding, groups): &Row, peak: f64, is_rounded: bool) {

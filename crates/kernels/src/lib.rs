@@ -14,6 +14,7 @@ pub mod bf16;
 pub mod conv2d;
 pub mod conv_transpose2d;
 pub mod cross_entropy;
+pub mod dense;
 pub mod dropout;
 pub mod embedding;
 pub mod group_norm;
@@ -25,6 +26,7 @@ pub mod pool2d;
 pub mod recurrent;
 pub mod softmax;
 
+mod end;
 mod functions;
 mod kernel;
 mod lanes;
@@ -33,6 +35,7 @@ mod pieces;
 mod scratch;
 mod shared;
 mod sums;
+mod turned;
 
 pub use level::{Level, with};
 pub use sums::{add, copied, copy, sum, unwritten};

@@ -22,9 +22,20 @@ pub(crate) fn scratch<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
 
 /// Memory that may outlive a call; it goes back to the thread that drops it.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct Kept(Lines);
+
+/// Numbers aligned to 64 bytes.
+#[derive(Debug)]
+pub(crate) struct Lines {
     memory: Vec<Line>,
     len: usize,
+}
+
+impl Lines {
+    /// So many, all 0.
+    pub fn new(len: usize) -> Lines {
+        Lines { memory: vec![Line([0.0; 16]); len.div_ceil(16)], len }
+    }
 }
 
 /// As [`scratch`], until it is dropped.
@@ -32,12 +43,12 @@ pub(crate) fn keep(len: usize) -> Kept {
     let lines = len.div_ceil(16);
     // The address sanitizer sees a step beyond memory only where it ends; and what is read before it is written is to be seen too.
     if cfg!(exact_scratch) {
-        return Kept { memory: vec![Line([f32::NAN; 16]); lines], len };
+        return Kept(Lines { memory: vec![Line([f32::NAN; 16]); lines], len });
     }
     let memory = FREE.with_borrow_mut(|free| take(free, lines));
     // What was in one that is too short is of no use, so it is not copied.
     let memory = if memory.len() < lines { vec![Line([0.0; 16]); lines] } else { memory };
-    Kept { memory, len }
+    Kept(Lines { memory, len })
 }
 
 /// The smallest memory that is large enough, else the largest, which is to be replaced: so that few are ever large.
@@ -49,7 +60,7 @@ fn take(free: &mut Vec<Vec<Line>>, lines: usize) -> Vec<Line> {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        let memory = std::mem::take(&mut self.memory);
+        let memory = std::mem::take(&mut self.0.memory);
         // A thread that is ending has no place for it any more.
         let _ = FREE.try_with(|free| {
             let mut free = free.borrow_mut();
@@ -64,12 +75,26 @@ impl Deref for Kept {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+impl DerefMut for Kept {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
+impl Deref for Lines {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
         // SAFETY: lines are arrays of numbers without gaps between them, all of which were written once.
         unsafe { std::slice::from_raw_parts(self.memory.as_ptr().cast::<f32>(), self.len) }
     }
 }
 
-impl DerefMut for Kept {
+impl DerefMut for Lines {
     fn deref_mut(&mut self) -> &mut [f32] {
         // SAFETY: as above.
         unsafe { std::slice::from_raw_parts_mut(self.memory.as_mut_ptr().cast::<f32>(), self.len) }

@@ -9,6 +9,7 @@ pub mod layers;
 mod layout;
 mod lora;
 mod net;
+mod numbers;
 pub mod ops;
 pub mod optim;
 mod pass;
@@ -28,6 +29,7 @@ pub use device::has_card;
 pub use head::{Head, Truth};
 pub use layout::{Adapter, Builder, Entry, Fill, LayerRow, Layout, Param, Role};
 pub use net::{Blend, Net, Packed, Packing, Step, Trainee, Training, trainee};
+pub use numbers::Numbers;
 pub use pass::{Bound, Mode, Pass, Stopwatch};
 
 use cupola_task::ModelDef;

@@ -101,7 +101,7 @@ mod tests {
 
     fn answers(layout: &Layout, params: [Param; 3], arena: &[f32]) -> Vec<f32> {
         let device = Device::flex();
-        let bound = Bound::new(layout, arena, &device);
+        let bound = Bound::new(layout, arena.to_vec().into());
         forward(&Pass::new(layout, &bound, &device, Mode::Answering), params).into_data().try_into_vec().unwrap()
     }
 
@@ -142,11 +142,11 @@ mod tests {
         let bound = Bound::learning(&adapted, &arena, &device, &frozen);
         let pass = Pass::new(&adapted, &bound, &device, Mode::Training { draw: Draw::new(1), frozen: &frozen });
         let found = forward(&pass, params).sum().backward();
-        assert!(bound.tensor(0).grad(&found).is_none(), "what is adapted stays");
+        assert!(bound.learned(0).grad(&found).is_none(), "what is adapted stays");
         let sum = |arena: &[f32]| answers(&adapted, params, arena).iter().map(|&value| f64::from(value)).sum::<f64>();
         for place in 3..7 {
             let entry = &adapted.entries()[place];
-            let gradient: Vec<f32> = bound.tensor(place).grad(&found).unwrap().into_data().try_into_vec().unwrap();
+            let gradient: Vec<f32> = bound.learned(place).grad(&found).unwrap().into_data().try_into_vec().unwrap();
             for (at, gradient) in entry.range().zip(gradient) {
                 let moved = |by: f32| {
                     let mut arena = arena.clone();

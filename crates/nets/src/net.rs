@@ -115,7 +115,7 @@ pub trait Trainee: Send + Sync {
     /// When the device fails.
     fn gradients(&self, arena: &mut [f32], input: &Packed, step: &Step<'_>, gradients: &mut [f32]) -> Result<f64>;
 
-    /// The arena on the device, to answer with.
+    /// An arena to answer with.
     fn bind(&self, arena: &[f32]) -> Bound;
 
     /// What the last layer gives with nothing random, row by row.
@@ -188,7 +188,7 @@ impl<N: Net> Training<N> {
         for (place, entry) in layout.entries().iter().enumerate() {
             let learns = entry.role == Role::Trained && !step.frozen[place];
             let to = &mut gradients[entry.range()];
-            match learns.then(|| bound.tensor(place).grad_remove(&mut found)).flatten() {
+            match learns.then(|| bound.learned(place).grad_remove(&mut found)).flatten() {
                 Some(gradient) if step.adds => cupola_kernels::add(&host(gradient)?, to),
                 Some(gradient) => cupola_kernels::copy(&host(gradient)?, to),
                 None if step.adds => {}
@@ -266,7 +266,7 @@ impl<N: Net> Trainee for Training<N> {
     }
 
     fn bind(&self, arena: &[f32]) -> Bound {
-        Bound::new(&self.layout, arena, &self.device)
+        Bound::new(&self.layout, Arc::new(cupola_kernels::copied(arena)))
     }
 
     fn outputs(&self, bound: &Bound, packed: &Packed) -> Result<Vec<f32>> {
@@ -295,8 +295,8 @@ impl<N: Net> Trainee for Training<N> {
     }
 
     fn freeze(&self, arena: Vec<f32>) -> Box<dyn Predictor> {
-        let arena = lora::merged(&self.layout, arena);
-        let bound = Bound::new(self.net.layout(), &arena, &self.device);
+        let arena = Arc::new(lora::merged(&self.layout, arena));
+        let bound = Bound::new(self.net.layout(), arena.clone());
         Box::new(Network { net: self.net.clone(), settings: self.settings.clone(), device: self.device.clone(), arena, bound })
     }
 }
@@ -306,7 +306,7 @@ struct Network<N: Net> {
     net: Arc<N>,
     settings: Settings,
     device: Device,
-    arena: Vec<f32>,
+    arena: Arc<Vec<f32>>,
     bound: Bound,
 }
 

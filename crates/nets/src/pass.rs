@@ -1,15 +1,22 @@
 //! One way through a network: weights as tensors, and what the way needs to know.
 
-use crate::layout::{Adapter, Layout, Param, Role};
+use crate::layout::{Adapter, Entry, Layout, Param, Role};
+use crate::net::host;
+use crate::numbers::Numbers;
+use crate::ops::on_host;
 use burn::tensor::{Device, Tensor, TensorData};
 use cupola_task::Draw;
+use std::any::Any;
 use std::cell::RefCell;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// An arena as tensors on a device, one a parameter.
-#[derive(Clone, Debug)]
+/// An arena on a device: a tensor for each parameter, made when it is asked for, and what layers make ready to answer with.
+#[derive(Debug)]
 pub struct Bound {
-    tensors: Vec<Tensor<1>>,
+    arena: Arc<Vec<f32>>,
+    tensors: Vec<OnceLock<Tensor<1>>>,
+    prepared: Vec<OnceLock<Arc<dyn Any + Send + Sync>>>,
 }
 
 /// What a network sees while it computes.
@@ -45,29 +52,36 @@ pub enum Mode<'a> {
 }
 
 impl Bound {
-    /// Tensors of all weights on a device.
-    pub fn new(layout: &Layout, arena: &[f32], device: &Device) -> Bound {
-        Bound::of(layout, arena, device, |_| false)
-    }
-
-    /// The same on a device that records gradients, for all trained entries that are not frozen.
-    pub(crate) fn learning(layout: &Layout, arena: &[f32], device: &Device, frozen: &[bool]) -> Bound {
-        Bound::of(layout, arena, device, |place| layout.entries()[place].role == Role::Trained && !frozen[place])
-    }
-
-    fn of(layout: &Layout, arena: &[f32], device: &Device, learns: impl Fn(usize) -> bool) -> Bound {
+    /// An arena to answer with.
+    ///
+    /// # Panics
+    /// When it is not that of the layout.
+    pub fn new(layout: &Layout, arena: Arc<Vec<f32>>) -> Bound {
         assert_eq!(arena.len(), layout.len(), "the arena belongs to the layout");
-        let tensor = |(place, entry): (usize, &crate::layout::Entry)| {
-            let data = TensorData::new(cupola_kernels::copied(&arena[entry.range()]), [entry.len()]);
-            let tensor = Tensor::<1>::from_data(data, device);
-            if learns(place) { tensor.require_grad() } else { tensor }
-        };
-        Bound { tensors: layout.entries().iter().enumerate().map(tensor).collect() }
+        let entries = layout.entries().len();
+        let (tensors, prepared) = ((0..entries).map(|_| OnceLock::new()).collect(), (0..entries).map(|_| OnceLock::new()).collect());
+        Bound { arena, tensors, prepared }
     }
 
-    pub(crate) fn tensor(&self, place: usize) -> &Tensor<1> {
-        &self.tensors[place]
+    /// An arena on a device that records gradients, for all trained entries that are not frozen.
+    pub(crate) fn learning(layout: &Layout, arena: &[f32], device: &Device, frozen: &[bool]) -> Bound {
+        assert_eq!(arena.len(), layout.len(), "the arena belongs to the layout");
+        let tensor = |(place, entry): (usize, &Entry)| {
+            let tensor = uploaded(&arena[entry.range()], device);
+            let learns = entry.role == Role::Trained && !frozen[place];
+            OnceLock::from(if learns { tensor.require_grad() } else { tensor })
+        };
+        Bound { arena: Arc::default(), tensors: layout.entries().iter().enumerate().map(tensor).collect(), prepared: Vec::new() }
     }
+
+    /// The tensor of an entry that learns.
+    pub(crate) fn learned(&self, place: usize) -> &Tensor<1> {
+        self.tensors[place].get().expect("whoever learns has all tensors")
+    }
+}
+
+fn uploaded(numbers: &[f32], device: &Device) -> Tensor<1> {
+    Tensor::from_data(TensorData::new(cupola_kernels::copied(numbers), [numbers.len()]), device)
 }
 
 impl<'a> Pass<'a> {
@@ -87,14 +101,47 @@ impl<'a> Pass<'a> {
         self.device
     }
 
-    /// A parameter in its shape, whose sides must be `D`, with what an adapter adds to it.
+    /// A parameter's sides, which must be `D`.
+    pub fn sides<const D: usize>(&self, param: Param) -> [usize; D] {
+        self.layout.of(param).shape[..].try_into().expect("a parameter is used with its rank")
+    }
+
+    /// A parameter in its shape, with what an adapter adds to it.
     pub fn get<const D: usize>(&self, param: Param) -> Tensor<D> {
-        let shape: [usize; D] = self.layout.of(param).shape[..].try_into().expect("a parameter is used with its rank");
-        let plain = self.bound.tensors[param.0].clone().reshape(shape);
+        self.flat(param).reshape(self.sides::<D>(param))
+    }
+
+    fn flat(&self, param: Param) -> Tensor<1> {
+        let entry = self.layout.of(param);
+        let plain = self.bound.tensors[param.0].get_or_init(|| uploaded(&self.bound.arena[entry.range()], self.device)).clone();
         match self.layout.adapter(param) {
             None => plain,
-            Some(Adapter { a, b, scale }) => plain + self.get::<2>(b).matmul(self.get::<2>(a)).mul_scalar(scale).reshape(shape),
+            Some(Adapter { a, b, scale }) => plain + self.get::<2>(b).matmul(self.get::<2>(a)).mul_scalar(scale).reshape([entry.len()]),
         }
+    }
+
+    /// Whether layers may take together what follows one another, and keep what they make of weights: answers on the host.
+    pub fn is_prepared(&self) -> bool {
+        !self.is_training() && on_host(self.device)
+    }
+
+    /// A parameter's numbers, with what an adapter adds to it; for answers on the host.
+    pub fn numbers(&self, param: Param) -> Numbers {
+        match self.layout.adapter(param) {
+            None => Numbers::part(&self.bound.arena, self.layout.of(param).range()),
+            Some(_) => host(self.flat(param)).expect("memory of the host can be read").into(),
+        }
+    }
+
+    /// What a layer makes ready of its weights, once for all answers. It is kept with one of the layer's parameters.
+    pub fn prepared<T: Send + Sync + 'static>(&self, param: Param, make: impl FnOnce() -> T) -> Arc<T> {
+        let place = &self.bound.prepared[param.0];
+        if place.get().is_none() {
+            // Nothing is waited for here: whoever comes second has made it in vain.
+            let _ = place.set(Arc::new(make()));
+        }
+        let kept = place.get().expect("it was just filled, by this thread or another").clone();
+        kept.downcast().unwrap_or_else(|_| unreachable!("a parameter belongs to one layer"))
     }
 
     /// Whether dropout drops.

@@ -9,7 +9,8 @@ use super::round::{self, Lines};
 use super::tiles::{Place, SIDE, STEP, Tiles, block};
 use super::unit::Unit;
 use super::{matmul, weight_gradient};
-use crate::conv2d::{self, Passes, Shape, columns, met, phases};
+use crate::conv2d::{self, Passes, Shape, Weights, columns, met, phases};
+use crate::end::End;
 use crate::matmul::{Matrix, Start};
 use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::{keep, scratch};
@@ -67,7 +68,7 @@ pub const ROUNDED: Passes = Passes { forward, input_gradient, weight_gradient };
 pub fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     match Way::of(shape) {
         Way::Planes => forward_by(Unit::current(), shape, x, weight, bias, y),
-        Way::Columns => columns::forward(multiply(), shape, x, weight, bias, y),
+        Way::Columns => columns::forward(multiply(), shape, x, Weights::plain(weight), End::bias(bias), y),
         Way::Exact => conv2d::forward(shape, x, weight, bias, y),
     }
 }

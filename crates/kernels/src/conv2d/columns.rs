@@ -2,11 +2,16 @@
 //! (Chellapilla, Puri, Simard: "High performance convolutional neural networks for document processing", 2006), the outputs of many images
 //! beside each other. Copying what a kernel sees costs little when many filters use it; taps that meet no pixel are left out.
 
+use super::Weights;
 use super::forward::met;
 use super::shape::Shape;
-use crate::matmul::{Matrix, Start};
+use crate::Level;
+use crate::end::{End, finish, finish_maps};
+use crate::matmul::{Matrix, Packed, Start, serial_packed};
+use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
 use crate::shared::Shared;
+use crate::turned::turn;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -14,6 +19,15 @@ use std::ops::Range;
 const FEW: usize = 64;
 /// Columns that are worked on at once.
 const WIDE: usize = 1024;
+/// With so few columns in all, products are inner ones.
+const FEW_COLUMNS: usize = 4;
+
+/// Beside the image.
+const NONE: u32 = u32::MAX;
+
+fn pixel_of(map: &[f32], pixel: u32) -> f32 {
+    map.get(pixel as usize).copied().unwrap_or(0.0)
+}
 
 /// Whether it is the way for a shape: one of small maps, or one of 1x1 kernels that leaves pixels out, of which columns are the rest.
 pub(super) fn fits(shape: &Shape) -> bool {
@@ -28,10 +42,12 @@ struct Columns {
     shape: Shape,
     /// Numbers in the kernel of the taps that meet the image.
     numbers: Vec<usize>,
-    /// For each of them and each output the pixel that it meets, if any.
-    pixels: Vec<Option<usize>>,
+    /// For each of them and each output the pixel that it meets, or [`NONE`].
+    pixels: Vec<u32>,
     /// Outputs of an image.
     outputs: usize,
+    /// Whether each output sees the pixel at its place alone.
+    is_plain: bool,
 }
 
 impl Columns {
@@ -43,12 +59,13 @@ impl Columns {
             let [tap, place] = [[number / shape.kernel[1], number % shape.kernel[1]], [output / columns, output % columns]];
             let [y, x] =
                 [0, 1].map(|axis| (place[axis] * shape.stride[axis] + tap[axis] * shape.dilation[axis]).wrapping_sub(shape.padding[axis]));
-            (y < shape.height && x < shape.width).then(|| y * shape.width + x)
+            if y < shape.height && x < shape.width { (y * shape.width + x) as u32 } else { NONE }
         };
         let outputs = rows * columns;
         let pixels =
             numbers.iter().flat_map(|number| (0..outputs).map(move |output| (*number, output))).map(|(n, o)| pixel(n, o)).collect();
-        Columns { shape: *shape, numbers, pixels, outputs }
+        let is_plain = shape.kernel == [1; 2] && shape.stride == [1; 2] && shape.padding == [0; 2];
+        Columns { shape: *shape, numbers, pixels, outputs, is_plain }
     }
 
     /// Rows of the matrix of columns.
@@ -66,12 +83,12 @@ impl Columns {
     }
 
     /// Lends the weights of the taps that meet the image, `[filters, depth]`.
-    fn weights<T>(&self, weight: &[f32], work: impl FnOnce(Matrix<'_>) -> T) -> T {
-        let (taps, met) = (self.shape.taps(), self.numbers.len());
+    fn weights<T>(&self, weight: Weights<'_>, work: impl FnOnce(Matrix<'_>) -> T) -> T {
+        let (taps, met, filters) = (self.shape.taps(), self.numbers.len(), self.shape.filters);
         if met == taps {
-            return work(Matrix::new(weight, self.shape.filters, self.depth()));
+            return work(Matrix::new(weight.values, filters, self.depth()));
         }
-        scratch(self.shape.filters * self.depth(), |some| {
+        let make = |some: &mut [f32]| {
             let pick = |(to, from): (&mut [f32], &[f32])| {
                 if let [number] = self.numbers[..] {
                     return to.iter_mut().zip(from[number..].iter().step_by(taps)).for_each(|(to, from)| *to = *from);
@@ -80,25 +97,57 @@ impl Columns {
                     to.iter_mut().zip(&self.numbers).for_each(|(to, number)| *to = from[*number]);
                 }
             };
-            some.par_chunks_exact_mut(self.depth()).zip(weight.par_chunks_exact(self.shape.channels * taps)).for_each(pick);
-            work(Matrix::new(some, self.shape.filters, self.depth()))
-        })
+            some.par_chunks_exact_mut(self.depth()).zip(weight.values.par_chunks_exact(self.shape.channels * taps)).for_each(pick);
+        };
+        weight.packed(Level::current(), filters * self.depth(), make, |some| work(Matrix::new(some, filters, self.depth())))
     }
 
     /// Lends what the outputs of some images see, `[depth, images x outputs]`.
     fn lend<T>(&self, x: &[f32], images: Range<usize>, work: impl FnOnce(Matrix<'_>) -> T) -> T {
         let (wide, met) = (images.len() * self.outputs, self.numbers.len());
+        if self.is_plain && images.len() == 1 {
+            return work(Matrix::new(&x[images.start * self.depth() * wide..][..self.depth() * wide], self.depth(), wide));
+        }
         scratch(self.depth() * wide, |columns| {
             columns.par_chunks_exact_mut(met * wide).enumerate().for_each(|(channel, rows)| {
                 for (row, pixels) in rows.chunks_exact_mut(wide).zip(self.pixels.chunks_exact(self.outputs)) {
                     for (image, to) in images.clone().zip(row.chunks_exact_mut(self.outputs)) {
                         let map = &x[(image * self.shape.channels + channel) * self.plane()..][..self.plane()];
-                        to.iter_mut().zip(pixels).for_each(|(to, pixel)| *to = pixel.map_or(0.0, |pixel| map[pixel]));
+                        to.iter_mut().zip(pixels).for_each(|(to, pixel)| *to = pixel_of(map, *pixel));
                     }
                 }
             });
             work(Matrix::new(columns, self.depth(), wide))
         })
+    }
+
+    /// The same with a row for each output, `[images x outputs, depth]`.
+    fn lend_turned<T>(&self, x: &[f32], images: Range<usize>, work: impl FnOnce(Matrix<'_>) -> T) -> T {
+        let wide = images.len() * self.outputs;
+        scratch(wide * self.depth(), |rows| {
+            let places = images.flat_map(|image| (0..self.outputs).map(move |output| (image, output)));
+            for (row, (image, output)) in rows.chunks_exact_mut(self.depth()).zip(places) {
+                let maps = x[image * self.shape.channels * self.plane()..].chunks_exact(self.plane());
+                for (to, map) in row.chunks_exact_mut(self.numbers.len()).zip(maps) {
+                    let pixels = self.pixels.iter().skip(output).step_by(self.outputs);
+                    to.iter_mut().zip(pixels).for_each(|(to, pixel)| *to = pixel_of(map, *pixel));
+                }
+            }
+            work(Matrix::new(rows, wide, self.depth()))
+        })
+    }
+
+    /// Ends products `[images x outputs, filters]`.
+    fn end_turned(&self, products: &[f32], images: Range<usize>, end: End<'_>, y: &mut [f32]) {
+        let filters = self.shape.filters;
+        for (products, image) in products.chunks_exact(self.outputs * filters).zip(images) {
+            let outputs = image * filters * self.outputs..(image + 1) * filters * self.outputs;
+            let y = &mut y[outputs.clone()];
+            for (output, row) in products.chunks_exact(filters).enumerate() {
+                row.iter().zip(y.iter_mut().skip(output).step_by(self.outputs)).for_each(|(from, to)| *to = *from);
+            }
+            finish_maps(Level::current(), end.part(0..filters, outputs), self.outputs, y);
+        }
     }
 
     /// Lends gradients of some images' outputs, `[filters, images x outputs]`.
@@ -120,20 +169,28 @@ pub(crate) trait Product: Fn(Matrix<'_>, Matrix<'_>, Start<'_>, &mut [f32]) + Sy
 
 impl<F: Fn(Matrix<'_>, Matrix<'_>, Start<'_>, &mut [f32]) + Sync> Product for F {}
 
-/// `y = x * weight + bias`.
-pub(crate) fn forward(multiply: impl Product, shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+/// `y = x * weight`, ended.
+pub(crate) fn forward(multiply: impl Product, shape: &Shape, x: &[f32], weight: Weights<'_>, end: End<'_>, y: &mut [f32]) {
     let columns = Columns::new(shape);
-    let outputs = columns.outputs;
+    let (level, outputs) = (Level::current(), columns.outputs);
+    if weight.is_prepared() && is_ragged(level, shape.batch * outputs) {
+        return columns.forward_turned(x, weight, end, y);
+    }
     columns.weights(weight, |weights| {
         for images in columns.groups() {
             let wide = images.len() * outputs;
             scratch(shape.filters * wide, |products| {
+                if wide <= FEW_COLUMNS {
+                    // Inner products: rows of weights are read as they lie.
+                    columns.lend_turned(x, images.clone(), |seen| multiply(seen, weights.transposed(), Start::Zero, products));
+                    return columns.end_turned(products, images, end, y);
+                }
                 columns.lend(x, images.clone(), |seen| multiply(weights, seen, Start::Zero, products));
                 for (filter, row) in products.chunks_exact(wide).enumerate() {
-                    let added = bias.map_or(0.0, |bias| bias[filter]);
                     for (image, from) in images.clone().zip(row.chunks_exact(outputs)) {
-                        let to = &mut y[(image * shape.filters + filter) * outputs..][..outputs];
-                        to.iter_mut().zip(from).for_each(|(to, from)| *to = from + added);
+                        let start = (image * shape.filters + filter) * outputs;
+                        let place = start..start + outputs;
+                        finish(level, end.line(filter), from, outputs, end.added(place.clone()), outputs, &mut y[place]);
                     }
                 }
             });
@@ -141,12 +198,63 @@ pub(crate) fn forward(multiply: impl Product, shape: &Shape, x: &[f32], weight: 
     });
 }
 
+/// Whether so many columns leave a fifth of their registers empty, so that rows of weights go over them badly.
+fn is_ragged(level: Level, columns: usize) -> bool {
+    let lanes = level.lanes();
+    // Panels are two registers wide; the last may be one.
+    let panels = if columns % (2 * lanes) <= lanes { columns.next_multiple_of(lanes) } else { columns.next_multiple_of(2 * lanes) };
+    columns > FEW_COLUMNS && 5 * panels > 6 * columns
+}
+
+/// Filters that a thread computes at once where outputs go over panels of weights.
+const SHARE: usize = 64;
+
+impl Columns {
+    /// `y = x * weight`, ended, where weights lie in panels and outputs go over them: 49 outputs are nine tenths of five blocks of rows, and three
+    /// quarters of four registers.
+    fn forward_turned(&self, x: &[f32], weight: Weights<'_>, end: End<'_>, y: &mut [f32]) {
+        let (level, filters, outputs) = (Level::current(), self.shape.filters, self.outputs);
+        let len = |filters: usize| self.depth() * filters.next_multiple_of(level.lanes());
+        let shares = |filters: usize| (0..filters).step_by(SHARE).map(move |first| first..(first + SHARE).min(filters));
+        let make = |panels: &mut [f32]| {
+            self.weights(Weights::plain(weight.values), |weights| {
+                let panels = panels.par_chunks_mut(len(SHARE)).zip(shares(filters).collect::<Vec<_>>());
+                panels.for_each(|(panels, share)| Packed::fill(level, weights.rows(share).transposed(), panels));
+            });
+        };
+        weight.turned(level, shares(filters).map(|share| len(share.len())).sum(), make, |panels| {
+            self.lend(x, 0..self.shape.batch, |seen| {
+                let y = Shared::new(y);
+                let work = |(panels, share): (&[f32], Range<usize>)| {
+                    scratch(seen.columns * share.len(), |products| {
+                        let packed = Packed::of(level, panels, self.depth(), share.len());
+                        serial_packed(seen.transposed(), packed, Start::Zero, products, share.len(), End::NOTHING);
+                        for (image, products) in products.chunks_exact(outputs * share.len()).enumerate() {
+                            let first = (image * filters + share.start) * outputs;
+                            turn(level, products, [outputs, share.len()], y, first, outputs);
+                            let place = first..first + share.len() * outputs;
+                            // SAFETY: no two threads have the same filters.
+                            let y = unsafe { y.part(place.clone()) };
+                            finish_maps(level, end.part(share.clone(), place), outputs, y);
+                        }
+                    });
+                };
+                let all: Vec<_> = panels.chunks(len(SHARE)).zip(shares(filters)).collect();
+                match self.shape.flops() < SERIAL_FLOPS {
+                    true => all.into_iter().for_each(work),
+                    false => all.into_par_iter().for_each(work),
+                }
+            });
+        });
+    }
+}
+
 /// `dx` from `dy`.
 pub(crate) fn input_gradient(multiply: impl Product, shape: &Shape, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
     let columns = Columns::new(shape);
     let (outputs, plane, met) = (columns.outputs, columns.plane(), columns.numbers.len());
     let dx = Shared::new(dx);
-    columns.weights(weight, |weights| {
+    columns.weights(Weights::plain(weight), |weights| {
         for images in columns.groups() {
             let wide = images.len() * outputs;
             scratch(columns.depth() * wide, |blame| {
@@ -160,8 +268,8 @@ pub(crate) fn input_gradient(multiply: impl Product, shape: &Shape, weight: &[f3
                         map.fill(0.0);
                         for (row, pixels) in rows.chunks_exact(wide).zip(columns.pixels.chunks_exact(outputs)) {
                             for (from, pixel) in row[place * outputs..][..outputs].iter().zip(pixels) {
-                                if let Some(pixel) = pixel {
-                                    map[*pixel] += from;
+                                if let Some(to) = map.get_mut(*pixel as usize) {
+                                    *to += from;
                                 }
                             }
                         }

@@ -4,10 +4,12 @@ use super::columns;
 use super::depthwise;
 use super::planes::{Axis, SLACK, Tile, fill, tiles};
 use super::pointwise;
+use super::prepared::Weights;
 use super::product::{Planes, pack, product};
 use super::shape::Shape;
 use super::winograd;
 use crate::Level;
+use crate::end::{End, finish};
 use crate::matmul::{Matrix, Start, threaded};
 use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
@@ -34,20 +36,29 @@ pub(super) fn for_each_tile(tiles: &[Tile], flops: u64, work: impl Fn(&Tile) + S
 /// # Panics
 /// When a slice is not as long as its tensor.
 pub fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    run(shape, x, Weights::plain(weight), End::bias(bias), y);
+}
+
+/// The same, with weights that may be prepared and any end.
+pub(super) fn run(shape: &Shape, x: &[f32], weight: Weights<'_>, end: End<'_>, y: &mut [f32]) {
+    shape.check([x.len(), weight.values.len(), y.len()]);
+    end.check(shape.filters, y.len());
     if depthwise::fits(shape) {
-        return depthwise::forward(shape, x, weight, bias, y);
+        return depthwise::forward(shape, x, weight.values, end, y);
     }
-    shape.check([x.len(), weight.len(), y.len()]);
-    assert!(bias.is_none_or(|bias| bias.len() == shape.filters), "one bias a filter");
     if winograd::fits(shape) {
-        return winograd::forward(shape, x, weight, bias, y);
+        return winograd::forward(shape, x, weight, end, y);
     }
     if columns::fits(shape) {
-        return columns::forward(multiply(), shape, x, weight, bias, y);
+        return columns::forward(multiply(), shape, x, weight, end, y);
     }
     if pointwise::fits(shape) {
-        return pointwise::forward(shape, x, weight, bias, y);
+        return pointwise::forward(shape, x, weight.values, end, y);
     }
+    over_planes(shape, x, weight, end, y);
+}
+
+fn over_planes(shape: &Shape, x: &[f32], weight: Weights<'_>, end: End<'_>, y: &mut [f32]) {
     let level = Level::current();
     let [rows, columns] = shape.output();
     let geometry = Geometry::new(shape, level);
@@ -55,12 +66,13 @@ pub fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y
     let (all, taps) = (shape.taps(), geometry.numbers.len());
     let size = maps * channels * taps;
     let y = Shared::new(y);
-    scratch(shape.groups * size, |panels| {
-        for (group, weight) in weight.chunks_exact(maps * channels * all).enumerate() {
+    let pack_all = |panels: &mut [f32]| {
+        for (group, weight) in weight.values.chunks_exact(maps * channels * all).enumerate() {
             let at = |map: usize, channel: usize, tap: usize| weight[(map * channels + channel) * all + geometry.numbers[tap]];
             pack(level, maps, channels, taps, at, &mut panels[group * size..][..size]);
         }
-        let panels = &*panels;
+    };
+    weight.packed(level, shape.groups * size, pack_all, |panels| {
         let tiles = tiles(shape.batch, rows, geometry.extra, geometry.columns);
         for_each_tile(&tiles, shape.flops(), |tile| {
             let within = geometry.within(tile);
@@ -74,13 +86,13 @@ pub fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y
                         product(level, panels, maps, planes, channels, out, stride);
                         for map in 0..maps {
                             let filter = group * maps + map;
-                            let added = bias.map_or(0.0, |bias| bias[filter]);
                             for (place, image) in tile.images.clone().enumerate() {
                                 let start = (image * shape.filters + filter) * rows * columns;
+                                let outputs = start + tile.rows.start * columns..start + tile.rows.end * columns;
                                 // SAFETY: tiles share no row of no image, and maps lie apart.
-                                let to = unsafe { y.part(start + tile.rows.start * columns..start + tile.rows.end * columns) };
+                                let to = unsafe { y.part(outputs.clone()) };
                                 let from = &out[map * stride + place * within.image..];
-                                copy_rows(to, columns, from, geometry.columns, added);
+                                finish(level, end.line(filter), from, geometry.columns, end.added(outputs), columns, to);
                             }
                         }
                     }
@@ -88,13 +100,6 @@ pub fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y
             });
         });
     });
-}
-
-/// Rows of a plane without what lies between them.
-fn copy_rows(to: &mut [f32], columns: usize, from: &[f32], width: usize, added: f32) {
-    for (to, from) in to.chunks_exact_mut(columns).zip(from.chunks(width)) {
-        to.iter_mut().zip(from).for_each(|(to, from)| *to = from + added);
-    }
 }
 
 /// How the input lies in planes, and where taps are in them.

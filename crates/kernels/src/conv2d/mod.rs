@@ -15,6 +15,7 @@ mod forward;
 mod gradients;
 mod planes;
 mod pointwise;
+mod prepared;
 mod product;
 mod shape;
 mod winograd;
@@ -26,6 +27,8 @@ pub use forward::forward;
 pub(crate) use forward::met;
 pub(crate) use gradients::{Phase, map_sums, phases};
 pub use gradients::{bias_gradient, input_gradient, weight_gradient};
+pub use prepared::Prepared;
+pub(crate) use prepared::Weights;
 pub use shape::Shape;
 
 /// Inputs, weights, a bias for each filter if there is one, and the output.

@@ -3,7 +3,8 @@
 
 use super::shape::Shape;
 use crate::Level;
-use crate::matmul::{Matrix, Start, serial};
+use crate::end::End;
+use crate::matmul::{Matrix, Start, ended, serial};
 use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
 use crate::shared::Shared;
@@ -34,20 +35,17 @@ fn maps_of(values: &[f32], image: usize, maps: usize, pixels: usize) -> Matrix<'
     Matrix::new(&values[image * maps * pixels..][..maps * pixels], maps, pixels)
 }
 
-/// `y = x * weight + bias`.
-pub(super) fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+/// `y = x * weight`, ended.
+pub(super) fn forward(shape: &Shape, x: &[f32], weight: &[f32], end: End<'_>, y: &mut [f32]) {
     let (level, pixels, y) = (Level::current(), shape.height * shape.width, Shared::new(y));
     let weight = Matrix::new(weight, shape.filters, shape.channels);
     for_each(shape, shape.batch, shape.filters, |image, maps| {
         let first = image * shape.filters;
+        let outputs = (first + maps.start) * pixels..(first + maps.end) * pixels;
         // SAFETY: every map of every image is in one part.
-        let y = unsafe { y.part((first + maps.start) * pixels..(first + maps.end) * pixels) };
-        serial(level, weight.rows(maps.clone()), maps_of(x, image, shape.channels, pixels), Start::Zero, y, pixels);
-        if let Some(bias) = bias {
-            for (line, bias) in y.chunks_exact_mut(pixels).zip(&bias[maps]) {
-                line.iter_mut().for_each(|value| *value += bias);
-            }
-        }
+        let y = unsafe { y.part(outputs.clone()) };
+        let (a, b) = (weight.rows(maps.clone()), maps_of(x, image, shape.channels, pixels));
+        ended(level, a, b, Start::Zero, y, pixels, end.part(maps, outputs));
     });
 }
 

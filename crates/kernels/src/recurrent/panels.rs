@@ -2,6 +2,7 @@
 
 use crate::Level;
 use crate::bf16::{self, Unit};
+use crate::end::End;
 use crate::matmul::{self, Matrix, Start};
 
 /// Products of one call.
@@ -44,7 +45,7 @@ impl Panels<'_> {
     /// `c` = what it starts with + `a` times the weights on the calling thread, rows of `c` `stride` numbers apart.
     pub fn product(self, a: Matrix<'_>, start: Start<'_>, c: &mut [f32], stride: usize) {
         match self {
-            Panels::Exact(packed) => matmul::serial_packed(a, packed, start, c, stride),
+            Panels::Exact(packed) => matmul::serial_packed(a, packed, start, c, stride, End::NOTHING),
             Panels::Rounded(packed) => bf16::matmul::serial_packed(a, packed, start, c, stride),
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Reads lines `WORKLOAD STEPS` and answers each with a line of JSON: milliseconds of every step. `drop WORKLOAD` frees one, `peak` answers
 //! with the most memory of the process in MB. `forward WORKLOAD ROWS CALLS` times what answers cost instead, for `duel/onnxruntime/bench.py`:
-//! outputs of so many rows, without loss and gradients. Threads are rayon's: `RAYON_NUM_THREADS=2`. With the argument `bf16` steps compute in
+//! outputs of so many rows, without loss and gradients. `layers WORKLOAD ROWS CALLS` lists what each layer takes of that, in the fastest of
+//! so many calls. Threads are rayon's: `RAYON_NUM_THREADS=2`. With the argument `bf16` steps compute in
 //! that.
 //!
 //! ```text
@@ -15,13 +16,14 @@ mod sequences;
 use arrow_array::UInt32Array;
 use cupola_nets::ops::Precision;
 use cupola_nets::optim::{self, Optimizer};
-use cupola_nets::{Bound, MODELS, Packed, Packing, Step, Trainee, Training, trainee};
+use cupola_nets::{Bound, LayerRow, MODELS, Packed, Packing, Step, Stopwatch, Trainee, Training, trainee};
 use cupola_task::{Batch, Column, Columns, Draw, Error, Field, Images, Kind, Make, Result, Role, Schema, Settings, Task, Value, Where};
 use sequences::{LongShort, Sides, Transformer, nothing};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 // As in the program: glibc's allocator maps and unmaps every large buffer.
 #[global_allocator]
@@ -66,6 +68,12 @@ fn main() -> Result<()> {
                 }
                 let times = (0..calls).map(|_| answering[&key].forward()).collect::<Result<Vec<f64>>>()?;
                 println!("{times:?}");
+            }
+            ["layers", name, rows, calls] => {
+                let answering = Answering::new(name, number(rows)?)?;
+                for (row, milliseconds) in answering.layers(number(calls)?)? {
+                    println!("{milliseconds:9.3} ms  {row}");
+                }
             }
             [name, steps] => {
                 let steps = number(steps)?;
@@ -143,6 +151,20 @@ impl Answering {
         let outputs = self.net.outputs(&self.bound, &self.packed)?;
         assert!(!outputs.is_empty(), "every row has outputs");
         Ok(began.elapsed().as_secs_f64() * 1000.0)
+    }
+
+    /// Each layer with the fewest milliseconds that it took.
+    fn layers(&self, calls: usize) -> Result<Vec<(String, f64)>> {
+        let began = Instant::now();
+        let clock = || began.elapsed();
+        let mut fewest = vec![Duration::MAX; self.net.layout().layers().len()];
+        for _ in 0..calls {
+            let stopwatch = Stopwatch { clock: &clock, times: RefCell::default() };
+            self.net.time_layers(&self.bound, &self.packed, &stopwatch)?;
+            fewest.iter_mut().zip(stopwatch.times.take()).for_each(|(fewest, time)| *fewest = time.min(*fewest));
+        }
+        let row = |row: &LayerRow| format!("{} {} {:?}", row.path, row.kind, row.output);
+        Ok(self.net.layout().layers().iter().map(row).zip(fewest.iter().map(|time| time.as_secs_f64() * 1000.0)).collect())
     }
 }
 

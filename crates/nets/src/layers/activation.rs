@@ -33,6 +33,9 @@ pub enum Activation {
     Identity,
 }
 
+/// All numbers.
+pub(super) const ALL: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
+
 impl Activation {
     /// All of them under the words that recipes use.
     pub const WORDS: &[(&str, Activation)] = &[
@@ -56,6 +59,16 @@ impl Activation {
     /// The word that recipes use.
     pub fn word(self) -> &'static str {
         Activation::WORDS.iter().find(|(_, activation)| *activation == self).map_or("identity", |(word, _)| word)
+    }
+
+    /// The smallest and the largest number that are left as they are, where it does nothing but cut off the others.
+    pub(super) fn range(self) -> Option<[f32; 2]> {
+        match self {
+            Activation::Identity => Some(ALL),
+            Activation::Relu => Some([0.0, f32::INFINITY]),
+            Activation::Relu6 => Some([0.0, 6.0]),
+            _ => None,
+        }
     }
 
     /// The function on a tensor of any rank.
@@ -96,9 +109,9 @@ impl Stack<'_> {
 }
 
 impl Activate {
-    /// Whether it is a ReLU, which the layer before it may do on its way.
-    pub(super) fn is_relu(&self) -> bool {
-        self.activation == Activation::Relu
+    /// Which one, for the layer before it may do it on its way.
+    pub(super) fn activation(&self) -> Activation {
+        self.activation
     }
 
     pub(super) fn forward(&self, input: Features, pass: &Pass<'_>) -> Features {

@@ -73,6 +73,14 @@ impl BatchNormLayer {
         })
     }
 
+    /// What it multiplies each channel with and adds to it, when it answers.
+    pub(super) fn folded(&self, pass: &Pass<'_>) -> [Vec<f32>; 2] {
+        let [weight, bias, mean, variance] = [self.weight, self.bias, self.running_mean, self.running_var].map(|param| pass.numbers(param));
+        let scale = |channel: usize| f64::from(weight[channel]) / (f64::from(variance[channel]) + self.norm.epsilon).sqrt();
+        let shift = |channel: usize| f64::from(bias[channel]) - f64::from(mean[channel]) * scale(channel);
+        [(0..weight.len()).map(|channel| scale(channel) as f32).collect(), (0..weight.len()).map(|channel| shift(channel) as f32).collect()]
+    }
+
     fn normalise<const D: usize>(&self, x: Tensor<D>, has_relu: bool, pass: &Pass<'_>) -> Tensor<D> {
         let (weight, bias) = (pass.get::<1>(self.weight), pass.get::<1>(self.bias));
         if !pass.learns(self.weight) {

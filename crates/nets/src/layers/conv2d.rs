@@ -1,12 +1,15 @@
 //! Convolution in two dimensions (cross-correlation, as everywhere in the field).
 
+use super::batch_norm::BatchNormLayer;
 use super::features::{Features, Shape};
 use super::init::{Bias, Init};
 use super::stack::{Stack, maps, misfit};
 use crate::layout::{Builder, Param};
-use crate::ops;
+use crate::ops::{self, AnsweringConv};
 use crate::pass::Pass;
+use burn::tensor::Tensor;
 use burn::tensor::ops::ConvOptions;
+use cupola_kernels::conv2d::Prepared;
 use cupola_task::Result;
 
 /// Zeros around the maps.
@@ -163,5 +166,40 @@ impl Conv2d {
             let bias = self.bias.map(|bias| pass.get::<1>(bias));
             Features::Maps(ops::conv2d(input.maps(), pass.get(self.weight), bias, self.options.clone()))
         })
+    }
+
+    /// Whether [`Conv2d::answer`] knows its settings.
+    pub(super) fn can_answer(&self) -> bool {
+        ops::even(self.options.padding).is_some()
+    }
+
+    /// The answer where a [prepared](Pass::is_prepared) pass goes through a norm, adds maps, and cuts off what lies beyond a range right behind it.
+    pub(super) fn answer(
+        &self,
+        x: Tensor<4>,
+        norm: Option<&BatchNormLayer>,
+        added: Option<Tensor<4>>,
+        range: [f32; 2],
+        pass: &Pass<'_>,
+    ) -> Tensor<4> {
+        pass.layer(self.number, || {
+            let conv = pass.prepared(self.weight, || self.prepare(x.dims(), norm, range, pass));
+            ops::answer_conv(conv, x, added)
+        })
+    }
+
+    fn prepare(&self, sides: [usize; 4], norm: Option<&BatchNormLayer>, range: [f32; 2], pass: &Pass<'_>) -> AnsweringConv {
+        let bias = self.bias.map(|bias| pass.numbers(bias).to_vec());
+        let (scale, shift) = match norm.map(|norm| norm.folded(pass)) {
+            None => (None, bias),
+            Some([scale, mut shift]) => {
+                // The norm multiplies the bias as well.
+                let biases = bias.into_iter().flatten();
+                shift.iter_mut().zip(&scale).zip(biases).for_each(|((shift, scale), bias)| *shift += scale * bias);
+                (Some(scale), Some(shift))
+            }
+        };
+        let shape = ops::conv_shape(sides, pass.sides(self.weight), &self.options).expect("it was asked whether it can answer");
+        AnsweringConv { kernel: Prepared::new(&shape, scale, shift, range), weight: pass.numbers(self.weight) }
     }
 }

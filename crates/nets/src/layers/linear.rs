@@ -4,8 +4,9 @@ use super::features::{Features, Shape};
 use super::init::{Bias, Init};
 use super::stack::{Stack, flat, misfit};
 use crate::layout::Param;
-use crate::ops;
+use crate::ops::{self, AnsweringDense};
 use crate::pass::Pass;
+use burn::tensor::Tensor;
 use cupola_task::Result;
 
 /// A dense layer's settings.
@@ -64,6 +65,14 @@ impl Linear {
         pass.layer(self.number, || {
             let bias = self.bias.map(|bias| pass.get::<1>(bias));
             Features::Flat(ops::linear(input.flat(), pass.get(self.weight), bias))
+        })
+    }
+
+    /// The answer where a [prepared](Pass::is_prepared) pass cuts off what lies beyond a range right behind it.
+    pub(super) fn answer(&self, x: Tensor<2>, range: [f32; 2], pass: &Pass<'_>) -> Tensor<2> {
+        pass.layer(self.number, || {
+            let make = || AnsweringDense { weight: pass.numbers(self.weight), bias: self.bias.map(|bias| pass.numbers(bias)), range };
+            ops::answer_dense(pass.prepared(self.weight, make), x)
         })
     }
 }

@@ -44,20 +44,42 @@ impl Stack<'_> {
     }
 }
 
+/// The end of a block: `after(features + branch)`.
+pub(super) struct Joint {
+    pub branch: Features,
+    pub after: Activation,
+    number: usize,
+}
+
 impl Residual {
     pub(super) fn forward(&self, input: Features, pass: &Pass<'_>) -> Features {
+        let joint = |branch: Features| Joint { branch, after: self.after, number: self.number };
+        if pass.is_prepared() {
+            let shortcut = self.shortcut.forward(input.clone(), pass);
+            return self.body.joined(input, Some(joint(shortcut)), pass);
+        }
         let body = self.body.forward(input.clone(), pass);
-        let shortcut = self.shortcut.forward(input, pass);
-        pass.layer(self.number, || match (body, shortcut) {
-            (Features::Flat(body), Features::Flat(shortcut)) => Features::Flat(self.join(body, shortcut)),
-            (body, shortcut) => Features::Maps(self.join(body.maps(), shortcut.maps())),
-        })
+        joint(self.shortcut.forward(input, pass)).of(body, pass)
+    }
+}
+
+impl Joint {
+    /// Whether maps are added and nothing but cut off then.
+    pub(super) fn is_cut_off(&self) -> bool {
+        matches!(self.branch, Features::Maps(_)) && self.after.range().is_some()
     }
 
-    fn join<const D: usize>(&self, body: Tensor<D>, shortcut: Tensor<D>) -> Tensor<D> {
-        match self.after {
-            Activation::Relu => ops::add_relu(body, shortcut),
-            after => after.apply(body + shortcut),
-        }
+    pub(super) fn of(self, body: Features, pass: &Pass<'_>) -> Features {
+        pass.layer(self.number, || match (body, self.branch) {
+            (Features::Flat(body), Features::Flat(branch)) => Features::Flat(join(body, branch, self.after)),
+            (body, branch) => Features::Maps(join(body.maps(), branch.maps(), self.after)),
+        })
+    }
+}
+
+fn join<const D: usize>(body: Tensor<D>, branch: Tensor<D>, after: Activation) -> Tensor<D> {
+    match after {
+        Activation::Relu => ops::add_relu(body, branch),
+        after => after.apply(body + branch),
     }
 }

@@ -13,7 +13,9 @@ use std::sync::Arc;
 /// An operation on host memory. One value is one call: what its way backwards needs beside tensors it keeps itself.
 pub(super) trait Operation: Debug + Send + Sync + 'static {
     /// Which of its tensors its way backwards looks at.
-    fn keeps(&self) -> Kept;
+    fn keeps(&self) -> Kept {
+        Kept::default()
+    }
 
     /// The output.
     fn forward(&self, inputs: &[Host<'_>]) -> FlexTensor;
@@ -23,8 +25,11 @@ pub(super) trait Operation: Debug + Send + Sync + 'static {
         0
     }
 
-    /// Gradients for the inputs that `wanted` marks. What is not kept is empty in `inputs` and `output`.
-    fn backward(&self, inputs: &[Host<'_>], output: Host<'_>, gradient: Host<'_>, wanted: &[bool]) -> Vec<Option<FlexTensor>>;
+    /// Gradients for the inputs that `wanted` marks. What is not kept is empty in `inputs` and `output`. An operation without a way backwards
+    /// is for answers alone.
+    fn backward(&self, _inputs: &[Host<'_>], _output: Host<'_>, _gradient: Host<'_>, _wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+        unreachable!("{self:?} is for answers alone")
+    }
 }
 
 /// Tensors that stay until the way backwards.
@@ -63,7 +68,7 @@ pub(super) fn tensor(sides: &[usize], values: Vec<f32>) -> FlexTensor {
 }
 
 /// Whether kernels of ours run there.
-pub(super) fn on_host(device: &Device) -> bool {
+pub(crate) fn on_host(device: &Device) -> bool {
     // Devices are equal when the hardware is, whether they record gradients or not.
     *device == Device::flex()
 }

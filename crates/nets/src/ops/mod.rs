@@ -6,6 +6,7 @@
 
 mod activation;
 mod add_relu;
+mod answer;
 mod attention;
 mod batch_norm;
 mod conv2d;
@@ -27,15 +28,17 @@ mod tests;
 
 pub use activation::activation;
 pub use add_relu::add_relu;
+pub use answer::{AnsweringConv, AnsweringDense, answer_conv, answer_dense};
 pub use attention::{Attention, attention, self_attention};
 pub use batch_norm::{Trained, batch_norm, batch_norm_train};
 pub use conv_transpose2d::conv_transpose2d;
-pub use conv2d::conv2d;
+pub use conv2d::{conv_shape, conv2d, even};
 pub use cross_entropy::cross_entropy;
 pub use dropout::dropout;
 pub use embedding::embedding;
 pub use group_norm::group_norm;
-use host::{Host, Kept, Operation, filled, on_host, run, tensor};
+pub(crate) use host::on_host;
+use host::{Host, Kept, Operation, filled, run, tensor};
 pub use layer_norm::{add_layer_norm, layer_norm, rms_norm};
 pub use linear::linear;
 pub use pool2d::{avg_pool2d, max_pool2d};

@@ -5,6 +5,7 @@ use super::narrow::{DoubledHalves, HalvedHalves, Rows, Together, add_products_in
 use super::weights::add_products;
 use crate::Level;
 use crate::conv2d::Shape;
+use crate::end::{End, end_row};
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::pieces::{PIECE, SERIAL_FLOPS};
@@ -49,9 +50,7 @@ enum Way {
 }
 
 /// As [`conv2d::forward`](crate::conv2d::forward).
-pub(in crate::conv2d) fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-    shape.check([x.len(), weight.len(), y.len()]);
-    assert!(bias.is_none_or(|bias| bias.len() == shape.filters), "one bias a filter");
+pub(in crate::conv2d) fn forward(shape: &Shape, x: &[f32], weight: &[f32], end: End<'_>, y: &mut [f32]) {
     let (mut slide, kernel) = (slide(shape), shape.kernel[0]);
     let (level, narrow) = choose(shape, &mut slide, kernel <= TOGETHER_MAX);
     let way = match (shape.stride[0], narrow) {
@@ -62,7 +61,7 @@ pub(in crate::conv2d) fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias:
     };
     let maps =
         Maps { slide, kernel, way, turned: false, filters: shape.filters, sharing: shape.filters / shape.channels.max(1), sources: 1 };
-    run(level, shape, &maps, x, weight, bias, y);
+    run(level, shape, &maps, x, weight, end, y);
 }
 
 /// As [`conv2d::input_gradient`](crate::conv2d::input_gradient).
@@ -80,7 +79,7 @@ pub(in crate::conv2d) fn input_gradient(shape: &Shape, weight: &[f32], dy: &[f32
         (false, true) => Way::DoubledHalves,
     };
     let maps = Maps { slide, kernel, way, turned, filters: shape.filters, sharing: 1, sources: shape.filters / shape.channels.max(1) };
-    run(level, shape, &maps, dy, weight, None, dx);
+    run(level, shape, &maps, dy, weight, End::NOTHING, dx);
 }
 
 /// As [`conv2d::weight_gradient`](crate::conv2d::weight_gradient). A thread has some filters and adds images in their order.
@@ -126,13 +125,13 @@ fn pieces(numbers: usize) -> usize {
     PIECE.div_ceil(numbers.max(1))
 }
 
-fn run(level: Level, shape: &Shape, maps: &Maps, from: &[f32], weight: &[f32], bias: Option<&[f32]>, to: &mut [f32]) {
+fn run(level: Level, shape: &Shape, maps: &Maps, from: &[f32], weight: &[f32], end: End<'_>, to: &mut [f32]) {
     if to.is_empty() {
         return;
     }
     let Slide { to: [rows, columns], from: [height, width], .. } = maps.slide;
     let together = pieces(rows * columns + maps.sources * height * width / maps.sharing);
-    let work = |(number, to): (usize, &mut [f32])| slide_all(level, maps, number * together, from, weight, bias, to);
+    let work = |(number, to): (usize, &mut [f32])| slide_all(level, maps, number * together, from, weight, end, to);
     match shape.flops() < SERIAL_FLOPS {
         true => work((0, to)),
         false => to.par_chunks_mut(together * rows * columns).enumerate().for_each(work),
@@ -141,26 +140,26 @@ fn run(level: Level, shape: &Shape, maps: &Maps, from: &[f32], weight: &[f32], b
 
 kernel! {
     /// Writes maps from a number on.
-    fn slide_all<V>(maps: &Maps, first: usize, from: &[f32], weight: &[f32], bias: Option<&[f32]>, to: &mut [f32]) {
+    fn slide_all<V>(maps: &Maps, first: usize, from: &[f32], weight: &[f32], end: End<'_>, to: &mut [f32]) {
         match (maps.kernel, maps.way) {
-            (3, Way::Same) => each_map::<V, Same, 3>(maps, first, from, weight, bias, to),
-            (3, Way::Together) => each_map::<V, Together, 3>(maps, first, from, weight, bias, to),
-            (3, Way::Halved) => each_map::<V, Halved, 3>(maps, first, from, weight, bias, to),
-            (3, Way::HalvedHalves) => each_map::<V, HalvedHalves, 3>(maps, first, from, weight, bias, to),
-            (3, Way::Doubled) => each_map::<V, Doubled, 3>(maps, first, from, weight, bias, to),
-            (3, Way::DoubledHalves) => each_map::<V, DoubledHalves, 3>(maps, first, from, weight, bias, to),
-            (5, Way::Same) => each_map::<V, Same, 5>(maps, first, from, weight, bias, to),
-            (5, Way::Together) => each_map::<V, Together, 5>(maps, first, from, weight, bias, to),
-            (5, Way::Halved) => each_map::<V, Halved, 5>(maps, first, from, weight, bias, to),
-            (5, Way::HalvedHalves) => each_map::<V, HalvedHalves, 5>(maps, first, from, weight, bias, to),
-            (5, Way::Doubled) => each_map::<V, Doubled, 5>(maps, first, from, weight, bias, to),
-            (5, Way::DoubledHalves) => each_map::<V, DoubledHalves, 5>(maps, first, from, weight, bias, to),
-            (7, Way::Same) => each_map::<V, Same, 7>(maps, first, from, weight, bias, to),
-            (7, Way::Together) => each_map::<V, Together, 7>(maps, first, from, weight, bias, to),
-            (7, Way::Halved) => each_map::<V, Halved, 7>(maps, first, from, weight, bias, to),
-            (7, Way::HalvedHalves) => each_map::<V, HalvedHalves, 7>(maps, first, from, weight, bias, to),
-            (7, Way::Doubled) => each_map::<V, Doubled, 7>(maps, first, from, weight, bias, to),
-            (7, Way::DoubledHalves) => each_map::<V, DoubledHalves, 7>(maps, first, from, weight, bias, to),
+            (3, Way::Same) => each_map::<V, Same, 3>(maps, first, from, weight, end, to),
+            (3, Way::Together) => each_map::<V, Together, 3>(maps, first, from, weight, end, to),
+            (3, Way::Halved) => each_map::<V, Halved, 3>(maps, first, from, weight, end, to),
+            (3, Way::HalvedHalves) => each_map::<V, HalvedHalves, 3>(maps, first, from, weight, end, to),
+            (3, Way::Doubled) => each_map::<V, Doubled, 3>(maps, first, from, weight, end, to),
+            (3, Way::DoubledHalves) => each_map::<V, DoubledHalves, 3>(maps, first, from, weight, end, to),
+            (5, Way::Same) => each_map::<V, Same, 5>(maps, first, from, weight, end, to),
+            (5, Way::Together) => each_map::<V, Together, 5>(maps, first, from, weight, end, to),
+            (5, Way::Halved) => each_map::<V, Halved, 5>(maps, first, from, weight, end, to),
+            (5, Way::HalvedHalves) => each_map::<V, HalvedHalves, 5>(maps, first, from, weight, end, to),
+            (5, Way::Doubled) => each_map::<V, Doubled, 5>(maps, first, from, weight, end, to),
+            (5, Way::DoubledHalves) => each_map::<V, DoubledHalves, 5>(maps, first, from, weight, end, to),
+            (7, Way::Same) => each_map::<V, Same, 7>(maps, first, from, weight, end, to),
+            (7, Way::Together) => each_map::<V, Together, 7>(maps, first, from, weight, end, to),
+            (7, Way::Halved) => each_map::<V, Halved, 7>(maps, first, from, weight, end, to),
+            (7, Way::HalvedHalves) => each_map::<V, HalvedHalves, 7>(maps, first, from, weight, end, to),
+            (7, Way::Doubled) => each_map::<V, Doubled, 7>(maps, first, from, weight, end, to),
+            (7, Way::DoubledHalves) => each_map::<V, DoubledHalves, 7>(maps, first, from, weight, end, to),
             (kernel, _) => unreachable!("kernels of {kernel} are not done here"),
         }
     }
@@ -172,27 +171,33 @@ fn each_map<V: Lanes, M: Motion, const K: usize>(
     first: usize,
     from: &[f32],
     weight: &[f32],
-    bias: Option<&[f32]>,
+    end: End<'_>,
     to: &mut [f32],
 ) {
     let Slide { from: [height, width], to: [rows, columns], .. } = maps.slide;
+    let has_rest = end.has_rest();
     for (place, to) in to.chunks_exact_mut(rows * columns).enumerate() {
         let number = first + place;
         for source in 0..maps.sources {
             let read = number / maps.sharing * maps.sources + source;
             let filter = (number * maps.sources + source) % maps.filters;
             let from = &from[read * height * width..][..height * width];
-            let kernel = &weight[filter * K * K..][..K * K];
+            let (kernel, line) = (&weight[filter * K * K..][..K * K], end.line(filter));
             let mut weights = [[V::splat(0.0); K]; K];
             for ky in 0..K {
                 for kx in 0..K {
                     let tap = ky * K + kx;
-                    weights[ky][kx] = V::splat(kernel[if maps.turned { K * K - 1 - tap } else { tap }]);
+                    weights[ky][kx] = V::splat(kernel[if maps.turned { K * K - 1 - tap } else { tap }] * line.scale);
                 }
             }
-            let start = V::splat(bias.map_or(0.0, |bias| bias[filter]));
+            let start = V::splat(line.shift);
             // SAFETY: both slices are as long as their maps.
             unsafe { M::slide::<V, K>(&maps.slide, from.as_ptr(), &weights, start, source > 0, to.as_mut_ptr()) };
+        }
+        if has_rest {
+            let (outputs, start) = (number * rows * columns..(number + 1) * rows * columns, to.as_mut_ptr());
+            // SAFETY: both are as long as a map.
+            unsafe { end_row::<V>(end.rest(), start, end.added(outputs).map(<[f32]>::as_ptr), start, rows * columns) };
         }
     }
 }

@@ -4,6 +4,7 @@ use super::tiles::{Grid, Way, gradient_tiles, input_tiles};
 use super::transforms::kernel_gradients;
 use super::{PLACES, Shape, apart, cut};
 use crate::Level;
+use crate::end::End;
 use crate::matmul::{Matrix, Packed, Start, serial_packed};
 use crate::scratch::scratch;
 use crate::shared::Shared;
@@ -49,7 +50,7 @@ pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
                     sums.par_chunks_exact_mut(size).enumerate().for_each(|(place, sums)| {
                         let a = Matrix::strided(&inputs[place * step..][..tiles * wide], [channels, tiles], [1, wide]);
                         let b = Packed::of(level, &gradients[place * step_out..][..tiles * wide_out], tiles, filters);
-                        serial_packed(a, b, start, sums, wide_out);
+                        serial_packed(a, b, start, sums, wide_out, End::NOTHING);
                     });
                 }
             });

@@ -13,8 +13,10 @@ mod gradient;
 mod tiles;
 mod transforms;
 
+use super::Weights;
 use super::shape::Shape;
 use crate::Level;
+use crate::end::End;
 use crate::matmul::{DEPTH, Matrix, Packed, Start, serial_packed};
 use crate::scratch::scratch;
 use crate::shared::Shared;
@@ -29,10 +31,16 @@ const PLACES: usize = 36;
 /// Outputs along a side of a tile.
 const SIDE: usize = 4;
 
+/// With fewer tiles, kernels of more numbers than these, which a second-level cache holds, take longer to be read than all products would: they
+/// are four times as many as weights (1x512x7x7 to 512 maps: 3.3 ms, and 2.0 ms by columns).
+const TILES_LEAST: usize = 8;
+const KERNELS_MOST: usize = 1 << 18;
+
 /// Whether it is the way for a shape: below eight channels registers stay empty, and below three pixels most of a tile is. A strip must lie in
 /// one stretch of a product's depth.
 pub(super) fn fits(shape: &Shape) -> bool {
     let sides = shape.output();
+    let tiles = shape.batch * sides.iter().map(|side| side.div_ceil(SIDE)).product::<usize>();
     shape.kernel == [3; 2]
         && shape.stride == [1; 2]
         && shape.dilation == [1; 2]
@@ -41,13 +49,17 @@ pub(super) fn fits(shape: &Shape) -> bool {
         && shape.channels.min(shape.filters) >= 8
         && sides.into_iter().chain([shape.height, shape.width]).all(|side| side >= 3)
         && sides[1] <= SIDE * DEPTH
+        && (tiles >= TILES_LEAST || PLACES * shape.channels * shape.filters <= KERNELS_MOST)
 }
 
-/// `y = x * weight + bias`.
-pub(super) fn forward(shape: &Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+/// `y = x * weight`, ended.
+pub(super) fn forward(shape: &Shape, x: &[f32], weight: Weights<'_>, end: End<'_>, y: &mut [f32]) {
+    let level = Level::current();
     let grid = Grid { images: shape.batch, sides: [shape.height, shape.width], padding: shape.padding, outputs: shape.output() };
-    let kernels = Kernels { weight, depth: shape.channels, filters: shape.filters, steps: [9, 9 * shape.channels], is_turned: false };
-    convolve(Level::current(), &grid, x, kernels, bias, y);
+    let steps = [9, 9 * shape.channels];
+    let kernels = Kernels { weight: weight.values, depth: shape.channels, filters: shape.filters, steps, is_turned: false };
+    let make = |panels: &mut [f32]| kernels.transform(level, panels);
+    weight.transformed(level, kernels.len(level), make, |panels| convolve(level, &grid, x, panels, kernels, end, y));
 }
 
 /// `dx` from `dy`.
@@ -59,7 +71,11 @@ pub(super) fn input_gradient(shape: &Shape, weight: &[f32], dy: &[f32], dx: &mut
         outputs: [shape.height, shape.width],
     };
     let kernels = Kernels { weight, depth: shape.filters, filters: shape.channels, steps: [9 * shape.channels, 9], is_turned: true };
-    convolve(Level::current(), &grid, dy, kernels, None, dx);
+    let level = Level::current();
+    scratch(kernels.len(level), |panels| {
+        kernels.transform(level, panels);
+        convolve(level, &grid, dy, panels, kernels, End::NOTHING, dx);
+    });
 }
 
 /// Kernels of a convolution, of so many filters over so many channels: the depth of the products.
@@ -74,40 +90,53 @@ struct Kernels<'a> {
     is_turned: bool,
 }
 
-fn convolve(level: Level, grid: &Grid, x: &[f32], kernels: Kernels<'_>, bias: Option<&[f32]>, y: &mut [f32]) {
-    let lanes = level.lanes();
+impl Kernels<'_> {
+    /// Numbers of the panels of a place, and how far apart places lie.
+    fn place(&self, level: Level) -> usize {
+        apart(self.depth * self.filters.next_multiple_of(level.lanes()))
+    }
+
+    /// Numbers of all panels.
+    fn len(&self, level: Level) -> usize {
+        PLACES * self.place(level)
+    }
+
+    /// Transforms all kernels into panels.
+    fn transform(self, level: Level, panels: &mut [f32]) {
+        let (to, size, lanes) = (Shared::new(panels), self.place(level), level.lanes());
+        (0..self.filters).into_par_iter().step_by(2 * lanes).for_each(|first| {
+            scratch(PLACES * TOGETHER * 2 * lanes, |local| kernel_panels(level, self, first, to, size, local));
+        });
+    }
+}
+
+/// `panels` are the kernels, transformed.
+fn convolve(level: Level, grid: &Grid, x: &[f32], panels: &[f32], kernels: Kernels<'_>, end: End<'_>, y: &mut [f32]) {
+    let (lanes, size) = (level.lanes(), kernels.place(level));
     let (depth, filters) = (kernels.depth, kernels.filters);
     let [wide, wide_out] = [depth, filters].map(|count| count.next_multiple_of(lanes));
-    let blocks = grid.blocks(depth + filters);
-    let size = apart(depth * wide_out);
-    scratch(PLACES * size, |panels| {
-        let to = Shared::new(panels);
-        (0..filters).into_par_iter().step_by(2 * lanes).for_each(|first| {
-            scratch(PLACES * TOGETHER * 2 * lanes, |local| kernel_panels(level, kernels, first, to, size, local));
-        });
-        let (panels, y) = (&*panels, Shared::new(y));
-        blocks.into_par_iter().for_each(|strips| {
-            let tiles = strips.len() * grid.across();
-            let [step, step_out] = [apart(tiles * wide), apart(tiles * wide_out)];
-            scratch(PLACES * step, |inputs| {
-                scratch(PLACES * step_out, |products| {
-                    let to = Shared::new(inputs);
-                    for first in (0..depth).step_by(lanes) {
-                        let way = Way { values: x, maps: depth, map: first, to, first, steps: [step, wide] };
-                        grid.stage(lanes, |stage| input_tiles(level, grid, way, strips.clone(), stage));
-                    }
-                    for place in 0..PLACES {
-                        let a = Matrix::strided(&inputs[place * step..][..tiles * wide], [tiles, depth], [wide, 1]);
-                        let b = Packed::of(level, &panels[place * size..][..size], depth, filters);
-                        serial_packed(a, b, Start::Zero, &mut products[place * step_out..][..tiles * wide_out], wide_out);
-                    }
-                    for first in (0..filters).step_by(lanes) {
-                        let bias = bias.map(|bias| &bias[first..filters.min(first + lanes)]);
-                        grid.stage(lanes, |stage| {
-                            output_tiles(level, grid, products, [step_out, wide_out], first, filters, bias, strips.clone(), stage, y);
-                        });
-                    }
-                });
+    let y = Shared::new(y);
+    grid.blocks(depth + filters).into_par_iter().for_each(|strips| {
+        let tiles = strips.len() * grid.across();
+        let [step, step_out] = [apart(tiles * wide), apart(tiles * wide_out)];
+        scratch(PLACES * step, |inputs| {
+            scratch(PLACES * step_out, |products| {
+                let to = Shared::new(inputs);
+                for first in (0..depth).step_by(lanes) {
+                    let way = Way { values: x, maps: depth, map: first, to, first, steps: [step, wide] };
+                    grid.stage(lanes, |stage| input_tiles(level, grid, way, strips.clone(), stage));
+                }
+                for place in 0..PLACES {
+                    let a = Matrix::strided(&inputs[place * step..][..tiles * wide], [tiles, depth], [wide, 1]);
+                    let b = Packed::of(level, &panels[place * size..][..size], depth, filters);
+                    let products = &mut products[place * step_out..][..tiles * wide_out];
+                    serial_packed(a, b, Start::Zero, products, wide_out, End::NOTHING);
+                }
+                for first in (0..filters).step_by(lanes) {
+                    grid.stage(lanes, |stage| {
+                        output_tiles(level, grid, products, [step_out, wide_out], first, filters, end, strips.clone(), stage, y);
+                    });
+                }
             });
         });
     });

@@ -11,7 +11,7 @@ fn layers_of_known_networks_are_right() {
         square(5, 64, 8, 64, 3, 1, 1),
         square(2, 64, 28, 128, 3, 1, 1), // VGG16
         square(1, 300, 14, 40, 3, 1, 1),
-        square(3, 512, 4, 512, 3, 1, 1),
+        square(8, 512, 4, 512, 3, 1, 1),
     ] {
         assert!(fits(&shape), "{shape:?}");
         check(shape);

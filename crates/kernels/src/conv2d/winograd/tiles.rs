@@ -2,6 +2,7 @@
 
 use super::transforms::{Input, OutputGradient, Transform, output};
 use super::{PLACES, SIDE, cut, strip};
+use crate::end::{End, end_row};
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::scratch::scratch;
@@ -176,7 +177,7 @@ kernel! {
     /// Outputs of a register of filters, from `first` on, for the tiles of some strips: place `p` of tile `t` is
     /// `products[p * steps[0] + t * steps[1] + first]`.
     pub(super) fn output_tiles<V>(
-        grid: &Grid, products: &[f32], steps: [usize; 2], first: usize, filters: usize, bias: Option<&[f32]>, strips: Range<usize>,
+        grid: &Grid, products: &[f32], steps: [usize; 2], first: usize, filters: usize, end: End<'_>, strips: Range<usize>,
         stage: &mut [f32], y: Shared<'_>
     ) {
         let across = grid.across();
@@ -186,10 +187,7 @@ kernel! {
         let some = V::N.min(filters - first);
         assert!(products.len() >= (PLACES - 1) * steps[0] + tiles.saturating_sub(1) * steps[1] + first + V::N, "every tile has its places");
         assert!(stage.len() >= (SIDE * row + V::N) * V::N, "four rows are staged");
-        let bias = match bias {
-            Some(bias) => V::load_part(bias, 0.0),
-            None => V::splat(0.0),
-        };
+        let across_maps = end.across::<V>(first..first + some);
         let plane = height * width;
         for (number, strip_number) in strips.clone().enumerate() {
             for tile in 0..across {
@@ -211,7 +209,7 @@ kernel! {
                     let found = output(pixels[i]);
                     for j in 0..4 {
                         // SAFETY: the stage has room for four rows, as asserted.
-                        unsafe { found[j].add(bias).store_at(stage.as_mut_ptr().add((i * row + tile * SIDE + j) * V::N)) };
+                        unsafe { across_maps.of(found[j]).store_at(stage.as_mut_ptr().add((i * row + tile * SIDE + j) * V::N)) };
                     }
                 }
             }
@@ -235,6 +233,13 @@ kernel! {
                         // SAFETY: so many pixels lie in the row.
                         let to = unsafe { std::slice::from_raw_parts_mut(to.add(filter * plane + pixel), wide) };
                         V::load(&block[filter * V::N..]).store_part(to);
+                    }
+                }
+                for filter in 0..some {
+                    let start = start + filter * plane;
+                    if let Some(added) = end.added(start..start + width) {
+                        // SAFETY: the row was just written.
+                        unsafe { end_row::<V>(end.rest(), to.add(filter * plane), Some(added.as_ptr()), to.add(filter * plane), width) };
                     }
                 }
             }

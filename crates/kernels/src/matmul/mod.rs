@@ -3,12 +3,17 @@
 //!
 //! `a` is read where it lies when its rows lie in order; few rows of it against a transposed `b` are inner products, and nothing is copied.
 
+mod inner;
+
 use crate::Level;
+use crate::end::{End, end_row};
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
 use crate::shared::Shared;
+pub(crate) use inner::FEW;
+use inner::inner;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -95,8 +100,6 @@ const SHARE: usize = 192;
 const BLOCKS: usize = 12;
 /// Tiles of a product, if it is large enough: enough for some threads, and no more, for each copies its operands anew.
 const TILES: usize = 8;
-/// With so few rows, a transposed `b` is not worth a copy.
-const FEW: usize = 4;
 
 /// `c = a b + bias`, `c` row by row; `bias` has one number for each column of `c`. Sums go along the depth in order, so the result is the same
 /// for any number of threads.
@@ -129,7 +132,7 @@ pub(crate) fn threaded(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<
         .collect();
     let work = |(rows, across): &(Range<usize>, Range<usize>)| {
         let (a, b, start) = (a.rows(rows.clone()), b.part(0..depth, across.clone()), start.at(true, across.clone()));
-        let corner = Corner { c, first: rows.start * columns + across.start, stride: columns };
+        let corner = Corner { c, first: rows.start * columns + across.start, stride: columns, map: 0, end: End::NOTHING };
         match by_inner {
             true => inner(level, a, b, start, corner),
             false => tile(level, a, b, start, corner),
@@ -154,16 +157,22 @@ fn check<'a>(a: &Matrix<'_>, b: &Matrix<'_>, start: Start<'a>) -> Start<'a> {
 /// # Panics
 /// When sizes do not fit.
 pub(crate) fn serial(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<'_>, c: &mut [f32], stride: usize) {
+    ended(level, a, b, start, c, stride, End::NOTHING);
+}
+
+/// The same with an end: each row of `c` is a map.
+pub(crate) fn ended(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<'_>, c: &mut [f32], stride: usize, end: End<'_>) {
     let start = check(&a, &b, start);
     if a.rows * b.columns == 0 {
         return;
     }
     assert!(c.len() >= (a.rows - 1) * stride + b.columns && b.columns <= stride, "c has room");
+    end.check(a.rows, c.len());
     let c = Shared::new(c);
     for row in (0..a.rows).step_by(SHARE) {
         for column in (0..b.columns).step_by(TILE) {
             let (rows, columns) = (row..(row + SHARE).min(a.rows), column..(column + TILE).min(b.columns));
-            let corner = Corner { c, first: row * stride + column, stride };
+            let corner = Corner { c, first: row * stride + column, stride, map: row, end };
             tile(level, a.rows(rows), b.part(0..b.rows, columns.clone()), start.at(true, columns), corner);
         }
     }
@@ -204,33 +213,43 @@ impl<'a> Packed<'a> {
         if columns - panel <= lanes { lanes } else { ACROSS * lanes }
     }
 
+    /// Numbers of the panels of a matrix.
+    pub(crate) fn len(level: Level, b: &Matrix<'_>) -> usize {
+        b.rows * b.columns.next_multiple_of(level.lanes())
+    }
+
+    /// Copies `b` into panels.
+    pub(crate) fn fill(level: Level, b: Matrix<'_>, panels: &mut [f32]) {
+        let width = b.columns.next_multiple_of(level.lanes());
+        for depth in stretches(b.rows) {
+            pack(level, b.rows(depth.clone()), &mut panels[depth.start * width..depth.end * width]);
+        }
+    }
+
     /// Copies `b` and lends the copy.
     pub(crate) fn lend<T>(level: Level, b: Matrix<'_>, work: impl FnOnce(Packed<'_>) -> T) -> T {
-        scratch(b.rows * b.columns.next_multiple_of(level.lanes()), |panels| {
-            let mut rest = &mut *panels;
-            for depth in stretches(b.rows) {
-                let (part, behind) = rest.split_at_mut(depth.len() * b.columns.next_multiple_of(level.lanes()));
-                pack(level, b.rows(depth), part);
-                rest = behind;
-            }
-            work(Packed { panels, rows: b.rows, columns: b.columns, level })
+        scratch(Packed::len(level, &b), |panels| {
+            Packed::fill(level, b, panels);
+            work(Packed::of(level, panels, b.rows, b.columns))
         })
     }
 }
 
-/// As [`serial`], with a `b` that was copied before.
-pub(crate) fn serial_packed(a: Matrix<'_>, b: Packed<'_>, start: Start<'_>, c: &mut [f32], stride: usize) {
+/// As [`ended`], with a `b` that was copied before.
+pub(crate) fn serial_packed(a: Matrix<'_>, b: Packed<'_>, start: Start<'_>, c: &mut [f32], stride: usize, end: End<'_>) {
     assert_eq!(a.columns, b.rows, "the columns of a are the rows of b");
     if a.rows * b.columns == 0 {
         return;
     }
     assert!(c.len() >= (a.rows - 1) * stride + b.columns && b.columns <= stride, "c has room");
-    let corner = Corner { c: Shared::new(c), first: 0, stride };
+    end.check(a.rows, c.len());
+    let corner = Corner { c: Shared::new(c), first: 0, stride, map: 0, end };
     let width = b.columns.next_multiple_of(b.level.lanes());
     scratch(PITCH * DEPTH.min(b.rows), |turned| {
         for depth in stretches(b.rows) {
             let panels = &b.panels[depth.start * width..depth.end * width];
             let start = start.at(depth.start == 0, 0..b.columns);
+            let corner = corner.at(depth.end == b.rows);
             over_panels(b.level, a.part(0..a.rows, depth), turned, panels, b.columns, start, corner);
         }
     });
@@ -247,6 +266,16 @@ struct Corner<'a> {
     c: Shared<'a>,
     first: usize,
     stride: usize,
+    /// The number of its first row among the maps that `end` knows.
+    map: usize,
+    end: End<'a>,
+}
+
+impl Corner<'_> {
+    /// The same in the middle of the depth, where nothing has ended yet.
+    fn at(self, is_last: bool) -> Self {
+        if is_last { self } else { Corner { end: End::NOTHING, ..self } }
+    }
 }
 
 /// A tile of `c`: panels of `b`, then rows of `a` over them, for each stretch of the depth.
@@ -256,8 +285,8 @@ fn tile(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<'_>, corner: Co
         scratch(PITCH * deep, |turned| {
             for depth in stretches(a.columns) {
                 pack(level, b.rows(depth.clone()), packed);
-                let is_first = depth.start == 0;
-                over_panels(level, a.part(0..a.rows, depth), turned, packed, b.columns, start.at(is_first, 0..b.columns), corner);
+                let (start, corner) = (start.at(depth.start == 0, 0..b.columns), corner.at(depth.end == a.columns));
+                over_panels(level, a.part(0..a.rows, depth), turned, packed, b.columns, start, corner);
             }
         });
     });
@@ -347,6 +376,14 @@ kernel! {
             match panel == V::N {
                 true => some_rows::<V, 1>(rows, lines, b, start, to, stride, wide),
                 false => some_rows::<V, 2>(rows, lines, b, start, to, stride, wide),
+            }
+            if !corner.end.is_nothing() {
+                for r in 0..rows {
+                    let (line, place) = (corner.end.line(corner.map + row + r), place + r * stride);
+                    let added = corner.end.added(place..place + wide).map(<[f32]>::as_ptr);
+                    // SAFETY: as above; what was just written lies in the first-level cache.
+                    unsafe { end_row::<V>(line, to.add(r * stride), added, to.add(r * stride), wide) };
+                }
             }
         }
     }
@@ -505,47 +542,6 @@ unsafe fn products<V: Lanes, const R: usize, const A: usize, const BESIDE: bool>
         }
     }
     *sums = found;
-}
-
-/// A tile of `c` by inner products of rows of `a` and columns of `b`, both in order.
-fn inner(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<'_>, corner: Corner<'_>) {
-    for row in 0..a.rows {
-        let left = &a.values[row * a.row_stride..][..a.columns];
-        let first = corner.first + row * corner.stride;
-        // SAFETY: tiles do not overlap, and each is one thread's.
-        let line = unsafe { corner.c.part(first..first + b.columns) };
-        dots(level, left, b, line);
-        if let Start::Bias(bias) = start {
-            line.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
-        }
-    }
-}
-
-/// Columns whose inner products are computed together.
-const TOGETHER: usize = 4;
-
-kernel! {
-    /// Inner products of a row with all columns of `b`.
-    fn dots<V>(left: &[f32], b: Matrix<'_>, to: &mut [f32]) {
-        let whole = left.len() / V::N * V::N;
-        for group in (0..to.len()).step_by(TOGETHER) {
-            let mut columns = [&left[..0]; TOGETHER];
-            for i in 0..TOGETHER {
-                columns[i] = &b.values[(group + i).min(to.len() - 1) * b.column_stride..][..left.len()];
-            }
-            let mut sums = [V::splat(0.0); TOGETHER];
-            for k in (0..whole).step_by(V::N) {
-                let value = V::load(&left[k..]);
-                for i in 0..TOGETHER {
-                    sums[i] = value.mul_add(V::load(&columns[i][k..]), sums[i]);
-                }
-            }
-            let rest = V::load_part(&left[whole..], 0.0);
-            for i in 0..TOGETHER.min(to.len() - group) {
-                to[group + i] = rest.mul_add(V::load_part(&columns[i][whole..], 0.0), sums[i]).sum();
-            }
-        }
-    }
 }
 
 /// Sums of the columns of a matrix that lies row by row: the gradient of a bias.
