@@ -75,14 +75,13 @@ impl<'a> End<'a> {
     #[inline(always)]
     pub fn across<V: Lanes>(&self, maps: Range<usize>) -> Across<V> {
         let numbers = |some: Option<&[f32]>, other: f32| some.map_or(V::splat(other), |some| V::load_part(&some[maps.clone()], 0.0));
-        let range = if self.added.is_some() { ALL } else { self.range };
-        Across { scale: numbers(self.scale, 1.0), shift: numbers(self.shift, 0.0), range: range.map(V::splat) }
+        Across { scale: numbers(self.scale, 1.0), shift: numbers(self.shift, 0.0), range: self.range_before_added().map(V::splat) }
     }
 
-    /// Whether more is to be done than to scale and to shift.
+    /// What is cut off of sums that are scaled and shifted: nothing yet where something is added to them.
     #[inline(always)]
-    pub fn has_rest(&self) -> bool {
-        self.added.is_some() || self.range != ALL
+    pub fn range_before_added(&self) -> [f32; 2] {
+        if self.added.is_some() { ALL } else { self.range }
     }
 
     /// What is left for each of a map's numbers that are scaled and shifted already.

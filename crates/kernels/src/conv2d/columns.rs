@@ -8,7 +8,7 @@ use super::shape::Shape;
 use crate::Level;
 use crate::end::{End, finish, finish_maps};
 use crate::matmul::{Matrix, Packed, Start, serial_packed};
-use crate::pieces::SERIAL_FLOPS;
+use crate::pieces::{PIECE, SERIAL_FLOPS};
 use crate::scratch::scratch;
 use crate::shared::Shared;
 use crate::turned::turn;
@@ -186,12 +186,20 @@ pub(crate) fn forward(multiply: impl Product, shape: &Shape, x: &[f32], weight: 
                     return columns.end_turned(products, images, end, y);
                 }
                 columns.lend(x, images.clone(), |seen| multiply(weights, seen, Start::Zero, products));
-                for (filter, row) in products.chunks_exact(wide).enumerate() {
+                let (y, products) = (Shared::new(y), &*products);
+                let work = |filter: usize| {
+                    let row = &products[filter * wide..][..wide];
                     for (image, from) in images.clone().zip(row.chunks_exact(outputs)) {
                         let start = (image * shape.filters + filter) * outputs;
                         let place = start..start + outputs;
-                        finish(level, end.line(filter), from, outputs, end.added(place.clone()), outputs, &mut y[place]);
+                        // SAFETY: each filter of each image is written by one thread.
+                        let to = unsafe { y.part(place.clone()) };
+                        finish(level, end.line(filter), from, outputs, end.added(place), outputs, to);
                     }
+                };
+                match products.len() < PIECE {
+                    true => (0..shape.filters).for_each(work),
+                    false => (0..shape.filters).into_par_iter().with_min_len(PIECE.div_ceil(wide)).for_each(work),
                 }
             });
         }

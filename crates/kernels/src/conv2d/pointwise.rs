@@ -4,30 +4,20 @@
 use super::shape::Shape;
 use crate::Level;
 use crate::end::End;
-use crate::matmul::{Matrix, Start, ended, serial};
+use crate::matmul::{Corner, Matrix, Start, cut, serial, tile};
 use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
 use crate::shared::Shared;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Maps that a thread computes at once, of one image.
-const SHARE: usize = 192;
+/// Parts that a batch is cut into at least.
+const PARTS: usize = 8;
 
 /// Whether it is the way for a shape.
 pub(super) fn fits(shape: &Shape) -> bool {
     let is_plain = shape.kernel == [1; 2] && shape.stride == [1; 2] && shape.padding == [0; 2];
     is_plain && shape.groups == 1 && shape.channels.min(shape.filters) >= 8
-}
-
-/// Does something for each of so many parts and each share of so many maps.
-fn for_each(shape: &Shape, parts: usize, maps: usize, work: impl Fn(usize, Range<usize>) + Sync + Send) {
-    let shares = |part: usize| (0..maps).step_by(SHARE).map(move |first| (part, first..(first + SHARE).min(maps)));
-    let all: Vec<(usize, Range<usize>)> = (0..parts).flat_map(shares).collect();
-    match shape.flops() < SERIAL_FLOPS {
-        true => all.into_iter().for_each(|(part, maps)| work(part, maps)),
-        false => all.into_par_iter().for_each(|(part, maps)| work(part, maps)),
-    }
 }
 
 /// The maps of an image as a matrix.
@@ -37,32 +27,39 @@ fn maps_of(values: &[f32], image: usize, maps: usize, pixels: usize) -> Matrix<'
 
 /// `y = x * weight`, ended.
 pub(super) fn forward(shape: &Shape, x: &[f32], weight: &[f32], end: End<'_>, y: &mut [f32]) {
-    let (level, pixels, y) = (Level::current(), shape.height * shape.width, Shared::new(y));
-    let weight = Matrix::new(weight, shape.filters, shape.channels);
-    for_each(shape, shape.batch, shape.filters, |image, maps| {
-        let first = image * shape.filters;
-        let outputs = (first + maps.start) * pixels..(first + maps.end) * pixels;
-        // SAFETY: every map of every image is in one part.
-        let y = unsafe { y.part(outputs.clone()) };
-        let (a, b) = (weight.rows(maps.clone()), maps_of(x, image, shape.channels, pixels));
-        ended(level, a, b, Start::Zero, y, pixels, end.part(maps, outputs));
-    });
+    multiply(shape, Matrix::new(weight, shape.filters, shape.channels), x, end, y);
 }
 
 /// `dx` from `dy`.
 pub(super) fn input_gradient(shape: &Shape, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
-    let (level, pixels, dx) = (Level::current(), shape.height * shape.width, Shared::new(dx));
-    let weight = Matrix::new(weight, shape.filters, shape.channels).transposed();
-    for_each(shape, shape.batch, shape.channels, |image, maps| {
-        let first = image * shape.channels;
-        // SAFETY: every map of every image is in one part.
-        let dx = unsafe { dx.part((first + maps.start) * pixels..(first + maps.end) * pixels) };
-        serial(level, weight.rows(maps), maps_of(dy, image, shape.filters, pixels), Start::Zero, dx, pixels);
-    });
+    multiply(shape, Matrix::new(weight, shape.filters, shape.channels).transposed(), dy, End::NOTHING, dx);
+}
+
+/// Maps of each image are `weight` times those of `x`.
+fn multiply(shape: &Shape, weight: Matrix<'_>, x: &[f32], end: End<'_>, y: &mut [f32]) {
+    let (level, pixels, y) = (Level::current(), shape.height * shape.width, Shared::new(y));
+    let [tall, wide] = cut(&weight, pixels, PARTS.div_ceil(shape.batch.max(1)));
+    let of_image = |image: usize| {
+        let across = move |map: usize| (0..pixels).step_by(wide).map(move |pixel| (image, map, pixel));
+        (0..weight.rows).step_by(tall).flat_map(across)
+    };
+    let tiles: Vec<(usize, usize, usize)> = (0..shape.batch).flat_map(of_image).collect();
+    let work = |(image, map, pixel): (usize, usize, usize)| {
+        let maps = weight.rows(map..(map + tall).min(weight.rows));
+        let x = maps_of(x, image, weight.columns, pixels).part(0..weight.columns, pixel..(pixel + wide).min(pixels));
+        let corner = Corner { c: y, first: (image * weight.rows + map) * pixels + pixel, stride: pixels, map, end };
+        tile(level, maps, x, Start::Zero, corner);
+    };
+    match shape.flops() < SERIAL_FLOPS {
+        true => tiles.into_iter().for_each(work),
+        false => tiles.into_par_iter().for_each(work),
+    }
 }
 
 /// Pieces that a batch is cut into, each with sums of its own.
 const PIECES: usize = 4;
+/// Maps that a thread computes at once, of one piece.
+const SHARE: usize = 192;
 /// With more weights than this, shares of them are enough.
 const WEIGHTS_MAX: usize = 1 << 16;
 
@@ -77,7 +74,9 @@ pub(super) fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f3
     let pieces = shape.batch.div_ceil(each);
     scratch(pieces * len, |sums| {
         let shared = Shared::new(sums);
-        for_each(shape, pieces, shape.filters, |piece, maps| {
+        let shares = |piece: usize| (0..shape.filters).step_by(SHARE).map(move |first| (piece, first..(first + SHARE).min(shape.filters)));
+        let all: Vec<(usize, Range<usize>)> = (0..pieces).flat_map(shares).collect();
+        let work = |(piece, maps): (usize, Range<usize>)| {
             // SAFETY: every share of every piece is a part of its own.
             let to = unsafe { shared.part(piece * len + maps.start * channels..piece * len + maps.end * channels) };
             for image in piece * each..((piece + 1) * each).min(shape.batch) {
@@ -85,7 +84,11 @@ pub(super) fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f3
                 let a = maps_of(dy, image, shape.filters, pixels).rows(maps.clone());
                 serial(level, a, maps_of(x, image, channels, pixels).transposed(), start, to, channels);
             }
-        });
+        };
+        match shape.flops() < SERIAL_FLOPS {
+            true => all.into_iter().for_each(work),
+            false => all.into_par_iter().for_each(work),
+        }
         dw.copy_from_slice(&sums[..len]);
         for sums in sums.chunks_exact(len).skip(1) {
             dw.iter_mut().zip(sums).for_each(|(to, from)| *to += from);

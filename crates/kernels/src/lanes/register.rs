@@ -82,6 +82,10 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     #[inline(always)]
     fn prefetch(_at: *const f32) {}
 
+    /// The same for a number that is to wait in the second-level cache.
+    #[inline(always)]
+    fn prefetch_far(_at: *const f32) {}
+
     /// Some numbers at an address, which are at most `N`, and zeros behind them.
     ///
     /// # Safety

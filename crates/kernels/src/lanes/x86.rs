@@ -71,6 +71,11 @@ macro_rules! methods {
             // SAFETY: a hint, which faults at no address.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast::<i8>()) }
         }
+        #[inline(always)]
+        fn prefetch_far(at: *const f32) {
+            // SAFETY: as above.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast::<i8>()) }
+        }
         methods!(@two $wrap, add $add, sub $sub, mul $mul, div $div, max $max, min $min);
         #[inline(always)]
         fn mul_add(self, factor: Self, addend: Self) -> Self {

@@ -6,7 +6,7 @@
 mod inner;
 
 use crate::Level;
-use crate::end::{End, end_row};
+use crate::end::End;
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::pieces::SERIAL_FLOPS;
@@ -94,8 +94,6 @@ const ACROSS: usize = 2;
 pub(crate) const DEPTH: usize = 256;
 /// Columns of a tile: it is 256 KB deep down, half a second-level cache.
 const TILE: usize = 256;
-/// Rows that share a copied tile: blocks of 6 and of 12 end there.
-const SHARE: usize = 192;
 /// Rows in which blocks of 6 and of 12 end.
 const BLOCKS: usize = 12;
 /// Tiles of a product, if it is large enough: enough for some threads, and no more, for each copies its operands anew.
@@ -122,10 +120,7 @@ pub(crate) fn threaded(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<
         && (a.column_stride == 1 || depth == 1)
         && b.row_stride == 1
         && columns > 1;
-    // Equal shares of whole blocks.
-    let share = rows.div_ceil(rows.div_ceil(SHARE).max(1)).next_multiple_of(BLOCKS);
-    let tall = if by_inner { FEW } else { share.max(BLOCKS) };
-    let wide = columns.div_ceil((TILES / rows.div_ceil(tall).max(1)).max(1)).next_multiple_of(32).clamp(32, TILE);
+    let [tall, wide] = if by_inner { [FEW, columns.div_ceil(TILES).next_multiple_of(32)] } else { cut(&a, columns, TILES) };
     let tiles: Vec<(Range<usize>, Range<usize>)> = (0..rows)
         .step_by(tall)
         .flat_map(|row| (0..columns).step_by(wide).map(move |column| (row..(row + tall).min(rows), column..(column + wide).min(columns))))
@@ -144,6 +139,22 @@ pub(crate) fn threaded(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<
     }
 }
 
+/// Rows and columns of tiles, of which there are about so many: where the fewest numbers are copied. Each tile copies its part of `b`, and turns its
+/// part of `a` when rows do not lie in order; reading them costs a quarter of that.
+pub(crate) fn cut(a: &Matrix<'_>, columns: usize, tiles: usize) -> [usize; 2] {
+    let (rows, depth) = (a.rows.max(1), a.columns);
+    let sides = |across: usize| {
+        let tall = rows.div_ceil((tiles / across).max(1)).next_multiple_of(BLOCKS);
+        [tall, columns.div_ceil(across).next_multiple_of(32).clamp(32, TILE)]
+    };
+    let cost = |[tall, wide]: [usize; 2]| {
+        let read = if a.column_stride == 1 { 1 } else { 4 };
+        4 * depth * columns * rows.div_ceil(tall) + read * rows * depth * columns.div_ceil(wide)
+    };
+    let ways = (0..=tiles.ilog2()).map(|power| sides(1 << power));
+    ways.min_by_key(|sides| cost(*sides)).expect("there is at least one way")
+}
+
 fn check<'a>(a: &Matrix<'_>, b: &Matrix<'_>, start: Start<'a>) -> Start<'a> {
     assert_eq!(a.columns, b.rows, "the columns of a are the rows of b");
     if let Start::Bias(bias) = start {
@@ -157,24 +168,16 @@ fn check<'a>(a: &Matrix<'_>, b: &Matrix<'_>, start: Start<'a>) -> Start<'a> {
 /// # Panics
 /// When sizes do not fit.
 pub(crate) fn serial(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<'_>, c: &mut [f32], stride: usize) {
-    ended(level, a, b, start, c, stride, End::NOTHING);
-}
-
-/// The same with an end: each row of `c` is a map.
-pub(crate) fn ended(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<'_>, c: &mut [f32], stride: usize, end: End<'_>) {
     let start = check(&a, &b, start);
     if a.rows * b.columns == 0 {
         return;
     }
     assert!(c.len() >= (a.rows - 1) * stride + b.columns && b.columns <= stride, "c has room");
-    end.check(a.rows, c.len());
     let c = Shared::new(c);
-    for row in (0..a.rows).step_by(SHARE) {
-        for column in (0..b.columns).step_by(TILE) {
-            let (rows, columns) = (row..(row + SHARE).min(a.rows), column..(column + TILE).min(b.columns));
-            let corner = Corner { c, first: row * stride + column, stride, map: row, end };
-            tile(level, a.rows(rows), b.part(0..b.rows, columns.clone()), start.at(true, columns), corner);
-        }
+    for column in (0..b.columns).step_by(TILE) {
+        let columns = column..(column + TILE).min(b.columns);
+        let corner = Corner { c, first: column, stride, map: 0, end: End::NOTHING };
+        tile(level, a, b.part(0..b.rows, columns.clone()), start.at(true, columns), corner);
     }
 }
 
@@ -235,7 +238,7 @@ impl<'a> Packed<'a> {
     }
 }
 
-/// As [`ended`], with a `b` that was copied before.
+/// As [`serial`], with a `b` that was copied before, and an end: each row of `c` is a map.
 pub(crate) fn serial_packed(a: Matrix<'_>, b: Packed<'_>, start: Start<'_>, c: &mut [f32], stride: usize, end: End<'_>) {
     assert_eq!(a.columns, b.rows, "the columns of a are the rows of b");
     if a.rows * b.columns == 0 {
@@ -250,7 +253,7 @@ pub(crate) fn serial_packed(a: Matrix<'_>, b: Packed<'_>, start: Start<'_>, c: &
             let panels = &b.panels[depth.start * width..depth.end * width];
             let start = start.at(depth.start == 0, 0..b.columns);
             let corner = corner.at(depth.end == b.rows);
-            over_panels(b.level, a.part(0..a.rows, depth), turned, panels, b.columns, start, corner);
+            over_panels(b.level, a.part(0..a.rows, depth), turned, panels, b.columns, start, corner, true);
         }
     });
 }
@@ -262,13 +265,13 @@ fn stretches(depth: usize) -> impl Iterator<Item = Range<usize>> {
 
 /// Where a tile of `c` lies, of which no other thread writes a number.
 #[derive(Clone, Copy)]
-struct Corner<'a> {
-    c: Shared<'a>,
-    first: usize,
-    stride: usize,
+pub(crate) struct Corner<'a> {
+    pub c: Shared<'a>,
+    pub first: usize,
+    pub stride: usize,
     /// The number of its first row among the maps that `end` knows.
-    map: usize,
-    end: End<'a>,
+    pub map: usize,
+    pub end: End<'a>,
 }
 
 impl Corner<'_> {
@@ -279,14 +282,14 @@ impl Corner<'_> {
 }
 
 /// A tile of `c`: panels of `b`, then rows of `a` over them, for each stretch of the depth.
-fn tile(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<'_>, corner: Corner<'_>) {
+pub(crate) fn tile(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<'_>, corner: Corner<'_>) {
     let deep = DEPTH.min(a.columns);
     scratch(deep * b.columns.next_multiple_of(level.lanes()), |packed| {
         scratch(PITCH * deep, |turned| {
             for depth in stretches(a.columns) {
                 pack(level, b.rows(depth.clone()), packed);
                 let (start, corner) = (start.at(depth.start == 0, 0..b.columns), corner.at(depth.end == a.columns));
-                over_panels(level, a.part(0..a.rows, depth), turned, packed, b.columns, start, corner);
+                over_panels(level, a.part(0..a.rows, depth), turned, packed, b.columns, start, corner, false);
             }
         });
     });
@@ -299,6 +302,18 @@ kernel! {
         let deep = b.rows;
         assert!(packed.len() >= deep * b.columns.next_multiple_of(V::N), "there is room for all panels");
         let mut first = 0;
+        if b.column_stride == 1 {
+            // Whole rows, one after another: what is read lies in order.
+            first = b.columns / (ACROSS * V::N) * (ACROSS * V::N);
+            for k in 0..deep {
+                let from = &b.values[k * b.row_stride..][..first];
+                for place in (0..first).step_by(V::N) {
+                    let panel = place / (ACROSS * V::N) * (ACROSS * V::N);
+                    let to = &mut packed[panel * deep + k * ACROSS * V::N + place - panel..];
+                    V::load(&from[place..]).store(to);
+                }
+            }
+        }
         while first < b.columns {
             let panel = panel_width::<V>(b.columns - first);
             let wide = panel.min(b.columns - first);
@@ -318,9 +333,9 @@ kernel! {
             for k in done..deep {
                 let line = &mut to[k * panel..][..panel];
                 let from = &b.values[k * b.row_stride + first * b.column_stride..];
-                if b.column_stride == 1 && wide == panel {
+                if b.column_stride == 1 {
                     for half in (0..panel).step_by(V::N) {
-                        V::load(&from[half..]).store(&mut line[half..]);
+                        V::load_part(&from[half.min(wide)..wide.min(half + V::N)], 0.0).store(&mut line[half..]);
                     }
                     continue;
                 }
@@ -341,8 +356,11 @@ fn panel_width<V: Lanes>(columns: usize) -> usize {
 }
 
 kernel! {
-    /// Rows of `a` times all panels.
-    fn over_panels<V>(a: Matrix<'_>, turned: &mut [f32], packed: &[f32], columns: usize, start: Start<'_>, corner: Corner<'_>) {
+    /// Rows of `a` times all panels. Of what lies far away, what comes next is fetched meanwhile: rows of `a`, or the panels behind these if
+    /// they were `kept` there and not just copied.
+    fn over_panels<V>(
+        a: Matrix<'_>, turned: &mut [f32], packed: &[f32], columns: usize, start: Start<'_>, corner: Corner<'_>, kept: bool
+    ) {
         let depth = a.columns;
         assert!(packed.len() >= columns.next_multiple_of(V::N) * depth, "every column has its panel");
         if let Start::Bias(bias) = start {
@@ -373,18 +391,80 @@ kernel! {
             let (place, stride) = (corner.first + row * corner.stride + first, corner.stride);
             // SAFETY: the tile is this thread's alone.
             let to = unsafe { corner.c.rows_at(place, rows, stride, wide) };
+            let end = if corner.end.is_nothing() { None } else { Some(RowsEnd { end: corner.end, map: corner.map + row, place }) };
+            let edges = Edges { start, end };
+            let ahead = match kept {
+                true if number * depth * LINE < packed.len() => Ahead::in_order(packed.as_ptr().wrapping_add(packed.len() + number * depth * LINE)),
+                false if by_rows && !is_turned && first == 0 => Ahead::of_rows(a.values.as_ptr().wrapping_add((row + rows) * a.row_stride), a.row_stride),
+                _ => Ahead::in_order(b.as_ptr()),
+            };
             match panel == V::N {
-                true => some_rows::<V, 1>(rows, lines, b, start, to, stride, wide),
-                false => some_rows::<V, 2>(rows, lines, b, start, to, stride, wide),
+                true => some_rows::<V, 1>(rows, lines, b, ahead, edges, to, stride, wide),
+                false => some_rows::<V, 2>(rows, lines, b, ahead, edges, to, stride, wide),
             }
-            if !corner.end.is_nothing() {
-                for r in 0..rows {
-                    let (line, place) = (corner.end.line(corner.map + row + r), place + r * stride);
-                    let added = corner.end.added(place..place + wide).map(<[f32]>::as_ptr);
-                    // SAFETY: as above; what was just written lies in the first-level cache.
-                    unsafe { end_row::<V>(line, to.add(r * stride), added, to.add(r * stride), wide) };
-                }
-            }
+        }
+    }
+}
+
+/// Numbers in a line of the cache.
+const LINE: usize = 16;
+
+/// Lines that are fetched while a block goes down its depth, one at each place, so that they come as fast as they are used up.
+#[derive(Clone, Copy)]
+struct Ahead {
+    from: *const f32,
+    /// From one place to the next, 16 times, and then from 16 places to the next.
+    steps: [usize; 2],
+}
+
+impl Ahead {
+    /// One line after another.
+    #[inline(always)]
+    fn in_order(from: *const f32) -> Ahead {
+        Ahead { from, steps: [LINE, LINE * LINE] }
+    }
+
+    /// A line of each of 16 rows, then the next line of each.
+    #[inline(always)]
+    fn of_rows(from: *const f32, row: usize) -> Ahead {
+        Ahead { from, steps: [row, LINE] }
+    }
+
+    #[inline(always)]
+    fn at(&self, place: usize) -> *const f32 {
+        self.from.wrapping_add(place % LINE * self.steps[0] + place / LINE * self.steps[1])
+    }
+}
+
+/// What a block begins with and how it ends.
+#[derive(Clone, Copy)]
+struct Edges<'a> {
+    start: Start<'a>,
+    end: Option<RowsEnd<'a>>,
+}
+
+/// An end, the map of a block's first row, and where the block lies among all outputs.
+#[derive(Clone, Copy)]
+struct RowsEnd<'a> {
+    end: End<'a>,
+    map: usize,
+    place: usize,
+}
+
+impl Edges<'_> {
+    /// Of row `r`, numbers from `column` on: what is written to `part`, which holds what was there.
+    #[inline(always)]
+    fn of<V: Lanes>(&self, sum: V, r: usize, column: usize, stride: usize, part: &[f32]) -> V {
+        let sum = match self.start {
+            Start::Zero => sum,
+            Start::Keep => sum.add(V::load_part(part, 0.0)),
+            Start::Bias(bias) => sum.add(V::load_part(&bias[column..][..part.len()], 0.0)),
+        };
+        let Some(RowsEnd { end, map, place }) = self.end else { return sum };
+        let first = place + r * stride + column;
+        match end.added(first..first + part.len()) {
+            Some(added) => end.line(map + r).of_both(sum, V::load_part(added, 0.0)),
+            None => end.line(map + r).of(sum),
         }
     }
 }
@@ -394,24 +474,25 @@ fn some_rows<V: Lanes, const A: usize>(
     rows: usize,
     lines: Lines<'_>,
     panel: &[f32],
-    start: Start<'_>,
+    ahead: Ahead,
+    edges: Edges<'_>,
     c: *mut f32,
     stride: usize,
     wide: usize,
 ) {
     match rows {
-        1 => block::<V, 1, A>(lines, panel, start, c, stride, wide),
-        2 => block::<V, 2, A>(lines, panel, start, c, stride, wide),
-        3 => block::<V, 3, A>(lines, panel, start, c, stride, wide),
-        4 => block::<V, 4, A>(lines, panel, start, c, stride, wide),
-        5 => block::<V, 5, A>(lines, panel, start, c, stride, wide),
-        6 => block::<V, 6, A>(lines, panel, start, c, stride, wide),
-        7 => block::<V, 7, A>(lines, panel, start, c, stride, wide),
-        8 => block::<V, 8, A>(lines, panel, start, c, stride, wide),
-        9 => block::<V, 9, A>(lines, panel, start, c, stride, wide),
-        10 => block::<V, 10, A>(lines, panel, start, c, stride, wide),
-        11 => block::<V, 11, A>(lines, panel, start, c, stride, wide),
-        _ => block::<V, 12, A>(lines, panel, start, c, stride, wide),
+        1 => block::<V, 1, A>(lines, panel, ahead, edges, c, stride, wide),
+        2 => block::<V, 2, A>(lines, panel, ahead, edges, c, stride, wide),
+        3 => block::<V, 3, A>(lines, panel, ahead, edges, c, stride, wide),
+        4 => block::<V, 4, A>(lines, panel, ahead, edges, c, stride, wide),
+        5 => block::<V, 5, A>(lines, panel, ahead, edges, c, stride, wide),
+        6 => block::<V, 6, A>(lines, panel, ahead, edges, c, stride, wide),
+        7 => block::<V, 7, A>(lines, panel, ahead, edges, c, stride, wide),
+        8 => block::<V, 8, A>(lines, panel, ahead, edges, c, stride, wide),
+        9 => block::<V, 9, A>(lines, panel, ahead, edges, c, stride, wide),
+        10 => block::<V, 10, A>(lines, panel, ahead, edges, c, stride, wide),
+        11 => block::<V, 11, A>(lines, panel, ahead, edges, c, stride, wide),
+        _ => block::<V, 12, A>(lines, panel, ahead, edges, c, stride, wide),
     }
 }
 
@@ -462,7 +543,8 @@ fn turn<V: Lanes>(a: Matrix<'_>, rows: Range<usize>, to: &mut [f32]) {
 fn block<V: Lanes, const R: usize, const A: usize>(
     lines: Lines<'_>,
     panel: &[f32],
-    start: Start<'_>,
+    ahead: Ahead,
+    edges: Edges<'_>,
     c: *mut f32,
     stride: usize,
     wide: usize,
@@ -477,8 +559,8 @@ fn block<V: Lanes, const R: usize, const A: usize>(
     // SAFETY: asserted above.
     unsafe {
         match step {
-            1 => products::<V, R, A, false>(values.as_ptr(), row, depth, panel.as_ptr(), &mut sums),
-            _ => products::<V, R, A, true>(values.as_ptr(), step, depth, panel.as_ptr(), &mut sums),
+            1 => products::<V, R, A, false>(values.as_ptr(), row, depth, panel.as_ptr(), ahead, &mut sums),
+            _ => products::<V, R, A, true>(values.as_ptr(), step, depth, panel.as_ptr(), ahead, &mut sums),
         }
     }
     for r in 0..R {
@@ -488,19 +570,9 @@ fn block<V: Lanes, const R: usize, const A: usize>(
             let part = unsafe { std::slice::from_raw_parts_mut(c.add(r * stride + across * V::N), wide) };
             let sum = sums[r][across];
             if wide == V::N {
-                let sum = match start {
-                    Start::Zero => sum,
-                    Start::Keep => sum.add(V::load(part)),
-                    Start::Bias(bias) => sum.add(V::load(&bias[across * V::N..])),
-                };
-                sum.store(part);
+                edges.of(sum, r, across * V::N, stride, part).store(part);
             } else if wide > 0 {
-                let sum = match start {
-                    Start::Zero => sum,
-                    Start::Keep => sum.add(V::load_part(part, 0.0)),
-                    Start::Bias(bias) => sum.add(V::load_part(&bias[across * V::N..], 0.0)),
-                };
-                sum.store_part(part);
+                edges.of(sum, r, across * V::N, stride, part).store_part(part);
             }
         }
     }
@@ -519,6 +591,7 @@ unsafe fn products<V: Lanes, const R: usize, const A: usize, const BESIDE: bool>
     stride: usize,
     depth: usize,
     panel: *const f32,
+    ahead: Ahead,
     sums: &mut [[V; A]; R],
 ) {
     let (row, step) = if BESIDE { (1, stride) } else { (stride, 1) };
@@ -529,6 +602,7 @@ unsafe fn products<V: Lanes, const R: usize, const A: usize, const BESIDE: bool>
             if BESIDE {
                 V::prefetch(a.wrapping_add((k + AHEAD) * step));
             }
+            V::prefetch_far(ahead.at(k));
             let mut b = [V::splat(0.0); A];
             for across in 0..A {
                 b[across] = V::load_at(panel.add((k * A + across) * V::N));

@@ -18,11 +18,11 @@ pub(super) struct Slide {
 
 /// How far the kernel goes from one output to the next.
 pub(super) trait Motion {
-    /// Slides a kernel: each output is `start` and the sum of numbers times weights, or that added to what is there.
+    /// Slides a kernel: each output is what it begins with and the sum of numbers times weights, or that added to what is there, ended.
     ///
     /// # Safety
     /// The maps must be as large as `slide` says.
-    unsafe fn slide<V: Lanes, const K: usize>(slide: &Slide, from: *const f32, weights: &[[V; K]; K], start: V, adds: bool, to: *mut f32);
+    unsafe fn slide<V: Lanes, const K: usize>(slide: &Slide, from: *const f32, weights: &[[V; K]; K], out: Out<V>, to: *mut f32);
 }
 
 /// One step at a time: `to[i] = sum over k of w[k] from[i + k - padding]`.
@@ -82,18 +82,37 @@ pub(super) unsafe fn load<V: Lanes>(row: *const f32, column: isize, masked: bool
     }
 }
 
-/// Writes a register, or adds it to what is there.
+/// How outputs begin and end.
+#[derive(Clone, Copy)]
+pub(super) struct Out<V> {
+    /// What sums begin with.
+    pub start: V,
+    /// Whether they are added to what is there.
+    pub adds: bool,
+    /// What lies below the first and above the second is cut off.
+    pub range: [V; 2],
+}
+
+impl<V: Lanes> Out<V> {
+    /// What is no number stays none.
+    #[inline(always)]
+    pub fn cut(&self, sum: V) -> V {
+        self.range[1].min(self.range[0].max(sum))
+    }
+}
+
+/// Ends a register and writes it, or adds it to what is there.
 ///
 /// # Safety
 /// The columns whose bits are set must be writable, or all of them if it is not `masked`.
 #[inline(always)]
-unsafe fn store<V: Lanes>(values: V, adds: bool, row: *mut f32, column: isize, masked: bool, bits: u32) {
+unsafe fn store<V: Lanes>(values: V, out: Out<V>, row: *mut f32, column: isize, masked: bool, bits: u32) {
     // SAFETY: the caller's promise.
     unsafe {
-        let values = match adds {
+        let values = out.cut(match out.adds {
             true => load::<V>(row, column, masked, bits).add(values),
             false => values,
-        };
+        });
         let to = row.wrapping_offset(column);
         match masked {
             true => values.store_bits(to, bits),
@@ -125,16 +144,16 @@ pub(super) fn tap_is_masked<const K: usize>(edge: u8, kx: usize) -> bool {
 
 impl Motion for Same {
     #[inline(always)]
-    unsafe fn slide<V: Lanes, const K: usize>(slide: &Slide, from: *const f32, weights: &[[V; K]; K], start: V, adds: bool, to: *mut f32) {
+    unsafe fn slide<V: Lanes, const K: usize>(slide: &Slide, from: *const f32, weights: &[[V; K]; K], out: Out<V>, to: *mut f32) {
         for number in 0..slide.to[1].div_ceil(V::N) {
-            let column = begin::<V>(number, slide.to[1], !adds);
+            let column = begin::<V>(number, slide.to[1], !out.adds);
             // SAFETY: the caller's promise; registers that are not masked lie inside.
             unsafe {
                 match edge::<V, K>(slide, column, 1) {
-                    WHOLE => same::<V, K, WHOLE>(slide, column, from, weights, start, adds, to),
-                    LEFT => same::<V, K, LEFT>(slide, column, from, weights, start, adds, to),
-                    RIGHT => same::<V, K, RIGHT>(slide, column, from, weights, start, adds, to),
-                    _ => same::<V, K, ANY>(slide, column, from, weights, start, adds, to),
+                    WHOLE => same::<V, K, WHOLE>(slide, column, from, weights, out, to),
+                    LEFT => same::<V, K, LEFT>(slide, column, from, weights, out, to),
+                    RIGHT => same::<V, K, RIGHT>(slide, column, from, weights, out, to),
+                    _ => same::<V, K, ANY>(slide, column, from, weights, out, to),
                 }
             }
         }
@@ -151,15 +170,14 @@ unsafe fn same<V: Lanes, const K: usize, const EDGE: u8>(
     column: isize,
     from: *const f32,
     weights: &[[V; K]; K],
-    start: V,
-    adds: bool,
+    out: Out<V>,
     to: *mut f32,
 ) {
     let ([height, width], [rows, columns], [above, left]) = (slide.from, slide.to, slide.padding);
     let readable = inside(column - left, V::N + K - 1, width);
     let written = inside(column, V::N, columns) as u32;
     // Row `last` of the output is the last one that the input row meets, at the kernel's first row; the first one is `K - 1` rows above.
-    let mut sums = [start; K];
+    let mut sums = [out.start; K];
     for last in 0..(rows + K - 1) as isize {
         let y = last - above;
         if y >= 0 && y < height as isize {
@@ -176,27 +194,27 @@ unsafe fn same<V: Lanes, const K: usize, const EDGE: u8>(
         let done = last - (K - 1) as isize;
         if done >= 0 {
             // SAFETY: the row lies in the map.
-            unsafe { store(sums[0], adds, to.wrapping_add(done as usize * columns), column, EDGE == ANY, written) };
+            unsafe { store(sums[0], out, to.wrapping_add(done as usize * columns), column, EDGE == ANY, written) };
         }
         for row in 1..K {
             sums.swap(row - 1, row);
         }
-        sums[K - 1] = start;
+        sums[K - 1] = out.start;
     }
 }
 
 impl Motion for Halved {
     #[inline(always)]
-    unsafe fn slide<V: Lanes, const K: usize>(slide: &Slide, from: *const f32, weights: &[[V; K]; K], start: V, adds: bool, to: *mut f32) {
+    unsafe fn slide<V: Lanes, const K: usize>(slide: &Slide, from: *const f32, weights: &[[V; K]; K], out: Out<V>, to: *mut f32) {
         for number in 0..slide.to[1].div_ceil(V::N) {
-            let column = begin::<V>(number, slide.to[1], !adds);
+            let column = begin::<V>(number, slide.to[1], !out.adds);
             // SAFETY: the caller's promise; registers that are not masked lie inside.
             unsafe {
                 match edge::<V, K>(slide, column, 2) {
-                    WHOLE => halved::<V, K, WHOLE>(slide, column, from, weights, start, adds, to),
-                    LEFT => halved::<V, K, LEFT>(slide, column, from, weights, start, adds, to),
-                    RIGHT => halved::<V, K, RIGHT>(slide, column, from, weights, start, adds, to),
-                    _ => halved::<V, K, ANY>(slide, column, from, weights, start, adds, to),
+                    WHOLE => halved::<V, K, WHOLE>(slide, column, from, weights, out, to),
+                    LEFT => halved::<V, K, LEFT>(slide, column, from, weights, out, to),
+                    RIGHT => halved::<V, K, RIGHT>(slide, column, from, weights, out, to),
+                    _ => halved::<V, K, ANY>(slide, column, from, weights, out, to),
                 }
             }
         }
@@ -213,8 +231,7 @@ unsafe fn halved<V: Lanes, const K: usize, const EDGE: u8>(
     column: isize,
     from: *const f32,
     weights: &[[V; K]; K],
-    start: V,
-    adds: bool,
+    out: Out<V>,
     to: *mut f32,
 ) {
     let ([height, width], [rows, columns], [above, left]) = (slide.from, slide.to, slide.padding);
@@ -223,7 +240,7 @@ unsafe fn halved<V: Lanes, const K: usize, const EDGE: u8>(
     let readable = inside(first, 2 * V::N + K - 1, width);
     let written = inside(column, V::N, columns) as u32;
     // The first `pairs` of the sums are used.
-    let mut sums = [start; K];
+    let mut sums = [out.start; K];
     for last in 0..(rows + pairs - 1) as isize {
         for odd in 0..2 {
             let y = 2 * last - above + odd as isize;
@@ -248,12 +265,12 @@ unsafe fn halved<V: Lanes, const K: usize, const EDGE: u8>(
         let done = last - (pairs - 1) as isize;
         if done >= 0 {
             // SAFETY: the row lies in the map.
-            unsafe { store(sums[0], adds, to.wrapping_add(done as usize * columns), column, EDGE == ANY, written) };
+            unsafe { store(sums[0], out, to.wrapping_add(done as usize * columns), column, EDGE == ANY, written) };
         }
         for row in 1..pairs {
             sums.swap(row - 1, row);
         }
-        sums[pairs - 1] = start;
+        sums[pairs - 1] = out.start;
     }
 }
 
@@ -280,7 +297,7 @@ pub(super) fn pair_is_masked<const K: usize>(edge: u8, pair: usize) -> [bool; 2]
 
 impl Motion for Doubled {
     #[inline(always)]
-    unsafe fn slide<V: Lanes, const K: usize>(slide: &Slide, from: *const f32, weights: &[[V; K]; K], start: V, adds: bool, to: *mut f32) {
+    unsafe fn slide<V: Lanes, const K: usize>(slide: &Slide, from: *const f32, weights: &[[V; K]; K], out: Out<V>, to: *mut f32) {
         let (width, columns, left) = (slide.from[1] as isize, slide.to[1] as isize, slide.padding[1]);
         // A column that meets the kernel's even columns comes first in each register.
         for column in (-(left % 2)..columns).step_by(2 * V::N) {
@@ -290,8 +307,8 @@ impl Motion for Doubled {
             // SAFETY: the caller's promise; whole registers lie inside.
             unsafe {
                 match whole {
-                    true => doubled::<V, K, false>(slide, column, from, weights, start, adds, to),
-                    false => doubled::<V, K, true>(slide, column, from, weights, start, adds, to),
+                    true => doubled::<V, K, false>(slide, column, from, weights, out, to),
+                    false => doubled::<V, K, true>(slide, column, from, weights, out, to),
                 }
             }
         }
@@ -308,8 +325,7 @@ unsafe fn doubled<V: Lanes, const K: usize, const MASKED: bool>(
     column: isize,
     from: *const f32,
     weights: &[[V; K]; K],
-    start: V,
-    adds: bool,
+    out: Out<V>,
     to: *mut f32,
 ) {
     let ([height, width], [rows, columns], [above, left]) = (slide.from, slide.to, slide.padding);
@@ -320,7 +336,7 @@ unsafe fn doubled<V: Lanes, const K: usize, const MASKED: bool>(
     // Rows come in pairs as well, the one that meets the kernel's even rows first.
     for first in (-(above % 2)..rows as isize).step_by(2) {
         // Sums of even and odd columns of both rows.
-        let mut sums = [[start; 2]; 2];
+        let mut sums = [[out.start; 2]; 2];
         for down in 0..pairs {
             let y = (first + above) / 2 - down as isize;
             if y < 0 || y >= height as isize {
@@ -345,8 +361,8 @@ unsafe fn doubled<V: Lanes, const K: usize, const MASKED: bool>(
                 let [low, high] = sums[side][0].woven(sums[side][1]);
                 // SAFETY: the row lies in the map.
                 unsafe {
-                    store(low, adds, row, column, MASKED, written as u32);
-                    store(high, adds, row, column + V::N as isize, MASKED, (written >> V::N) as u32);
+                    store(low, out, row, column, MASKED, written as u32);
+                    store(high, out, row, column + V::N as isize, MASKED, (written >> V::N) as u32);
                 }
             }
         }

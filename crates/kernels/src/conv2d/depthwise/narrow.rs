@@ -4,7 +4,7 @@
 //! memory for all of them; only which numbers lie beside the map differs from place to place. With a stride of 2 a register has two
 //! rows, one in each half, for parting and weaving leave halves where they are.
 
-use super::motion::{Motion, Slide, inside};
+use super::motion::{Motion, Out, Slide, inside};
 use crate::lanes::Lanes;
 
 /// Places of the largest kernel.
@@ -58,12 +58,12 @@ pub(super) struct DoubledHalves;
 
 impl Motion for Together {
     #[inline(always)]
-    unsafe fn slide<V: Lanes, const K: usize>(slide: &Slide, from: *const f32, weights: &[[V; K]; K], start: V, adds: bool, to: *mut f32) {
+    unsafe fn slide<V: Lanes, const K: usize>(slide: &Slide, from: *const f32, weights: &[[V; K]; K], out: Out<V>, to: *mut f32) {
         let ([rows, columns], [above, left]) = (slide.to, slide.padding);
         let Some(table) = &slide.rows else { return };
         for (step, first) in (0..rows).step_by(table.together).enumerate() {
             let bits = &table.bits[step];
-            let mut sum = start;
+            let mut sum = out.start;
             for ky in 0..K {
                 let row = from.wrapping_offset(((first + ky) as isize - above) * columns as isize - left);
                 for kx in 0..K {
@@ -76,10 +76,10 @@ impl Motion for Together {
             let to = to.wrapping_add(first * columns);
             // SAFETY: as above.
             unsafe {
-                if adds {
+                if out.adds {
                     sum = V::load_bits(to, written).add(sum);
                 }
-                sum.store_bits(to, written);
+                out.cut(sum).store_bits(to, written);
             }
         }
     }
@@ -148,12 +148,12 @@ unsafe fn load_parted<V: Lanes>(map: *const f32, y: isize, [height, width]: [usi
 
 impl Motion for HalvedHalves {
     #[inline(always)]
-    unsafe fn slide<V: Lanes, const K: usize>(slide: &Slide, from: *const f32, weights: &[[V; K]; K], start: V, adds: bool, to: *mut f32) {
+    unsafe fn slide<V: Lanes, const K: usize>(slide: &Slide, from: *const f32, weights: &[[V; K]; K], out: Out<V>, to: *mut f32) {
         let ([rows, columns], [above, left]) = (slide.to, slide.padding);
         let readable = inside(-left, V::N + K - 1, slide.from[1]);
         let written = (1 << columns) - 1;
         for first in (0..rows).step_by(2) {
-            let mut sum = start;
+            let mut sum = out.start;
             for ky in 0..K {
                 for pair in 0..K / 2 + 1 {
                     let (y, bits) = ((2 * first + ky) as isize - above, (readable >> (2 * pair)) as u32);
@@ -170,11 +170,11 @@ impl Motion for HalvedHalves {
             let below = to.wrapping_add(columns).wrapping_sub(V::N / 2);
             // SAFETY: as above.
             unsafe {
-                if adds {
+                if out.adds {
                     sum = sum.add(load_halves(to, 0, [rows - first, columns], 0, written));
                 }
-                sum.store_bits(to, written);
-                sum.store_bits(below, second);
+                out.cut(sum).store_bits(to, written);
+                out.cut(sum).store_bits(below, second);
             }
         }
     }
@@ -212,7 +212,7 @@ pub(super) unsafe fn add_products_in_halves<V: Lanes, const K: usize>(
 
 impl Motion for DoubledHalves {
     #[inline(always)]
-    unsafe fn slide<V: Lanes, const K: usize>(slide: &Slide, from: *const f32, weights: &[[V; K]; K], start: V, adds: bool, to: *mut f32) {
+    unsafe fn slide<V: Lanes, const K: usize>(slide: &Slide, from: *const f32, weights: &[[V; K]; K], out: Out<V>, to: *mut f32) {
         let ([rows, columns], [above, left]) = (slide.to, slide.padding);
         let (pairs, column) = (K / 2 + 1, -(left % 2));
         let last = (column + left) / 2;
@@ -220,7 +220,7 @@ impl Motion for DoubledHalves {
         let written = inside(column, V::N, columns) as u32;
         for first in (-(above % 2)..rows as isize).step_by(4) {
             // Sums of even and odd columns; in one half of the first pair of rows, in the other of the second.
-            let mut sums = [[start; 2]; 2];
+            let mut sums = [[out.start; 2]; 2];
             for down in 0..pairs {
                 for across in 0..pairs {
                     let (y, x) = ((first + above) / 2 - down as isize, last - across as isize);
@@ -242,8 +242,8 @@ impl Motion for DoubledHalves {
                     let to = to.wrapping_offset(y * columns as isize + column);
                     // SAFETY: as above.
                     unsafe {
-                        let sum = if adds { V::load_bits(to, bits).add(values) } else { values };
-                        sum.store_bits(to, bits);
+                        let sum = if out.adds { V::load_bits(to, bits).add(values) } else { values };
+                        out.cut(sum).store_bits(to, bits);
                     }
                 }
             }

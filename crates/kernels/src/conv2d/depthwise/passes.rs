@@ -1,6 +1,6 @@
 //! All maps of a batch, shared among threads.
 
-use super::motion::{Doubled, Halved, Motion, Same, Slide};
+use super::motion::{Doubled, Halved, Motion, Out, Same, Slide};
 use super::narrow::{DoubledHalves, HalvedHalves, Rows, Together, add_products_in_halves, add_products_together, in_halves};
 use super::weights::add_products;
 use crate::Level;
@@ -166,16 +166,9 @@ kernel! {
 }
 
 #[inline(always)]
-fn each_map<V: Lanes, M: Motion, const K: usize>(
-    maps: &Maps,
-    first: usize,
-    from: &[f32],
-    weight: &[f32],
-    end: End<'_>,
-    to: &mut [f32],
-) {
+fn each_map<V: Lanes, M: Motion, const K: usize>(maps: &Maps, first: usize, from: &[f32], weight: &[f32], end: End<'_>, to: &mut [f32]) {
     let Slide { from: [height, width], to: [rows, columns], .. } = maps.slide;
-    let has_rest = end.has_rest();
+    let range = end.range_before_added().map(V::splat);
     for (place, to) in to.chunks_exact_mut(rows * columns).enumerate() {
         let number = first + place;
         for source in 0..maps.sources {
@@ -190,14 +183,14 @@ fn each_map<V: Lanes, M: Motion, const K: usize>(
                     weights[ky][kx] = V::splat(kernel[if maps.turned { K * K - 1 - tap } else { tap }] * line.scale);
                 }
             }
-            let start = V::splat(line.shift);
+            let out = Out { start: V::splat(line.shift), adds: source > 0, range };
             // SAFETY: both slices are as long as their maps.
-            unsafe { M::slide::<V, K>(&maps.slide, from.as_ptr(), &weights, start, source > 0, to.as_mut_ptr()) };
+            unsafe { M::slide::<V, K>(&maps.slide, from.as_ptr(), &weights, out, to.as_mut_ptr()) };
         }
-        if has_rest {
-            let (outputs, start) = (number * rows * columns..(number + 1) * rows * columns, to.as_mut_ptr());
+        if let Some(added) = end.added(number * rows * columns..(number + 1) * rows * columns) {
+            let start = to.as_mut_ptr();
             // SAFETY: both are as long as a map.
-            unsafe { end_row::<V>(end.rest(), start, end.added(outputs).map(<[f32]>::as_ptr), start, rows * columns) };
+            unsafe { end_row::<V>(end.rest(), start, Some(added.as_ptr()), start, rows * columns) };
         }
     }
 }
