@@ -110,7 +110,8 @@ fn kept<T>(place: Option<&OnceLock<Lines>>, len: usize, make: impl FnOnce(&mut [
 mod tests {
     use super::*;
     use crate::conv2d::forward;
-    use crate::conv2d::tests::{noise, square};
+    use crate::conv2d::tests::square;
+    use crate::testing::noise;
     use crate::{unwritten, with};
     use proptest::prelude::*;
 
@@ -124,7 +125,9 @@ mod tests {
             with(level, || {
                 let mut sums = unwritten(y);
                 forward(shape, &x, &weight, None, &mut sums);
-                for (has_norm, has_added, range) in [(true, true, [0.0, f32::INFINITY]), (true, false, [0.0, 0.5]), (false, true, crate::end::ALL)] {
+                for (has_norm, has_added, range) in
+                    [(true, true, [0.0, f32::INFINITY]), (true, false, [0.0, 0.5]), (false, true, crate::end::ALL)]
+                {
                     let some = |numbers: &[f32]| has_norm.then(|| numbers.to_vec());
                     let prepared = Prepared::new(shape, some(&scale), some(&shift), range);
                     for _ in 0..2 {
@@ -145,14 +148,14 @@ mod tests {
     #[test]
     fn every_way_ends_alike() {
         for shape in [
-            square(2, 16, 14, 24, 3, 1, 1),                    // Winograd
-            square(1, 40, 1, 20, 3, 1, 1),                     // inner products of the one tap
-            square(2, 40, 1, 20, 3, 1, 1),                     // of two images
-            square(1, 33, 2, 20, 3, 1, 1),                     // of four outputs
-            square(3, 40, 5, 20, 3, 2, 1),                     // columns
-            square(2, 40, 12, 300, 1, 1, 0),                   // 1x1
-            square(2, 300, 9, 20, 1, 1, 0),                    // 1x1, deep
-            square(2, 3, 12, 20, 5, 2, 2),                     // planes
+            square(2, 16, 14, 24, 3, 1, 1),                        // Winograd
+            square(1, 40, 1, 20, 3, 1, 1),                         // inner products of the one tap
+            square(2, 40, 1, 20, 3, 1, 1),                         // of two images
+            square(1, 33, 2, 20, 3, 1, 1),                         // of four outputs
+            square(3, 40, 5, 20, 3, 2, 1),                         // columns
+            square(2, 40, 12, 300, 1, 1, 0),                       // 1x1
+            square(2, 300, 9, 20, 1, 1, 0),                        // 1x1, deep
+            square(2, 3, 12, 20, 5, 2, 2),                         // planes
             Shape { groups: 12, ..square(2, 12, 9, 12, 3, 1, 1) }, // depthwise
             Shape { groups: 12, ..square(2, 12, 7, 24, 3, 1, 1) },
             Shape { groups: 2, ..square(2, 12, 9, 20, 3, 1, 1) },

@@ -75,4 +75,3 @@ fn some_dots<V: Lanes, const R: usize>(a: Matrix<'_>, b: Matrix<'_>, corner: Cor
         }
     }
 }
-

@@ -166,14 +166,7 @@ kernel! {
 }
 
 #[inline(always)]
-fn each_map<V: Lanes, M: Motion, const K: usize>(
-    maps: &Maps,
-    first: usize,
-    from: &[f32],
-    weight: &[f32],
-    end: End<'_>,
-    to: &mut [f32],
-) {
+fn each_map<V: Lanes, M: Motion, const K: usize>(maps: &Maps, first: usize, from: &[f32], weight: &[f32], end: End<'_>, to: &mut [f32]) {
     let Slide { from: [height, width], to: [rows, columns], .. } = maps.slide;
     let has_rest = end.has_rest();
     for (place, to) in to.chunks_exact_mut(rows * columns).enumerate() {
