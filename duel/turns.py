@@ -11,6 +11,7 @@ import os
 import statistics
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 BLOCK_MS = 1000
@@ -85,15 +86,20 @@ def example(options):
 
 def run(folder, packages, options, rows):
     """Runs rows, each a key, the sides' commands and the line that asks for calls; prints them and puts them into results.json."""
+    keep(folder, packages, options, [(key, partial(duel, commands, line, options)) for key, commands, line in rows])
+
+
+def keep(folder, packages, options, rows):
+    """Prints rows, each a key and the function that measures it, and puts them into results.json with commit and versions."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=folder).stdout.strip()
     results = folder / "results.json"
     known = json.loads(results.read_text()) if results.exists() else {}
-    for key, commands, line in rows:
+    for key, measured in rows:
         key = f"{key}, {options.threads} threads"
         if options.missing and known.get(key, {}).get("commit") == commit:
             continue
-        row = {"commit": commit, "threads": options.threads, **versions(options.python, packages), **duel(commands, line, options)}
-        known[key] = row
-        print(f"{key:36} {row['ms']}  ratios {row['ratio']}  MB {row['peak_mb']}", flush=True)
+        numbers = measured()
+        known[key] = {"commit": commit, "threads": options.threads, **versions(options.python, packages), **numbers}
+        print(f"{key:36} {numbers}", flush=True)
         if options.write:
             results.write_text(json.dumps(known, indent=1) + "\n")

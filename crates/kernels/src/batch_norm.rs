@@ -239,12 +239,8 @@ kernel! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{noise, noise_around};
     use crate::with;
-
-    fn noise(len: usize, seed: u32, middle: f32) -> Vec<f32> {
-        let mixed = |place: u32| (place.wrapping_mul(2_654_435_761) ^ seed).wrapping_mul(0x2c1b_3c6d);
-        (0..len as u32).map(|place| middle + (mixed(place) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
-    }
 
     /// Outputs and, by finite differences of `f64`, gradients of `sum(y dy)`.
     struct Exact {
@@ -281,8 +277,8 @@ mod tests {
             [(3, 2, 5, false, 0.0), (2, 3, 17, true, 0.0), (4, 1, 1, true, 0.5), (1, 2, 33, false, 1000.0), (5, 40, 1, true, 0.0)]
         {
             let shape = Shape { batch, channels, pixels, relu };
-            let (x, dy) = (noise(shape.len(), 1, middle), noise(shape.len(), 2, 0.0));
-            let (gamma, beta) = (noise(channels, 3, 1.5), noise(channels, 4, 0.0));
+            let (x, dy) = (noise_around(shape.len(), 1, middle), noise(shape.len(), 2));
+            let (gamma, beta) = (noise_around(channels, 3, 1.5), noise(channels, 4));
             let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
             let mut exact = Exact { shape, gamma: wide(&gamma), beta: wide(&beta), dy: wide(&dy) };
             let wide_x = wide(&x);

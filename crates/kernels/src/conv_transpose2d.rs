@@ -117,7 +117,7 @@ pub fn bias_gradient(shape: &Shape, dy: &[f32], db: &mut [f32]) {
 mod tests {
     use super::*;
     use crate::conv2d::EXACT;
-    use crate::conv2d::tests::noise;
+    use crate::testing::noise;
     use crate::{Level, with};
     use proptest::prelude::*;
 

@@ -112,12 +112,8 @@ fn most_and_sum<V: Lanes>(logits: &[f32]) -> [f32; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::noise;
     use crate::with;
-
-    fn noise(len: usize, seed: u32) -> Vec<f32> {
-        let mixed = |place: u32| (place.wrapping_mul(2_654_435_761) ^ seed).wrapping_mul(0x2c1b_3c6d);
-        (0..len as u32).map(|place| (mixed(place) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
-    }
 
     #[test]
     fn losses_and_gradients_are_those_of_double_precision() {

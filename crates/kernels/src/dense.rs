@@ -56,7 +56,7 @@ pub fn forward(x: &[f32], rows: usize, weight: &[f32], bias: Option<&[f32]>, ran
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conv2d::tests::noise;
+    use crate::testing::noise;
     use crate::with;
     use proptest::prelude::*;
 

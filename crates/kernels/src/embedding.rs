@@ -123,16 +123,13 @@ kernel! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::noise;
     use crate::with;
     use proptest::prelude::*;
 
-    fn noise(len: usize) -> Vec<f32> {
-        (0..len as u32).map(|place| (place.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
-    }
-
     /// Holds rows and gradients against what is added one by one, to the bit: both add in the same order.
     fn check(rows: usize, width: usize, indices: &[u32], padding: Option<u32>) {
-        let (table, dy) = (noise(rows * width), noise(indices.len() * width));
+        let (table, dy) = (noise(rows * width, 1), noise(indices.len() * width, 2));
         let wanted: Vec<f32> = indices.iter().flat_map(|index| table[*index as usize * width..][..width].to_vec()).collect();
         let mut slopes = vec![0.0; table.len()];
         for (place, index) in indices.iter().enumerate().filter(|(_, index)| padding != Some(**index)) {

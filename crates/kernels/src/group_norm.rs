@@ -161,13 +161,9 @@ pub fn backward(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{noise, noise_around};
     use crate::with;
     use proptest::prelude::*;
-
-    fn noise(len: usize, seed: u32, middle: f32) -> Vec<f32> {
-        let mixed = |place: u32| (place.wrapping_mul(2_654_435_761) ^ seed).wrapping_mul(0x2c1b_3c6d) ^ seed.rotate_left(7);
-        (0..len as u32).map(|place| middle + (mixed(place) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
-    }
 
     fn exact(shape: &Shape, x: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
         let mut y = vec![0.0; x.len()];
@@ -185,8 +181,8 @@ mod tests {
 
     /// Holds outputs against `f64`, gradients against finite differences of it.
     fn check(shape: Shape, middle: f32) {
-        let (x, dy) = (noise(shape.len(), 1, middle), noise(shape.len(), 2, 0.0));
-        let (weight, bias) = (noise(shape.channels, 3, 1.5), noise(shape.channels, 4, 0.0));
+        let (x, dy) = (noise_around(shape.len(), 1, middle), noise(shape.len(), 2));
+        let (weight, bias) = (noise_around(shape.channels, 3, 1.5), noise(shape.channels, 4));
         let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
         let all = [wide(&x), wide(&weight), wide(&bias)];
         let slope = |which: usize, place: usize| {
@@ -234,7 +230,7 @@ mod tests {
     #[test]
     fn threads_change_no_bit_and_what_is_no_number_is_seen() {
         let shape = Shape { batch: 3, channels: 8, pixels: 2001, groups: 4, epsilon: 1e-5 };
-        let (x, weight) = (noise(shape.len(), 1, 0.0), noise(8, 2, 1.0));
+        let (x, weight) = (noise(shape.len(), 1), noise_around(8, 2, 1.0));
         let all = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let (mut y, mut dx, mut dweight, mut dbias) = (x.clone(), x.clone(), weight.clone(), weight.clone());

@@ -382,13 +382,9 @@ fn along_lines<V: Lanes, const R: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{noise, noise_around};
     use crate::with;
     use proptest::prelude::*;
-
-    fn noise(len: usize, seed: u32, middle: f32) -> Vec<f32> {
-        let mixed = |place: u32| (place.wrapping_mul(2_654_435_761) ^ seed).wrapping_mul(0x2c1b_3c6d) ^ seed.rotate_left(7);
-        (0..len as u32).map(|place| middle + (mixed(place) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
-    }
 
     fn wide(values: &[f32]) -> Vec<f64> {
         values.iter().map(|value| f64::from(*value)).collect()
@@ -434,8 +430,8 @@ mod tests {
 
     fn check(shape: Shape, middle: f32, with_bias: bool, with_residual: bool) {
         let Shape { rows, width, .. } = shape;
-        let (x, residual, dy) = (noise(shape.len(), 1, middle), noise(shape.len(), 2, 0.0), noise(shape.len(), 3, 0.0));
-        let (weight, bias, carried) = (noise(width, 4, 1.5), noise(width, 5, 0.0), noise(shape.len(), 6, 0.0));
+        let (x, residual, dy) = (noise_around(shape.len(), 1, middle), noise(shape.len(), 2), noise(shape.len(), 3));
+        let (weight, bias, carried) = (noise_around(width, 4, 1.5), noise(width, 5), noise(shape.len(), 6));
         let added: Vec<f32> = x.iter().zip(&residual).map(|(x, residual)| x + residual).collect();
         let source = if with_residual { &added } else { &x };
         let no_bias = vec![0.0; width];
@@ -492,7 +488,7 @@ mod tests {
         for centred in [true, false] {
             let shape = Shape { rows: 2, width: 5, centred, epsilon: 1e-3 };
             let (x, dy, weight, bias) =
-                (wide(&noise(10, 1, 0.2)), wide(&noise(10, 2, 0.0)), wide(&noise(5, 3, 1.0)), wide(&noise(5, 4, 0.0)));
+                (wide(&noise_around(10, 1, 0.2)), wide(&noise(10, 2)), wide(&noise_around(5, 3, 1.0)), wide(&noise(5, 4)));
             let loss = |x: &[f64], weight: &[f64]| exact(&shape, x, weight, &bias).iter().zip(&dy).map(|(y, dy)| y * dy).sum::<f64>();
             let [dx, dweight, _] = exact_gradients(&shape, &x, &weight, &dy);
             let moved = |values: &[f64], place: usize, by: f64| {
@@ -514,7 +510,7 @@ mod tests {
     #[test]
     fn threads_change_no_bit_and_what_is_no_number_is_seen() {
         let shape = Shape { rows: 1000, width: 77, centred: true, epsilon: 1e-5 };
-        let (x, weight) = (noise(shape.len(), 1, 0.0), noise(77, 2, 1.0));
+        let (x, weight) = (noise(shape.len(), 1), noise_around(77, 2, 1.0));
         let all = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let (mut y, mut dx, mut dweight, mut dbias) = (x.clone(), x.clone(), weight.clone(), weight.clone());

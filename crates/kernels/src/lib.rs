@@ -35,6 +35,8 @@ mod pieces;
 mod scratch;
 mod shared;
 mod sums;
+#[cfg(test)]
+mod testing;
 mod turned;
 
 pub use level::{Level, with};

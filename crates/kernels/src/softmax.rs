@@ -158,17 +158,13 @@ kernel! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{noise, noise_within};
     use crate::with;
     use proptest::prelude::*;
 
-    fn noise(len: usize, seed: u32, size: f32) -> Vec<f32> {
-        let mixed = |place: u32| (place.wrapping_mul(2_654_435_761) ^ seed).wrapping_mul(0x2c1b_3c6d) ^ seed.rotate_left(7);
-        (0..len as u32).map(|place| size * ((mixed(place) >> 8) as f32 / (1 << 23) as f32 - 1.0)).collect()
-    }
-
     /// Holds values and gradients against `f64`.
     fn check(rows: usize, width: usize, size: f32) {
-        let (x, dy) = (noise(rows * width, 1, size), noise(rows * width, 2, 1.0));
+        let (x, dy) = (noise_within(rows * width, 1, size), noise(rows * width, 2));
         for (softmax, level) in
             [Softmax::Probabilities, Softmax::Logarithms].into_iter().flat_map(|s| Level::available().into_iter().map(move |l| (s, l)))
         {
@@ -237,7 +233,7 @@ mod tests {
 
     #[test]
     fn threads_change_no_bit() {
-        let x = noise(700 * 129, 1, 3.0);
+        let x = noise_within(700 * 129, 1, 3.0);
         let all = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let (mut y, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);

@@ -1,12 +1,8 @@
 use super::*;
 use crate::dropout::factors;
+use crate::testing::{noise, noise_within};
 use crate::with;
 use proptest::prelude::*;
-
-fn noise(len: usize, seed: u32, size: f32) -> Vec<f32> {
-    let mixed = |place: u32| (place.wrapping_mul(2_654_435_761) ^ seed).wrapping_mul(0x2c1b_3c6d) ^ seed.rotate_left(7);
-    (0..len as u32).map(|place| size * ((mixed(place) >> 8) as f32 / (1 << 23) as f32 - 1.0)).collect()
-}
 
 /// Numbers of a tensor in the order batch, head, time, dim.
 fn gathered(shape: &Shape, strides: &Strides, time: usize, values: &[f32]) -> Vec<f64> {
@@ -116,11 +112,11 @@ fn kernel(shape: &Shape, options: &Options<'_>, layout: Layout, size: f32) -> ([
         Layout::Crossed => vec![asked, 2 * answering],
         Layout::Apart => vec![asked, answering, answering],
     };
-    let slices: Vec<Vec<f32>> = lens.iter().enumerate().map(|(i, len)| noise(*len, i as u32, size)).collect();
+    let slices: Vec<Vec<f32>> = lens.iter().enumerate().map(|(i, len)| noise_within(*len, i as u32, size)).collect();
     let slice_of = |i: usize| &slices[[[0, 0, 0], [0, 1, 1], [0, 1, 2]][layout as usize][i]];
     let tensors = [0, 1, 2].map(|i| Tensor { values: slice_of(i), strides: places[i] });
     let outer = if layout == Layout::Apart { shape.by_head(queries) } else { shape.of_projection(queries, 0, 1) };
-    let (dy, mut y, mut logarithms) = (noise(asked, 9, 1.0), vec![f32::NAN; asked], vec![f32::NAN; shape.rows()]);
+    let (dy, mut y, mut logarithms) = (noise(asked, 9), vec![f32::NAN; asked], vec![f32::NAN; shape.rows()]);
     forward(shape, options, tensors, &mut y, &outer, &mut logarithms);
     let mut gradients: Vec<Vec<f32>> = lens.iter().map(|len| vec![f32::NAN; *len]).collect();
     let outputs = [&y, &dy].map(|values| Tensor { values, strides: outer });
@@ -162,7 +158,7 @@ fn check(shape: &Shape, options: &Options<'_>, layout: Layout, size: f32) {
 
 /// A mask where about one number in four is minus infinity.
 fn holes(len: usize) -> Vec<f32> {
-    noise(len, 5, 1.0).into_iter().map(|value| if value < -0.5 { f32::NEG_INFINITY } else { value }).collect()
+    noise(len, 5).into_iter().map(|value| if value < -0.5 { f32::NEG_INFINITY } else { value }).collect()
 }
 
 proptest! {
@@ -248,7 +244,7 @@ fn what_is_no_number_is_seen() {
     let options = Options { scale: 0.5, sight: Sight::All, mask: None, dropout: None };
     for level in Level::available() {
         for key in 0..20 {
-            let (q, mut k, v) = (noise(12, 1, 1.0), noise(80, 2, 1.0), noise(80, 3, 1.0));
+            let (q, mut k, v) = (noise(12, 1), noise(80, 2), noise(80, 3));
             k[4 * key] = f32::NAN;
             let (mut y, mut logarithms) = ([0.0; 12], [0.0; 3]);
             let tensors = [(&q, 3), (&k, 20), (&v, 20)].map(|(values, time)| Tensor { values, strides: shape.by_head(time) });

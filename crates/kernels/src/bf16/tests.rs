@@ -4,9 +4,10 @@ use super::matmul::threaded;
 use super::round::half;
 use super::unit::Unit;
 use super::{conv2d, weight_gradient};
-use crate::conv2d::tests::{apart, noise, products, square};
+use crate::conv2d::tests::{apart, products, square};
 use crate::conv2d::{Shape, met};
 use crate::matmul::{Matrix, Start};
+use crate::testing::noise;
 use proptest::prelude::*;
 
 fn rounded(value: f32) -> f64 {

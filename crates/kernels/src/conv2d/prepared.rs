@@ -110,7 +110,8 @@ fn kept<T>(place: Option<&OnceLock<Lines>>, len: usize, make: impl FnOnce(&mut [
 mod tests {
     use super::*;
     use crate::conv2d::forward;
-    use crate::conv2d::tests::{noise, square};
+    use crate::conv2d::tests::square;
+    use crate::testing::noise;
     use crate::{unwritten, with};
     use proptest::prelude::*;
 

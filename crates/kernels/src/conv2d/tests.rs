@@ -1,15 +1,7 @@
 use super::*;
+use crate::testing::noise;
 use crate::{Level, with};
 use proptest::prelude::*;
-
-/// Numbers in -1..1 by a formula.
-pub(crate) fn noise(len: usize, seed: u32) -> Vec<f32> {
-    let mixed = |place: u32| {
-        let hash = (place.wrapping_mul(2_654_435_761) ^ seed).wrapping_mul(0x045d_9f3b);
-        (hash ^ (hash >> 15)).wrapping_mul(0x2c1b_3c6d)
-    };
-    (0..len as u32).map(|place| (mixed(place) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
-}
 
 /// Calls `of(x index, weight index, y index)` for every product of a convolution.
 pub(crate) fn products(shape: &Shape, mut of: impl FnMut(usize, usize, usize)) {

@@ -661,13 +661,9 @@ kernel! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::noise;
     use crate::with;
     use proptest::prelude::*;
-
-    fn noise(len: usize, seed: u32) -> Vec<f32> {
-        let mixed = |place: u32| (place.wrapping_mul(2_654_435_761) ^ seed).wrapping_mul(0x2c1b_3c6d) ^ seed.rotate_left(7);
-        (0..len as u32).map(|place| (mixed(place) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
-    }
 
     /// Holds a product at every level, with each operand as it is and transposed, against the sums of `f64`.
     fn check([rows, columns, depth]: [usize; 3]) {

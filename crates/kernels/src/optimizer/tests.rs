@@ -1,11 +1,7 @@
 use super::*;
+use crate::testing::noise;
 use crate::{Level, with};
 use proptest::prelude::*;
-
-fn noise(len: usize, seed: u32) -> Vec<f32> {
-    let mixed = |place: u32| (place.wrapping_mul(2_654_435_761) ^ seed).wrapping_mul(0x2c1b_3c6d) ^ seed.rotate_left(7);
-    (0..len as u32).map(|place| (mixed(place) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
-}
 
 const RULES: [Rule; 9] = [
     Rule::Sgd { momentum: 0.0, nesterov: false },

@@ -1,11 +1,7 @@
 use super::*;
+use crate::testing::{noise, noise_within};
 use crate::{Level, with};
 use proptest::prelude::*;
-
-fn noise(len: usize, seed: u32, size: f32) -> Vec<f32> {
-    let mixed = |place: u32| (place.wrapping_mul(2_654_435_761) ^ seed).wrapping_mul(0x2c1b_3c6d) ^ seed.rotate_left(7);
-    (0..len as u32).map(|place| size * ((mixed(place) >> 8) as f32 / (1 << 23) as f32 - 1.0)).collect()
-}
 
 /// All that goes in: x, both first states, both weights, both biases.
 #[derive(Clone)]
@@ -42,7 +38,7 @@ fn given(kind: Kind, s: &Sequence<'_>, biased: bool, size: f32, seed: u32) -> Gi
     let mut seed = seed;
     Given(lens.map(|len| {
         seed += 1;
-        noise(len, seed, size)
+        noise_within(len, seed, size)
     }))
 }
 
@@ -120,7 +116,7 @@ fn check(kind: Kind, s: &Sequence<'_>, biased: bool, seed: u32) {
     let given = given(kind, s, biased, 0.6, seed);
     let exact = Given(given.0.each_ref().map(|values| doubled(values)));
     let wanted = plain(kind, s, &exact);
-    let blame = [0, 1, 2].map(|part| noise(wanted[part].len(), seed ^ (77 + part as u32), 1.0));
+    let blame = [0, 1, 2].map(|part| noise(wanted[part].len(), seed ^ (77 + part as u32)));
     let loss = |given: &Given<f64>| -> f64 {
         let found = plain(kind, s, given);
         found.iter().flatten().zip(blame.iter().flatten()).map(|(value, blame)| value * f64::from(*blame)).sum()
@@ -147,7 +143,7 @@ fn check(kind: Kind, s: &Sequence<'_>, biased: bool, seed: u32) {
             };
             (moved(1e-6) - moved(-1e-6)) / 2e-6
         };
-        let direction = doubled(&noise(len, seed ^ 991, 1.0));
+        let direction = doubled(&noise(len, seed ^ 991));
         let along = slope(&|place| direction[place]);
         let places: Vec<(usize, f64)> = (0..len.min(5))
             .map(|probe| (probe * 7919 + seed as usize) % len)
@@ -213,7 +209,7 @@ fn threads_change_no_bit() {
     for (kind, is_rounded) in KINDS.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
         let s = Sequence { is_rounded, ..whole };
         let given = given(kind, &s, true, 0.3, 1);
-        let blame = [37 * 19 * 40, 37 * 40, given.0[2].len()].map(|len| noise(len, 9, 1.0));
+        let blame = [37 * 19 * 40, 37 * 40, given.0[2].len()].map(|len| noise(len, 9));
         let all = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let (found, gradients) = pool.install(|| ours(kind, &s, &given, &blame));
@@ -228,7 +224,7 @@ fn rounded_products_are_near() {
     let exact = Sequence { batch: 9, time: 12, inputs: 24, hidden: 40, direction: Direction::Forwards, lengths: None, is_rounded: false };
     for kind in KINDS {
         let given = given(kind, &exact, true, 0.3, 1);
-        let blame = [9 * 12 * 40, 9 * 40, given.0[2].len()].map(|len| noise(len, 9, 1.0));
+        let blame = [9 * 12 * 40, 9 * 40, given.0[2].len()].map(|len| noise(len, 9));
         let all = |is_rounded: bool| {
             let (found, gradients) = ours(kind, &Sequence { is_rounded, ..exact }, &given, &blame);
             found.into_iter().chain(gradients.0).collect::<Vec<_>>()
@@ -255,7 +251,7 @@ fn large_numbers_saturate_and_padding_is_not_read() {
         for (row, length) in lengths.iter().enumerate() {
             given.0[0][(row * 4 + length) * 3..(row + 1) * 12].fill(f32::NAN);
         }
-        let blame = [3 * 4 * 17, 3 * 17, given.0[2].len()].map(|len| noise(len, 9, 1.0));
+        let blame = [3 * 4 * 17, 3 * 17, given.0[2].len()].map(|len| noise(len, 9));
         for level in Level::available() {
             let (found, gradients) = with(level, || ours(kind, &s, &given, &blame));
             let finite = |values: &[Vec<f32>]| values.iter().flatten().all(|value| value.is_finite());

@@ -1,5 +1,6 @@
-use crate::conv2d::tests::{check, noise, square};
+use crate::conv2d::tests::{check, square};
 use crate::conv2d::{self, Shape};
+use crate::testing::noise;
 use crate::{Level, with};
 use proptest::prelude::*;
 
