@@ -55,7 +55,8 @@ def ours(options, recipe, folder, seed):
 
 
 def theirs(mode, options, recipe, folder, seed):
-    command = [options.python, str(HERE / "torch_images.py"), str(recipe), folder, str(options.threads), str(seed), mode, options.precision]
+    said = [str(recipe), folder, str(options.threads), str(seed), mode, options.precision]
+    command = [options.python, str(HERE / "torch_images.py"), *said]
     numbers, last = timed(command, {"OMP_NUM_THREADS": str(options.threads)})
     return {**numbers, "train_s": last["train_seconds"], "accuracy": last["accuracy"]}
 
@@ -75,7 +76,8 @@ def measured(name, options):
     return {
         "runs": options.rounds,
         **{key: {side: round(numbers[key], 1) for side, numbers in middle.items()} for key in ("wall_s", "cpu_s", "train_s", "peak_mb")},
-        **{f"{key}_ratio_to_fastest": round(middle["cupola"][f"{key}_s"] / middle[fastest][f"{key}_s"], 3) for key in ("wall", "cpu", "train")},
+        **{f"{key}_ratio_to_fastest": round(middle["cupola"][f"{key}_s"] / middle[fastest][f"{key}_s"], 3)
+           for key in ("wall", "cpu", "train")},
         "wall_mark": mark,
         "accuracies": {side: sorted(round(run["accuracy"], 4) for run in done) for side, done in runs.items()},
         "accuracy_wanted": wanted,
