@@ -12,8 +12,10 @@ use std::ops::Range;
 
 /// More rows than these are worth a copy of the weights in panels: 64 x 784 x 512 takes 0.9 of the time then.
 const MANY: usize = 64;
-/// Outputs that a thread computes at once: blocks of 6 and of 12 rows end there.
+/// Outputs that a thread computes at once, at most: blocks of 6 and of 12 rows end there.
 const SHARE: usize = 96;
+/// Shares of outputs at least, if there are as many blocks.
+const SHARES: usize = 8;
 
 /// `y = min(max(x * transpose(weight) + bias, low), high)` of `x` `[rows, in]`, `weight` `[out, in]` and `bias` `[out]`; `range` is `[low, high]`.
 ///
@@ -45,7 +47,8 @@ pub fn forward(x: &[f32], rows: usize, weight: &[f32], bias: Option<&[f32]>, ran
                 turn(level, products, [outputs.len(), rows], y, outputs.start, out);
             });
         };
-        let shares: Vec<Range<usize>> = (0..out).step_by(SHARE).map(|first| first..(first + SHARE).min(out)).collect();
+        let share = out.div_ceil(SHARES).next_multiple_of(12).min(SHARE);
+        let shares: Vec<Range<usize>> = (0..out).step_by(share).map(|first| first..(first + share).min(out)).collect();
         match 2 * (rows * out * depth) as u64 >= SERIAL_FLOPS {
             true => shares.into_par_iter().for_each(work),
             false => shares.into_iter().for_each(work),

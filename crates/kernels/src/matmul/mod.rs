@@ -133,7 +133,9 @@ pub(crate) fn threaded(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<
             false => tile(level, a, b, start, corner),
         }
     };
-    match 2 * (rows * columns * depth) as u64 >= SERIAL_FLOPS {
+    // Inner products are as fast as weights come, and often all that a caller from outside of the pool wants, who waits for each handover.
+    let least = if by_inner { 4 * SERIAL_FLOPS } else { SERIAL_FLOPS };
+    match 2 * (rows * columns * depth) as u64 >= least {
         true => tiles.par_iter().for_each(work),
         false => tiles.iter().for_each(work),
     }

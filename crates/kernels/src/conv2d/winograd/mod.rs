@@ -116,30 +116,46 @@ fn convolve(level: Level, grid: &Grid, x: &[f32], panels: &[f32], kernels: Kerne
     let (depth, filters) = (kernels.depth, kernels.filters);
     let [wide, wide_out] = [depth, filters].map(|count| count.next_multiple_of(lanes));
     let y = Shared::new(y);
-    grid.blocks(depth + filters).into_par_iter().for_each(|strips| {
+    let blocks = grid.blocks(depth + filters);
+    // A single block is shared among threads within.
+    let is_alone = blocks.len() == 1;
+    blocks.into_par_iter().for_each(|strips| {
         let tiles = strips.len() * grid.across();
         let [step, step_out] = [apart(tiles * wide), apart(tiles * wide_out)];
         scratch(PLACES * step, |inputs| {
             scratch(PLACES * step_out, |products| {
                 let to = Shared::new(inputs);
-                for first in (0..depth).step_by(lanes) {
+                each(depth.div_ceil(lanes), is_alone, |number| {
+                    let first = number * lanes;
                     let way = Way { values: x, maps: depth, map: first, to, first, steps: [step, wide] };
                     grid.stage(lanes, |stage| input_tiles(level, grid, way, strips.clone(), stage));
-                }
-                for place in 0..PLACES {
+                });
+                let (inputs, to) = (&*inputs, Shared::new(products));
+                each(PLACES, is_alone, |place| {
                     let a = Matrix::strided(&inputs[place * step..][..tiles * wide], [tiles, depth], [wide, 1]);
                     let b = Packed::of(level, &panels[place * size..][..size], depth, filters);
-                    let products = &mut products[place * step_out..][..tiles * wide_out];
+                    // SAFETY: places lie apart.
+                    let products = unsafe { to.part(place * step_out..place * step_out + tiles * wide_out) };
                     serial_packed(a, b, Start::Zero, products, wide_out, End::NOTHING);
-                }
-                for first in (0..filters).step_by(lanes) {
+                });
+                let products = &*products;
+                each(filters.div_ceil(lanes), is_alone, |number| {
                     grid.stage(lanes, |stage| {
+                        let first = number * lanes;
                         output_tiles(level, grid, products, [step_out, wide_out], first, filters, end, strips.clone(), stage, y);
                     });
-                }
+                });
             });
         });
     });
+}
+
+/// Does something for so many numbers, on several threads or on one.
+fn each(count: usize, is_parallel: bool, work: impl Fn(usize) + Sync + Send) {
+    match is_parallel {
+        true => (0..count).into_par_iter().for_each(work),
+        false => (0..count).for_each(work),
+    }
 }
 
 /// How far matrices of so many numbers lie apart: never a power of two, at which all of them would meet in one set of the cache.
