@@ -173,9 +173,6 @@ impl<F: Fn(Matrix<'_>, Matrix<'_>, Start<'_>, &mut [f32]) + Sync> Product for F 
 pub(crate) fn forward(multiply: impl Product, shape: &Shape, x: &[f32], weight: Weights<'_>, end: End<'_>, y: &mut [f32]) {
     let columns = Columns::new(shape);
     let (level, outputs) = (Level::current(), columns.outputs);
-    if weight.is_prepared() && is_ragged(level, shape.batch * outputs) {
-        return columns.forward_turned(x, weight, end, y);
-    }
     columns.weights(weight, |weights| {
         for images in columns.groups() {
             let wide = images.len() * outputs;
@@ -206,55 +203,68 @@ pub(crate) fn forward(multiply: impl Product, shape: &Shape, x: &[f32], weight: 
     });
 }
 
-/// Whether so many columns leave a fifth of their registers empty, so that rows of weights go over them badly.
-fn is_ragged(level: Level, columns: usize) -> bool {
-    let lanes = level.lanes();
+/// Whether outputs are to go over panels of prepared weights, and not weights over panels of what is seen: where so many columns leave a fifth of
+/// their registers empty (49 outputs are nine tenths of five blocks of rows, and three quarters of four registers), and for single small
+/// images with few filters to copy many channels for (1024 to 256 on 14x14: 0.83 ms, and 0.71 ms).
+pub(super) fn fits_turned(shape: &Shape) -> bool {
+    let outputs = shape.output().iter().product::<usize>();
+    let (wide, lanes) = (shape.batch * outputs, Level::current().lanes());
     // Panels are two registers wide; the last may be one.
-    let panels = if columns % (2 * lanes) <= lanes { columns.next_multiple_of(lanes) } else { columns.next_multiple_of(2 * lanes) };
-    columns > FEW_COLUMNS && 5 * panels > 6 * columns
+    let panels = if wide % (2 * lanes) <= lanes { wide.next_multiple_of(lanes) } else { wide.next_multiple_of(2 * lanes) };
+    let is_plain = shape.kernel == [1; 2] && shape.stride == [1; 2] && shape.padding == [0; 2];
+    let is_narrow = is_plain && shape.batch == 1 && wide <= 4 * FEW && 2 * shape.filters <= shape.channels;
+    wide > FEW_COLUMNS && shape.groups == 1 && (is_narrow || (fits(shape) && 5 * panels > 6 * wide))
 }
 
 /// Filters that a thread computes at once where outputs go over panels of weights.
 const SHARE: usize = 64;
+/// Rows of outputs that it computes at least.
+const ROWS: usize = 48;
 
-impl Columns {
-    /// `y = x * weight`, ended, where weights lie in panels and outputs go over them: 49 outputs are nine tenths of five blocks of rows, and three
-    /// quarters of four registers.
-    fn forward_turned(&self, x: &[f32], weight: Weights<'_>, end: End<'_>, y: &mut [f32]) {
-        let (level, filters, outputs) = (Level::current(), self.shape.filters, self.outputs);
-        let len = |filters: usize| self.depth() * filters.next_multiple_of(level.lanes());
-        let shares = |filters: usize| (0..filters).step_by(SHARE).map(move |first| first..(first + SHARE).min(filters));
-        let make = |panels: &mut [f32]| {
-            self.weights(Weights::plain(weight.values), |weights| {
-                let panels = panels.par_chunks_mut(len(SHARE)).zip(shares(filters).collect::<Vec<_>>());
-                panels.for_each(|(panels, share)| Packed::fill(level, weights.rows(share).transposed(), panels));
-            });
-        };
-        weight.turned(level, shares(filters).map(|share| len(share.len())).sum(), make, |panels| {
-            self.lend(x, 0..self.shape.batch, |seen| {
-                let y = Shared::new(y);
-                let work = |(panels, share): (&[f32], Range<usize>)| {
-                    scratch(seen.columns * share.len(), |products| {
-                        let packed = Packed::of(level, panels, self.depth(), share.len());
-                        serial_packed(seen.transposed(), packed, Start::Zero, products, share.len(), End::NOTHING);
-                        for (image, products) in products.chunks_exact(outputs * share.len()).enumerate() {
-                            let first = (image * filters + share.start) * outputs;
-                            turn(level, products, [outputs, share.len()], y, first, outputs);
-                            let place = first..first + share.len() * outputs;
-                            // SAFETY: no two threads have the same filters.
-                            let y = unsafe { y.part(place.clone()) };
-                            finish_maps(level, end.part(share.clone(), place), outputs, y);
-                        }
-                    });
-                };
-                let all: Vec<_> = panels.chunks(len(SHARE)).zip(shares(filters)).collect();
-                match self.shape.flops() < SERIAL_FLOPS {
-                    true => all.into_iter().for_each(work),
-                    false => all.into_par_iter().for_each(work),
-                }
-            });
+/// `y = x * weight`, ended, where weights lie in panels and outputs go over them.
+pub(super) fn forward_turned(shape: &Shape, x: &[f32], weight: Weights<'_>, end: End<'_>, y: &mut [f32]) {
+    let columns = Columns::new(shape);
+    let (level, filters, outputs) = (Level::current(), shape.filters, columns.outputs);
+    let len = |filters: usize| columns.depth() * filters.next_multiple_of(level.lanes());
+    let shares: Vec<Range<usize>> = (0..filters).step_by(SHARE).map(|first| first..(first + SHARE).min(filters)).collect();
+    let make = |panels: &mut [f32]| {
+        columns.weights(Weights::plain(weight.values), |weights| {
+            let panels = panels.par_chunks_mut(len(SHARE)).zip(&shares);
+            panels.for_each(|(panels, share)| Packed::fill(level, weights.rows(share.clone()).transposed(), panels));
         });
-    }
+    };
+    weight.turned(level, shares.iter().map(|share| len(share.len())).sum(), make, |panels| {
+        columns.lend(x, 0..shape.batch, |seen| {
+            let y = Shared::new(y);
+            let work = |(number, image, rows): (usize, usize, Range<usize>)| {
+                let (share, many) = (shares[number].clone(), rows.len());
+                let packed = Packed::of(level, &panels[number * len(SHARE)..][..len(share.len())], columns.depth(), share.len());
+                let a = seen.transposed().rows(image * outputs + rows.start..image * outputs + rows.end);
+                scratch(2 * many * share.len(), |memory| {
+                    let (products, turned) = memory.split_at_mut(many * share.len());
+                    serial_packed(a, packed, Start::Zero, products, share.len(), End::NOTHING);
+                    turn(level, products, [many, share.len()], Shared::new(turned), 0, many);
+                    for (filter, from) in share.zip(turned.chunks_exact(many)) {
+                        let first = (image * filters + filter) * outputs;
+                        let place = first + rows.start..first + rows.end;
+                        // SAFETY: no two threads have the same filters and rows.
+                        let to = unsafe { y.part(place.clone()) };
+                        finish(level, end.line(filter), from, many, end.added(place), many, to);
+                    }
+                });
+            };
+            // A batch of small images is cut into shares of filters alone, a single image into stretches of outputs as well.
+            let stretch = outputs.div_ceil((outputs / ROWS).clamp(1, 4)).next_multiple_of(12);
+            let stretches = (0..outputs).step_by(stretch).map(|first| first..(first + stretch).min(outputs));
+            let count = shares.len();
+            let of_image = |image| stretches.clone().flat_map(move |rows| (0..count).map(move |number| (number, image, rows.clone())));
+            let all: Vec<_> = (0..shape.batch).flat_map(of_image).collect();
+            match shape.flops() < SERIAL_FLOPS {
+                true => all.into_iter().for_each(work),
+                false => all.into_par_iter().for_each(work),
+            }
+        });
+    });
 }
 
 /// `dx` from `dy`.

@@ -49,6 +49,9 @@ pub(super) fn run(shape: &Shape, x: &[f32], weight: Weights<'_>, end: End<'_>, y
     if winograd::fits(shape) {
         return winograd::forward(shape, x, weight, end, y);
     }
+    if weight.is_prepared() && columns::fits_turned(shape) {
+        return columns::forward_turned(shape, x, weight, end, y);
+    }
     if columns::fits(shape) {
         return columns::forward(multiply(), shape, x, weight, end, y);
     }

@@ -11,7 +11,7 @@ use crate::shared::Shared;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Parts that a batch is cut into at least.
+/// Parts that a batch is cut into, if there is so much to do.
 const PARTS: usize = 8;
 
 /// Whether it is the way for a shape.
@@ -38,7 +38,8 @@ pub(super) fn input_gradient(shape: &Shape, weight: &[f32], dy: &[f32], dx: &mut
 /// Maps of each image are `weight` times those of `x`.
 fn multiply(shape: &Shape, weight: Matrix<'_>, x: &[f32], end: End<'_>, y: &mut [f32]) {
     let (level, pixels, y) = (Level::current(), shape.height * shape.width, Shared::new(y));
-    let [tall, wide] = cut(&weight, pixels, PARTS.div_ceil(shape.batch.max(1)));
+    let parts = PARTS.min((shape.flops() / (2 * SERIAL_FLOPS)) as usize).div_ceil(shape.batch.max(1));
+    let [tall, wide] = cut(&weight, pixels, parts.max(1));
     let of_image = |image: usize| {
         let across = move |map: usize| (0..pixels).step_by(wide).map(move |pixel| (image, map, pixel));
         (0..weight.rows).step_by(tall).flat_map(across)

@@ -134,7 +134,7 @@ pub(crate) fn threaded(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<
         }
     };
     // Inner products are as fast as weights come, and often all that a caller from outside of the pool wants, who waits for each handover.
-    let least = if by_inner { 4 * SERIAL_FLOPS } else { SERIAL_FLOPS };
+    let least = if by_inner { 2 * SERIAL_FLOPS } else { SERIAL_FLOPS };
     match 2 * (rows * columns * depth) as u64 >= least {
         true => tiles.par_iter().for_each(work),
         false => tiles.iter().for_each(work),

@@ -18,6 +18,7 @@ use super::shape::Shape;
 use crate::Level;
 use crate::end::End;
 use crate::matmul::{DEPTH, Matrix, Packed, Start, serial_packed};
+use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
 use crate::shared::Shared;
 pub(super) use gradient::weight_gradient;
@@ -117,8 +118,9 @@ fn convolve(level: Level, grid: &Grid, x: &[f32], panels: &[f32], kernels: Kerne
     let [wide, wide_out] = [depth, filters].map(|count| count.next_multiple_of(lanes));
     let y = Shared::new(y);
     let blocks = grid.blocks(depth + filters);
-    // A single block is shared among threads within.
-    let is_alone = blocks.len() == 1;
+    // A single block is shared among threads within, which wait for each other three times.
+    let flops = 2 * PLACES * grid.images * grid.down() * grid.across() * depth * filters;
+    let is_alone = blocks.len() == 1 && flops as u64 >= 4 * SERIAL_FLOPS;
     blocks.into_par_iter().for_each(|strips| {
         let tiles = strips.len() * grid.across();
         let [step, step_out] = [apart(tiles * wide), apart(tiles * wide_out)];
