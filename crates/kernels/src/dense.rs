@@ -12,9 +12,9 @@ use std::ops::Range;
 
 /// More rows than these are worth a copy of the weights in panels: 64 x 784 x 512 takes 0.9 of the time then.
 const MANY: usize = 64;
-/// Outputs that a thread computes at once, at most: blocks of 6 and of 12 rows end there.
-const SHARE: usize = 96;
-/// Shares of outputs at least, if there are as many blocks.
+/// Outputs that a thread computes at once: some blocks of rows at least, and no more than what leaves their products in the first-level cache.
+const OUTPUTS: [usize; 2] = [12, 96];
+/// Equal shares of outputs within these bounds.
 const SHARES: usize = 8;
 
 /// `y = min(max(x * transpose(weight) + bias, low), high)` of `x` `[rows, in]`, `weight` `[out, in]` and `bias` `[out]`; `range` is `[low, high]`.
@@ -47,7 +47,7 @@ pub fn forward(x: &[f32], rows: usize, weight: &[f32], bias: Option<&[f32]>, ran
                 turn(level, products, [outputs.len(), rows], y, outputs.start, out);
             });
         };
-        let share = out.div_ceil(SHARES).next_multiple_of(12).min(SHARE);
+        let share = out.div_ceil(SHARES).clamp(OUTPUTS[0], OUTPUTS[1]);
         let shares: Vec<Range<usize>> = (0..out).step_by(share).map(|first| first..(first + share).min(out)).collect();
         match 2 * (rows * out * depth) as u64 >= SERIAL_FLOPS {
             true => shares.into_par_iter().for_each(work),

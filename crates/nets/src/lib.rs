@@ -15,6 +15,7 @@ pub mod optim;
 mod pass;
 #[cfg(test)]
 mod penalty;
+mod pool;
 pub mod tabular;
 pub mod vision;
 pub mod weights;
