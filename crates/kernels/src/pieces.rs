@@ -5,8 +5,7 @@ use rayon::prelude::*;
 /// Numbers of a piece: 64 KB, some tens of microseconds of work.
 pub(crate) const PIECE: usize = 1 << 14;
 
-/// Work below this many multiplications and additions, some eight microseconds, is not worth a second thread: to hand it over and to wait for it
-/// takes about half of that.
+/// Work below this many multiplications and additions, less than ten microseconds, is not worth a second thread.
 pub(crate) const SERIAL_FLOPS: u64 = 1_000_000;
 
 /// Calls `work` with pieces of `to` and with where each begins.

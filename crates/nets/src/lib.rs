@@ -15,7 +15,6 @@ pub mod optim;
 mod pass;
 #[cfg(test)]
 mod penalty;
-mod pool;
 pub mod tabular;
 pub mod vision;
 pub mod weights;

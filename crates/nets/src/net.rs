@@ -6,7 +6,6 @@ use crate::layout::{Layout, Role};
 use crate::lora;
 use crate::ops::Precision;
 use crate::pass::{Bound, Mode, Pass, Stopwatch};
-use crate::pool::on_pool;
 use crate::weights;
 use burn::tensor::{Device, Tensor};
 use cupola_task::{Ask, Batch, Columns, Draw, Error, Parts, Predictions, Predictor, Result, Settings, TrainSplit, Where};
@@ -203,10 +202,19 @@ impl<N: Net> Training<N> {
     }
 }
 
-/// Multiplications and additions of a way forwards through a network for some rows.
-fn flops(layout: &Layout, rows: f64) -> f64 {
+/// Multiplications and additions of a way through a network that are worth handing it over to another thread: for fewer the handover costs more
+/// than it saves.
+const HANDOVER_FLOPS: f64 = 4e6;
+
+/// Runs work on a thread of the pool when there is much of it: from any other thread each parallel loop in it is handed over and waited for by
+/// itself.
+fn on_pool<T: Send>(layout: &Layout, rows: f64, work: impl FnOnce() -> T + Send) -> T {
     // Not every network names its layers; each of its numbers is multiplied once at least.
-    layout.flops().max(2 * layout.params()) as f64 * rows
+    let flops = layout.flops().max(2 * layout.params());
+    match flops as f64 * rows < HANDOVER_FLOPS {
+        true => work(),
+        false => rayon::scope(|_| work()),
+    }
 }
 
 /// The network that the registry's box holds.
@@ -254,7 +262,7 @@ impl<N: Net> Trainee for Training<N> {
             let wanted = "f32, or device=cpu: bf16 is there on the processor";
             return Err(Error::setting("train.precision", "bf16 on another device", wanted));
         }
-        on_pool(flops(&self.layout, self.weight(packed)), || self.differentiate(arena, packed, step, gradients))
+        on_pool(&self.layout, self.weight(packed), || self.differentiate(arena, packed, step, gradients))
     }
 
     fn bind(&self, arena: &[f32]) -> Bound {
@@ -262,14 +270,14 @@ impl<N: Net> Trainee for Training<N> {
     }
 
     fn outputs(&self, bound: &Bound, packed: &Packed) -> Result<Vec<f32>> {
-        on_pool(flops(&self.layout, self.weight(packed)), || {
+        on_pool(&self.layout, self.weight(packed), || {
             let pass = Pass::new(&self.layout, bound, &self.device, Mode::Answering);
             host(Precision::F32.within(|| self.net.outputs(input::<N>(packed), &pass)))
         })
     }
 
     fn judge(&self, arena: &[f32], bound: &Bound, packed: &Packed) -> Result<(f64, Predictions)> {
-        on_pool(flops(&self.layout, self.weight(packed)), || {
+        on_pool(&self.layout, self.weight(packed), || {
             let pass = Pass::new(&self.layout, bound, &self.device, Mode::Answering);
             let input = input::<N>(packed);
             let (outputs, loss) = Precision::F32.within(|| {
@@ -314,7 +322,7 @@ impl<N: Net> Predictor for Network<N> {
                 let pass = Pass::new(layout, &self.bound, &self.device, Mode::Answering);
                 host(Precision::F32.within(|| self.net.outputs(&input, &pass)))
             };
-            outputs.extend(on_pool(flops(layout, rows.len() as f64), answer)?);
+            outputs.extend(on_pool(layout, rows.len() as f64, answer)?);
         }
         Ok(self.net.answer(&outputs, &self.arena))
     }

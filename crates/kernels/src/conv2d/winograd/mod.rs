@@ -33,7 +33,7 @@ const PLACES: usize = 36;
 const SIDE: usize = 4;
 
 /// With fewer tiles, kernels of more numbers than these, which a second-level cache holds, take longer to be read than all products would: they
-/// are four times as many as weights (1x512x7x7 to 512 maps: 3.3 ms, and 2.0 ms by columns).
+/// are four times as many as weights (512 maps of 7x7 to 512 in ResNet-50, one image: 3.3 ms, and 2.5 ms by columns).
 const TILES_LEAST: usize = 8;
 const KERNELS_MOST: usize = 1 << 18;
 
