@@ -74,8 +74,17 @@ impl<'a> End<'a> {
     /// For a register that holds a number of each of some maps.
     #[inline(always)]
     pub fn across<V: Lanes>(&self, maps: Range<usize>) -> Across<V> {
-        let numbers = |some: Option<&[f32]>, other: f32| some.map_or(V::splat(other), |some| V::load_part(&some[maps.clone()], 0.0));
-        Across { scale: numbers(self.scale, 1.0), shift: numbers(self.shift, 0.0), range: self.range_before_added().map(V::splat) }
+        // No closures: what is handed to a library's function may stay a call.
+        let scale = match self.scale {
+            Some(scale) => V::load_part(&scale[maps.clone()], 0.0),
+            None => V::splat(1.0),
+        };
+        let shift = match self.shift {
+            Some(shift) => V::load_part(&shift[maps], 0.0),
+            None => V::splat(0.0),
+        };
+        let [low, high] = self.range_before_added();
+        Across { scale, shift, range: [V::splat(low), V::splat(high)] }
     }
 
     /// What is cut off of sums that are scaled and shifted: nothing yet where something is added to them.

@@ -168,7 +168,8 @@ kernel! {
 #[inline(always)]
 fn each_map<V: Lanes, M: Motion, const K: usize>(maps: &Maps, first: usize, from: &[f32], weight: &[f32], end: End<'_>, to: &mut [f32]) {
     let Slide { from: [height, width], to: [rows, columns], .. } = maps.slide;
-    let range = end.range_before_added().map(V::splat);
+    let [low, high] = end.range_before_added();
+    let range = [V::splat(low), V::splat(high)];
     for (place, to) in to.chunks_exact_mut(rows * columns).enumerate() {
         let number = first + place;
         for source in 0..maps.sources {
