@@ -302,32 +302,26 @@ const ANSWERS: &[Row] = &[
     ("resnet18 3x3 512", 1, 512, 1, 512, 3, 1, 1, 1),
 ];
 
-fn answers(&(name, batch, channels, side, filters, kernel, stride, padding, groups): &Row, peak: f64) {
-    let (kernel, stride, padding, dilation) = ([kernel; 2], [stride; 2], [padding; 2], [1; 2]);
-    let shape = Shape { batch, channels, height: side, width: side, filters, kernel, stride, padding, dilation, groups };
+fn answers(row: &Row, peak: f64) {
+    let (shape, name) = (shape_of(row), row.0);
     if std::env::args().nth(2).is_some_and(|wanted| !name.starts_with(&wanted)) {
         return;
     }
     let [x, w, mut y] = shape.lens().map(|len| vec![0.5f32; len]);
-    let numbers = || Some(vec![0.5; filters]);
+    let numbers = || Some(vec![0.5; shape.filters]);
     let prepared = conv2d::Prepared::new(&shape, numbers(), numbers(), [0.0, f32::INFINITY]);
-    let seconds = fastest(|| prepared.forward(batch, &x, &w, None, &mut y));
+    let seconds = fastest(|| prepared.forward(shape.batch, &x, &w, None, &mut y));
     println!("{name:24} {:8.0} us {:3.0} %", seconds * 1e6, shape.flops() as f64 / seconds / 1e9 / peak * 100.0);
 }
 
-fn convolutions(&(name, batch, channels, side, filters, kernel, stride, padding, groups): &Row, peak: f64, is_rounded: bool) {
-    let shape = Shape {
-        batch,
-        channels,
-        height: side,
-        width: side,
-        filters,
-        kernel: [kernel; 2],
-        stride: [stride; 2],
-        padding: [padding; 2],
-        dilation: [1; 2],
-        groups,
-    };
+/// The shape of a row, of square maps and kernels.
+fn shape_of(&(_, batch, channels, side, filters, kernel, stride, padding, groups): &Row) -> Shape {
+    let (kernel, stride, padding, dilation) = ([kernel; 2], [stride; 2], [padding; 2], [1; 2]);
+    Shape { batch, channels, height: side, width: side, filters, kernel, stride, padding, dilation, groups }
+}
+
+fn convolutions(row: &Row, peak: f64, is_rounded: bool) {
+    let (shape, name) = (shape_of(row), row.0);
     if std::env::args().nth(2).is_some_and(|wanted| !name.starts_with(&wanted)) {
         return;
     }

@@ -46,8 +46,6 @@ struct Columns {
     pixels: Vec<u32>,
     /// Outputs of an image.
     outputs: usize,
-    /// Whether each output sees the pixel at its place alone.
-    is_plain: bool,
 }
 
 impl Columns {
@@ -64,8 +62,7 @@ impl Columns {
         let outputs = rows * columns;
         let pixels =
             numbers.iter().flat_map(|number| (0..outputs).map(move |output| (*number, output))).map(|(n, o)| pixel(n, o)).collect();
-        let is_plain = shape.kernel == [1; 2] && shape.stride == [1; 2] && shape.padding == [0; 2];
-        Columns { shape: *shape, numbers, pixels, outputs, is_plain }
+        Columns { shape: *shape, numbers, pixels, outputs }
     }
 
     /// Rows of the matrix of columns.
@@ -105,7 +102,7 @@ impl Columns {
     /// Lends what the outputs of some images see, `[depth, images x outputs]`.
     fn lend<T>(&self, x: &[f32], images: Range<usize>, work: impl FnOnce(Matrix<'_>) -> T) -> T {
         let (wide, met) = (images.len() * self.outputs, self.numbers.len());
-        if self.is_plain && images.len() == 1 {
+        if self.shape.is_pointwise() && images.len() == 1 {
             return work(Matrix::new(&x[images.start * self.depth() * wide..][..self.depth() * wide], self.depth(), wide));
         }
         scratch(self.depth() * wide, |columns| {
@@ -143,9 +140,7 @@ impl Columns {
         for (products, image) in products.chunks_exact(self.outputs * filters).zip(images) {
             let outputs = image * filters * self.outputs..(image + 1) * filters * self.outputs;
             let y = &mut y[outputs.clone()];
-            for (output, row) in products.chunks_exact(filters).enumerate() {
-                row.iter().zip(y.iter_mut().skip(output).step_by(self.outputs)).for_each(|(from, to)| *to = *from);
-            }
+            turn(Level::current(), products, [self.outputs, filters], Shared::new(y), 0, self.outputs);
             finish_maps(Level::current(), end.part(0..filters, outputs), self.outputs, y);
         }
     }
@@ -211,8 +206,7 @@ pub(super) fn fits_turned(shape: &Shape) -> bool {
     let (wide, lanes) = (shape.batch * outputs, Level::current().lanes());
     // Panels are two registers wide; the last may be one.
     let panels = if wide % (2 * lanes) <= lanes { wide.next_multiple_of(lanes) } else { wide.next_multiple_of(2 * lanes) };
-    let is_plain = shape.kernel == [1; 2] && shape.stride == [1; 2] && shape.padding == [0; 2];
-    let is_narrow = is_plain && shape.batch == 1 && wide <= 4 * FEW && 2 * shape.filters <= shape.channels;
+    let is_narrow = shape.is_pointwise() && shape.batch == 1 && wide <= 4 * FEW && 2 * shape.filters <= shape.channels;
     wide > FEW_COLUMNS && shape.groups == 1 && (is_narrow || (fits(shape) && 5 * panels > 6 * wide))
 }
 

@@ -16,8 +16,7 @@ const PARTS: usize = 8;
 
 /// Whether it is the way for a shape.
 pub(super) fn fits(shape: &Shape) -> bool {
-    let is_plain = shape.kernel == [1; 2] && shape.stride == [1; 2] && shape.padding == [0; 2];
-    is_plain && shape.groups == 1 && shape.channels.min(shape.filters) >= 8
+    shape.is_pointwise() && shape.channels.min(shape.filters) >= 8
 }
 
 /// The maps of an image as a matrix.

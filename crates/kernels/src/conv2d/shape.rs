@@ -55,6 +55,11 @@ impl Shape {
         2 * self.lens()[2] as u64 * (self.channels / self.groups * self.taps()) as u64
     }
 
+    /// Whether each output sees the pixel at its place alone: 1x1 kernels, nothing left out and no zeros around.
+    pub(super) fn is_pointwise(&self) -> bool {
+        self.kernel == [1; 2] && self.stride == [1; 2] && self.padding == [0; 2] && self.groups == 1
+    }
+
     /// Numbers of one kernel.
     pub(crate) fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]

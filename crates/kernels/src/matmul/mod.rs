@@ -283,10 +283,10 @@ fn panel_width<V: Lanes>(columns: usize) -> usize {
 }
 
 kernel! {
-    /// Rows of `a` times all panels. Of what lies far away, what comes next is fetched meanwhile: rows of `a`, or the panels behind these if
-    /// they were `kept` there and not just copied.
+    /// Rows of `a` times all panels. Of what lies far away, what comes next is fetched meanwhile: rows of `a`, or the panels behind these where
+    /// those of the next product `follow` there.
     fn over_panels<V>(
-        a: Matrix<'_>, turned: &mut [f32], packed: &[f32], columns: usize, start: Start<'_>, corner: Corner<'_>, kept: bool
+        a: Matrix<'_>, turned: &mut [f32], packed: &[f32], columns: usize, start: Start<'_>, corner: Corner<'_>, follows: bool
     ) {
         let depth = a.columns;
         assert!(packed.len() >= columns.next_multiple_of(V::N) * depth, "every column has its panel");
@@ -320,14 +320,19 @@ kernel! {
             let to = unsafe { corner.c.rows_at(place, rows, stride, wide) };
             let end = if corner.end.is_nothing() { None } else { Some(RowsEnd { end: corner.end, map: corner.map + row, place }) };
             let edges = Edges { start, end };
-            let ahead = match kept {
-                true if number * depth * LINE < packed.len() => Ahead::in_order(packed.as_ptr().wrapping_add(packed.len() + number * depth * LINE)),
-                false if by_rows && !is_turned && first == 0 => Ahead::of_rows(a.values.as_ptr().wrapping_add((row + rows) * a.row_stride), a.row_stride),
-                _ => Ahead::in_order(b.as_ptr()),
+            let shared = if by_rows { panels } else { 1 };
+            let ahead = match follows {
+                true if number * depth * LINE < packed.len() => Ahead::panels(packed.as_ptr().wrapping_add(packed.len() + number * depth * LINE)),
+                false if !is_turned && first < shared * ACROSS * V::N && row + rows < a.rows => {
+                    let from = a.values.as_ptr().wrapping_add((row + rows + number % panels % shared) * a.row_stride);
+                    Ahead { from, step: 1, apart: shared * a.row_stride, many: rows.div_ceil(shared) }
+                }
+                _ => Ahead::NOTHING,
             };
+            let block = Block { lines, panel: b, ahead, edges, to, stride, wide };
             match panel == V::N {
-                true => some_rows::<V, 1>(rows, lines, b, ahead, edges, to, stride, wide),
-                false => some_rows::<V, 2>(rows, lines, b, ahead, edges, to, stride, wide),
+                true => some_rows::<V, 1>(rows, block),
+                false => some_rows::<V, 2>(rows, block),
             }
         }
     }
@@ -336,31 +341,36 @@ kernel! {
 /// Numbers in a line of the cache.
 const LINE: usize = 16;
 
-/// Lines that are fetched while a block goes down its depth, one at each place, so that they come as fast as they are used up.
+/// Lines that are fetched while a block goes down its depth: at each [`LINE`] of it so `many`, which lie `apart` from each other, the first at
+/// `from` and `step` numbers further for each place of the depth.
 #[derive(Clone, Copy)]
 struct Ahead {
     from: *const f32,
-    /// From one place to the next, 16 times, and then from 16 places to the next.
-    steps: [usize; 2],
+    step: usize,
+    apart: usize,
+    many: usize,
 }
 
 impl Ahead {
-    /// One line after another.
-    #[inline(always)]
-    fn in_order(from: *const f32) -> Ahead {
-        Ahead { from, steps: [LINE, LINE * LINE] }
-    }
+    const NOTHING: Ahead = Ahead { from: std::ptr::null(), step: 0, apart: 0, many: 0 };
 
-    /// A line of each of 16 rows, then the next line of each.
+    /// A line at each place, one after another.
     #[inline(always)]
-    fn of_rows(from: *const f32, row: usize) -> Ahead {
-        Ahead { from, steps: [row, LINE] }
+    fn panels(from: *const f32) -> Ahead {
+        Ahead { from, step: LINE, apart: LINE, many: LINE }
     }
+}
 
-    #[inline(always)]
-    fn at(&self, place: usize) -> *const f32 {
-        self.from.wrapping_add(place % LINE * self.steps[0] + place / LINE * self.steps[1])
-    }
+/// Rows times a panel, and where the result lies: at `to`, rows `stride` apart and `wide` numbers of the panel long, all of which must be writable.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    lines: Lines<'a>,
+    panel: &'a [f32],
+    ahead: Ahead,
+    edges: Edges<'a>,
+    to: *mut f32,
+    stride: usize,
+    wide: usize,
 }
 
 /// What a block begins with and how it ends.
@@ -397,29 +407,20 @@ impl Edges<'_> {
 }
 
 #[inline(always)]
-fn some_rows<V: Lanes, const A: usize>(
-    rows: usize,
-    lines: Lines<'_>,
-    panel: &[f32],
-    ahead: Ahead,
-    edges: Edges<'_>,
-    c: *mut f32,
-    stride: usize,
-    wide: usize,
-) {
+fn some_rows<V: Lanes, const A: usize>(rows: usize, block: Block<'_>) {
     match rows {
-        1 => block::<V, 1, A>(lines, panel, ahead, edges, c, stride, wide),
-        2 => block::<V, 2, A>(lines, panel, ahead, edges, c, stride, wide),
-        3 => block::<V, 3, A>(lines, panel, ahead, edges, c, stride, wide),
-        4 => block::<V, 4, A>(lines, panel, ahead, edges, c, stride, wide),
-        5 => block::<V, 5, A>(lines, panel, ahead, edges, c, stride, wide),
-        6 => block::<V, 6, A>(lines, panel, ahead, edges, c, stride, wide),
-        7 => block::<V, 7, A>(lines, panel, ahead, edges, c, stride, wide),
-        8 => block::<V, 8, A>(lines, panel, ahead, edges, c, stride, wide),
-        9 => block::<V, 9, A>(lines, panel, ahead, edges, c, stride, wide),
-        10 => block::<V, 10, A>(lines, panel, ahead, edges, c, stride, wide),
-        11 => block::<V, 11, A>(lines, panel, ahead, edges, c, stride, wide),
-        _ => block::<V, 12, A>(lines, panel, ahead, edges, c, stride, wide),
+        1 => multiply::<V, 1, A>(block),
+        2 => multiply::<V, 2, A>(block),
+        3 => multiply::<V, 3, A>(block),
+        4 => multiply::<V, 4, A>(block),
+        5 => multiply::<V, 5, A>(block),
+        6 => multiply::<V, 6, A>(block),
+        7 => multiply::<V, 7, A>(block),
+        8 => multiply::<V, 8, A>(block),
+        9 => multiply::<V, 9, A>(block),
+        10 => multiply::<V, 10, A>(block),
+        11 => multiply::<V, 11, A>(block),
+        _ => multiply::<V, 12, A>(block),
     }
 }
 
@@ -465,17 +466,10 @@ fn turn<V: Lanes>(a: Matrix<'_>, rows: Range<usize>, to: &mut [f32]) {
     }
 }
 
-/// R rows times a panel into `c`, whose rows are `stride` apart and `wide` numbers of the panel long; all of them must be writable.
+/// R rows times a panel.
 #[inline(always)]
-fn block<V: Lanes, const R: usize, const A: usize>(
-    lines: Lines<'_>,
-    panel: &[f32],
-    ahead: Ahead,
-    edges: Edges<'_>,
-    c: *mut f32,
-    stride: usize,
-    wide: usize,
-) {
+fn multiply<V: Lanes, const R: usize, const A: usize>(block: Block<'_>) {
+    let Block { lines, panel, ahead, edges, to, stride, wide } = block;
     if R > V::ROWS {
         unreachable!("blocks have at most the rows of their level");
     }
@@ -494,7 +488,7 @@ fn block<V: Lanes, const R: usize, const A: usize>(
         for across in 0..A {
             let wide = wide.saturating_sub(across * V::N).min(V::N);
             // SAFETY: the caller's promise.
-            let part = unsafe { std::slice::from_raw_parts_mut(c.add(r * stride + across * V::N), wide) };
+            let part = unsafe { std::slice::from_raw_parts_mut(to.add(r * stride + across * V::N), wide) };
             let sum = sums[r][across];
             if wide == V::N {
                 edges.of(sum, r, across * V::N, stride, part).store(part);
@@ -523,21 +517,25 @@ unsafe fn products<V: Lanes, const R: usize, const A: usize, const BESIDE: bool>
 ) {
     let (row, step) = if BESIDE { (1, stride) } else { (stride, 1) };
     let mut found = *sums;
-    for k in 0..depth {
-        // SAFETY: the caller's promise.
-        unsafe {
-            if BESIDE {
-                V::prefetch(a.wrapping_add((k + AHEAD) * step));
-            }
-            V::prefetch_far(ahead.at(k));
-            let mut b = [V::splat(0.0); A];
-            for across in 0..A {
-                b[across] = V::load_at(panel.add((k * A + across) * V::N));
-            }
-            for r in 0..R {
-                let value = V::splat(*a.add(r * row + k * step));
+    for first in (0..depth).step_by(LINE) {
+        for line in 0..ahead.many {
+            V::prefetch_far(ahead.from.wrapping_add(first * ahead.step + line * ahead.apart));
+        }
+        for k in first..depth.min(first + LINE) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                if BESIDE {
+                    V::prefetch(a.wrapping_add((k + AHEAD) * step));
+                }
+                let mut b = [V::splat(0.0); A];
                 for across in 0..A {
-                    found[r][across] = value.mul_add(b[across], found[r][across]);
+                    b[across] = V::load_at(panel.add((k * A + across) * V::N));
+                }
+                for r in 0..R {
+                    let value = V::splat(*a.add(r * row + k * step));
+                    for across in 0..A {
+                        found[r][across] = value.mul_add(b[across], found[r][across]);
+                    }
                 }
             }
         }

@@ -13,16 +13,18 @@ pub(crate) struct Packed<'a> {
     rows: usize,
     columns: usize,
     level: Level,
+    /// Whether panels of the next product lie behind these.
+    follows: bool,
 }
 
 impl<'a> Packed<'a> {
-    /// What lies in panels already, each number where [`Packed::place`] says.
+    /// What lies in panels already, each number where [`Packed::place`] says; behind them lie those of the next product.
     ///
     /// # Panics
     /// When the slice is shorter.
     pub(crate) fn of(level: Level, panels: &'a [f32], rows: usize, columns: usize) -> Packed<'a> {
         assert!(panels.len() >= rows * columns.next_multiple_of(level.lanes()), "every column has its panel");
-        Packed { panels, rows, columns, level }
+        Packed { panels, rows, columns, level, follows: true }
     }
 
     /// Where a register of row `row` lies that begins at a column, for so many rows and columns in all.
@@ -58,7 +60,7 @@ impl<'a> Packed<'a> {
     pub(crate) fn lend<T>(level: Level, b: Matrix<'_>, work: impl FnOnce(Packed<'_>) -> T) -> T {
         scratch(Packed::len(level, &b), |panels| {
             Packed::fill(level, b, panels);
-            work(Packed::of(level, panels, b.rows, b.columns))
+            work(Packed { follows: false, ..Packed::of(level, panels, b.rows, b.columns) })
         })
     }
 }
@@ -78,7 +80,7 @@ pub(crate) fn serial_packed(a: Matrix<'_>, b: Packed<'_>, start: Start<'_>, c: &
             let panels = &b.panels[depth.start * width..depth.end * width];
             let start = start.at(depth.start == 0, 0..b.columns);
             let corner = corner.at(depth.end == b.rows);
-            over_panels(b.level, a.part(0..a.rows, depth), turned, panels, b.columns, start, corner, true);
+            over_panels(b.level, a.part(0..a.rows, depth), turned, panels, b.columns, start, corner, b.follows);
         }
     });
 }
