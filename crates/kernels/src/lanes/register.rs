@@ -11,6 +11,9 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     /// has 16 places with AVX2 and 32 with AVX-512.
     const ROWS: usize = 6;
 
+    /// Whether there is an instruction behind [`Lanes::prefetch_far`].
+    const FETCHES: bool = false;
+
     /// The same number everywhere.
     fn splat(value: f32) -> Self;
     /// The first `N` of a slice.

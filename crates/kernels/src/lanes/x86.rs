@@ -40,6 +40,7 @@ macro_rules! methods {
     ($wrap:ident, $n:literal, $set:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $max:ident, $min:ident,
      $fma:ident) => {
         const N: usize = $n;
+        const FETCHES: bool = true;
 
         #[inline(always)]
         fn splat(value: f32) -> Self {

@@ -7,7 +7,7 @@ mod inner;
 mod packed;
 
 use crate::Level;
-use crate::end::End;
+use crate::end::{End, end_row};
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::pieces::SERIAL_FLOPS;
@@ -231,13 +231,15 @@ kernel! {
         let mut first = 0;
         if b.column_stride == 1 {
             // Whole rows, one after another: what is read lies in order.
-            first = b.columns / (ACROSS * V::N) * (ACROSS * V::N);
+            let width = ACROSS * V::N;
+            first = b.columns / width * width;
             for k in 0..deep {
-                let from = &b.values[k * b.row_stride..][..first];
-                for place in (0..first).step_by(V::N) {
-                    let panel = place / (ACROSS * V::N) * (ACROSS * V::N);
-                    let to = &mut packed[panel * deep + k * ACROSS * V::N + place - panel..];
-                    V::load(&from[place..]).store(to);
+                let from = b.values[k * b.row_stride..][..first].as_ptr();
+                for panel in (0..first).step_by(width) {
+                    for half in (0..width).step_by(V::N) {
+                        // SAFETY: whole panels lie in the row, and there is room for all of them, as asserted.
+                        unsafe { V::load_at(from.add(panel + half)).store_at(packed.as_mut_ptr().add(panel * deep + k * width + half)) };
+                    }
                 }
             }
         }
@@ -322,8 +324,8 @@ kernel! {
             let edges = Edges { start, end };
             let shared = if by_rows { panels } else { 1 };
             let ahead = match follows {
-                true if number * depth * LINE < packed.len() => Ahead::panels(packed.as_ptr().wrapping_add(packed.len() + number * depth * LINE)),
-                false if !is_turned && first < shared * ACROSS * V::N && row + rows < a.rows => {
+                true if packed.len() > NEAR / PLACES && number * depth * LINE < packed.len() => Ahead::panels(packed.as_ptr().wrapping_add(packed.len() + number * depth * LINE)),
+                false if !is_turned && a.rows * depth > NEAR && first < shared * ACROSS * V::N && row + rows < a.rows => {
                     let from = a.values.as_ptr().wrapping_add((row + rows + number % panels % shared) * a.row_stride);
                     Ahead { from, step: 1, apart: shared * a.row_stride, many: rows.div_ceil(shared) }
                 }
@@ -340,6 +342,10 @@ kernel! {
 
 /// Numbers in a line of the cache.
 const LINE: usize = 16;
+/// Rows of no more numbers in all, half a megabyte, stay in the second-level cache, and nothing of them is fetched ahead.
+const NEAR: usize = 1 << 17;
+/// Nor of panels that are less than such a share of that, of which there are many for a few places.
+const PLACES: usize = 16;
 
 /// Lines that are fetched while a block goes down its depth: at each [`LINE`] of it so `many`, which lie `apart` from each other, the first at
 /// `from` and `step` numbers further for each place of the depth.
@@ -388,21 +394,30 @@ struct RowsEnd<'a> {
     place: usize,
 }
 
-impl Edges<'_> {
-    /// Of row `r`, numbers from `column` on: what is written to `part`, which holds what was there.
+impl Start<'_> {
+    /// What a sum begins with added, for numbers from `column` on: `part` is what was there.
     #[inline(always)]
-    fn of<V: Lanes>(&self, sum: V, r: usize, column: usize, stride: usize, part: &[f32]) -> V {
-        let sum = match self.start {
+    fn add<V: Lanes>(&self, sum: V, column: usize, part: &[f32]) -> V {
+        let is_whole = part.len() == V::N;
+        match self {
             Start::Zero => sum,
+            Start::Keep if is_whole => sum.add(V::load(part)),
             Start::Keep => sum.add(V::load_part(part, 0.0)),
+            Start::Bias(bias) if is_whole => sum.add(V::load(&bias[column..])),
             Start::Bias(bias) => sum.add(V::load_part(&bias[column..][..part.len()], 0.0)),
-        };
-        let Some(RowsEnd { end, map, place }) = self.end else { return sum };
-        let first = place + r * stride + column;
-        match end.added(first..first + part.len()) {
-            Some(added) => end.line(map + r).of_both(sum, V::load_part(added, 0.0)),
-            None => end.line(map + r).of(sum),
         }
+    }
+}
+
+impl RowsEnd<'_> {
+    /// Ends `part`, the numbers of row `r`, which still lie in the first-level cache.
+    #[inline(always)]
+    fn finish<V: Lanes>(&self, r: usize, stride: usize, part: &mut [f32]) {
+        let first = self.place + r * stride;
+        let added = self.end.added(first..first + part.len()).map(<[f32]>::as_ptr);
+        let start = part.as_mut_ptr();
+        // SAFETY: both are so long.
+        unsafe { end_row::<V>(self.end.line(self.map + r), start, added, start, part.len()) };
     }
 }
 
@@ -479,9 +494,12 @@ fn multiply<V: Lanes, const R: usize, const A: usize>(block: Block<'_>) {
     let mut sums = [[V::splat(0.0); A]; R];
     // SAFETY: asserted above.
     unsafe {
-        match step {
-            1 => products::<V, R, A, false>(values.as_ptr(), row, depth, panel.as_ptr(), ahead, &mut sums),
-            _ => products::<V, R, A, true>(values.as_ptr(), step, depth, panel.as_ptr(), ahead, &mut sums),
+        let (a, b) = (values.as_ptr(), panel.as_ptr());
+        match (step, if V::FETCHES { ahead.many } else { 0 }) {
+            (1, 0) => products::<V, R, A, false>(a, row, depth, b, &mut sums),
+            (_, 0) => products::<V, R, A, true>(a, step, depth, b, &mut sums),
+            (1, _) => products_ahead::<V, R, A, false>(a, row, depth, b, ahead, &mut sums),
+            _ => products_ahead::<V, R, A, true>(a, step, depth, b, ahead, &mut sums),
         }
     }
     for r in 0..R {
@@ -491,18 +509,23 @@ fn multiply<V: Lanes, const R: usize, const A: usize>(block: Block<'_>) {
             let part = unsafe { std::slice::from_raw_parts_mut(to.add(r * stride + across * V::N), wide) };
             let sum = sums[r][across];
             if wide == V::N {
-                edges.of(sum, r, across * V::N, stride, part).store(part);
+                edges.start.add(sum, across * V::N, part).store(part);
             } else if wide > 0 {
-                edges.of(sum, r, across * V::N, stride, part).store_part(part);
+                edges.start.add(sum, across * V::N, part).store_part(part);
             }
         }
+    }
+    let Some(end) = edges.end else { return };
+    for r in 0..R {
+        // SAFETY: the caller's promise.
+        end.finish::<V>(r, stride, unsafe { std::slice::from_raw_parts_mut(to.add(r * stride), wide) });
     }
 }
 
 /// Places along the depth that are fetched ahead of their use where they lie apart, which the processor does not foresee.
 const AHEAD: usize = 16;
 
-/// The sums of a block. Row `r` at depth `k` is `a[r * stride + k]`, or `a[r + k * stride]` where rows lie `BESIDE` each other.
+/// Adds the products of a block to sums. Row `r` at depth `k` is `a[r * stride + k]`, or `a[r + k * stride]` where rows lie `BESIDE` each other.
 ///
 /// # Safety
 /// All of `a` and of the panel must be readable.
@@ -512,35 +535,52 @@ unsafe fn products<V: Lanes, const R: usize, const A: usize, const BESIDE: bool>
     stride: usize,
     depth: usize,
     panel: *const f32,
-    ahead: Ahead,
     sums: &mut [[V; A]; R],
 ) {
     let (row, step) = if BESIDE { (1, stride) } else { (stride, 1) };
     let mut found = *sums;
-    for first in (0..depth).step_by(LINE) {
-        for line in 0..ahead.many {
-            V::prefetch_far(ahead.from.wrapping_add(first * ahead.step + line * ahead.apart));
-        }
-        for k in first..depth.min(first + LINE) {
-            // SAFETY: the caller's promise.
-            unsafe {
-                if BESIDE {
-                    V::prefetch(a.wrapping_add((k + AHEAD) * step));
-                }
-                let mut b = [V::splat(0.0); A];
+    for k in 0..depth {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if BESIDE {
+                V::prefetch(a.wrapping_add((k + AHEAD) * step));
+            }
+            let mut b = [V::splat(0.0); A];
+            for across in 0..A {
+                b[across] = V::load_at(panel.add((k * A + across) * V::N));
+            }
+            for r in 0..R {
+                let value = V::splat(*a.add(r * row + k * step));
                 for across in 0..A {
-                    b[across] = V::load_at(panel.add((k * A + across) * V::N));
-                }
-                for r in 0..R {
-                    let value = V::splat(*a.add(r * row + k * step));
-                    for across in 0..A {
-                        found[r][across] = value.mul_add(b[across], found[r][across]);
-                    }
+                    found[r][across] = value.mul_add(b[across], found[r][across]);
                 }
             }
         }
     }
     *sums = found;
+}
+
+/// The same, and lines are fetched meanwhile.
+///
+/// # Safety
+/// As [`products`].
+#[inline(always)]
+unsafe fn products_ahead<V: Lanes, const R: usize, const A: usize, const BESIDE: bool>(
+    a: *const f32,
+    stride: usize,
+    depth: usize,
+    panel: *const f32,
+    ahead: Ahead,
+    sums: &mut [[V; A]; R],
+) {
+    let step = if BESIDE { stride } else { 1 };
+    for first in (0..depth).step_by(LINE) {
+        for line in 0..ahead.many {
+            V::prefetch_far(ahead.from.wrapping_add(first * ahead.step + line * ahead.apart));
+        }
+        // SAFETY: the caller's promise.
+        unsafe { products::<V, R, A, BESIDE>(a.add(first * step), stride, LINE.min(depth - first), panel.add(first * A * V::N), sums) };
+    }
 }
 
 /// Sums of the columns of a matrix that lies row by row: the gradient of a bias.
