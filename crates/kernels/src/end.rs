@@ -84,7 +84,8 @@ impl<'a> End<'a> {
             None => V::splat(0.0),
         };
         let [low, high] = self.range_before_added();
-        Across { scale, shift, range: [V::splat(low), V::splat(high)] }
+        let is_shift = self.scale.is_none() && [low, high] == ALL;
+        Across { scale, shift, range: [V::splat(low), V::splat(high)], is_shift }
     }
 
     /// What is cut off of sums that are scaled and shifted: nothing yet where something is added to them.
@@ -106,11 +107,16 @@ pub(crate) struct Across<V> {
     scale: V,
     shift: V,
     range: [V; 2],
+    /// Whether the shift is all, as it is in training.
+    is_shift: bool,
 }
 
 impl<V: Lanes> Across<V> {
     #[inline(always)]
     pub fn of(&self, sum: V) -> V {
+        if self.is_shift {
+            return sum.add(self.shift);
+        }
         // What is no number stays none.
         self.range[1].min(self.range[0].max(sum.mul_add(self.scale, self.shift)))
     }

@@ -1,5 +1,6 @@
 //! Which instructions the processor has, found out when the program runs.
 
+use crate::kernel::kernel;
 use std::cell::Cell;
 
 /// A set of instructions that kernels are compiled for, from the most common to the fastest.
@@ -60,17 +61,29 @@ impl Level {
 
     /// Numbers in a register.
     pub(crate) fn lanes(self) -> usize {
-        if self == Level::Avx512 { 16 } else { 8 }
+        lanes(self)
     }
 
     /// Rows of a product's block; see `Lanes::ROWS`.
     pub(crate) fn rows(self) -> usize {
-        if self == Level::Avx512 { 12 } else { 6 }
+        rows(self)
     }
 
     fn best() -> Level {
         // The detection keeps what it found, so this is a few loads.
         [Level::Avx512, Level::Avx2, Level::Neon].into_iter().find(|level| level.is_available()).unwrap_or(Level::Plain)
+    }
+}
+
+kernel! {
+    fn lanes<V>() -> usize {
+        V::N
+    }
+}
+
+kernel! {
+    fn rows<V>() -> usize {
+        V::ROWS
     }
 }
 

@@ -20,6 +20,8 @@ impl Plain {
 
 impl Lanes for Plain {
     const N: usize = 8;
+    /// Where registers are four numbers wide and sixteen, as in SSE2, eight of them: with more, sums would not stay in them.
+    const ROWS: usize = 2;
 
     #[inline(always)]
     fn splat(value: f32) -> Self {
