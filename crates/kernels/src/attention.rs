@@ -13,8 +13,8 @@ use crate::dropout::{Coin, Dropout};
 use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
 use crate::shared::Shared;
+use crate::team::each;
 use blocks::{Left, Reach, Right, product};
-use rayon::prelude::*;
 use rows::{Rows, blame, copy, finish, row_products, turn, weigh};
 
 /// Sides of queries and outputs `[batch, heads, queries, dim]`, and of keys and values `[batch, heads, keys, dim]`.
@@ -168,13 +168,8 @@ impl Shape {
         low.first + self.extent(low, low_time) <= high.first || (alike && self.is_apart(one, time.max(other_time), &[(step, 2)]))
     }
 
-    fn for_each_head(&self, flops: u64, work: impl Fn(usize, usize) + Sync + Send) {
-        let all = self.batch * self.heads;
-        let work = |number: usize| work(number / self.heads, number % self.heads);
-        match flops < SERIAL_FLOPS {
-            true => (0..all).for_each(work),
-            false => (0..all).into_par_iter().for_each(work),
-        }
+    fn for_each_head(&self, flops: u64, work: impl Fn(usize, usize) + Sync) {
+        each(self.batch * self.heads, flops >= SERIAL_FLOPS, |number| work(number / self.heads, number % self.heads));
     }
 
     /// Multiplications and additions of one product of all queries with all keys.

@@ -4,7 +4,7 @@ use crate::Level;
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::shared::Shared;
-use rayon::prelude::*;
+use crate::team::each;
 
 /// Sides of the tensor, and what stands behind the normalisation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,11 +37,8 @@ impl Shape {
     }
 
     /// Calls `work` for each channel.
-    fn for_each_channel(&self, work: impl Fn(usize) + Sync + Send) {
-        match self.len() < SERIAL {
-            true => (0..self.channels).for_each(work),
-            false => (0..self.channels).into_par_iter().for_each(work),
-        }
+    fn for_each_channel(&self, work: impl Fn(usize) + Sync) {
+        each(self.channels, self.len() >= SERIAL, work);
     }
 
     /// Where a channel's maps begin.

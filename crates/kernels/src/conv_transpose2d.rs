@@ -6,7 +6,7 @@
 //! with input and gradient exchanged. So it is as fast as [`conv2d`] is, in `f32` and of rounded numbers, and has no loops of its own.
 
 use crate::conv2d::{self, Passes};
-use rayon::prelude::*;
+use crate::team::each_part;
 
 /// Sides and settings. Tensors are row-major: the input `[batch, channels, height, width]`, the weights
 /// `[channels, filters / groups, kernel, kernel]`, the output `[batch, filters, output, output]`.
@@ -77,15 +77,11 @@ pub fn forward(passes: &Passes, shape: &Shape, x: &[f32], weight: &[f32], bias: 
     assert!(bias.is_none_or(|bias| bias.len() == shape.filters), "one bias a filter");
     (passes.input_gradient)(&shape.convolution(), weight, x, y);
     let Some(bias) = bias else { return };
-    let pixels = shape.output().iter().product();
-    let add = |(number, map): (usize, &mut [f32])| {
+    let (pixels, pays) = (shape.output().iter().product(), y.len() >= SERIAL);
+    each_part(y, pixels, pays, |number, map| {
         let added = bias[number % shape.filters];
         map.iter_mut().for_each(|value| *value += added);
-    };
-    match y.len() < SERIAL {
-        true => y.chunks_exact_mut(pixels).enumerate().for_each(add),
-        false => y.par_chunks_exact_mut(pixels).enumerate().for_each(add),
-    }
+    });
 }
 
 /// The gradient of the input, `dx` from `dy`.

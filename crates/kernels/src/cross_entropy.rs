@@ -5,7 +5,7 @@ use crate::functions::exp_of_negative;
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::softmax::largest;
-use rayon::prelude::*;
+use crate::team::each_part;
 
 /// Rows of a piece of work.
 const ROWS: usize = 64;
@@ -45,15 +45,9 @@ pub fn gradient(classes: usize, logits: &[f32], targets: &[f32], scale: f32, dlo
 }
 
 /// Calls `work` with some rows at once and where they begin.
-fn each_rows(to: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync + Send) {
-    if to.is_empty() {
-        return;
-    }
-    let piece = ROWS * width;
-    match to.len() < 1 << 13 {
-        true => work(0, to),
-        false => to.par_chunks_mut(piece).enumerate().for_each(|(number, part)| work(number * piece, part)),
-    }
+fn each_rows(to: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+    let (piece, pays) = (ROWS * width, to.len() >= 1 << 13);
+    each_part(to, piece, pays, |number, part| work(number * piece, part));
 }
 
 kernel! {

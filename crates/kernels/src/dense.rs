@@ -6,8 +6,8 @@ use crate::matmul::{self, FEW, Matrix, Packed, Start, serial_packed};
 use crate::pieces::{SERIAL_FLOPS, in_pieces};
 use crate::scratch::scratch;
 use crate::shared::Shared;
+use crate::team::each_of;
 use crate::turned::turn;
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// With more rows than these, a copy of the weights in panels costs little beside the products.
@@ -40,7 +40,7 @@ pub fn forward(x: &[f32], rows: usize, weight: &[f32], bias: Option<&[f32]>, ran
     let end = End::new(None, bias, None, range);
     Packed::lend(level, x.transposed(), |packed| {
         let y = Shared::new(y);
-        let work = |outputs: Range<usize>| {
+        let work = |outputs: &Range<usize>| {
             scratch(outputs.len() * rows, |products| {
                 let end = end.part(outputs.clone(), 0..0);
                 serial_packed(weight.rows(outputs.clone()), packed, Start::Zero, products, rows, end);
@@ -49,10 +49,7 @@ pub fn forward(x: &[f32], rows: usize, weight: &[f32], bias: Option<&[f32]>, ran
         };
         let share = out.div_ceil(SHARES).clamp(OUTPUTS[0], OUTPUTS[1]);
         let shares: Vec<Range<usize>> = (0..out).step_by(share).map(|first| first..(first + share).min(out)).collect();
-        match 2 * (rows * out * depth) as u64 >= SERIAL_FLOPS {
-            true => shares.into_par_iter().for_each(work),
-            false => shares.into_iter().for_each(work),
-        }
+        each_of(&shares, 2 * (rows * out * depth) as u64 >= SERIAL_FLOPS, work);
     });
 }
 

@@ -4,7 +4,7 @@ use crate::Level;
 use crate::kernel::kernel;
 use crate::pieces::PIECE;
 use crate::shared::Shared;
-use rayon::prelude::*;
+use crate::team::{each, each_part};
 
 /// Copies row `indices[i]` of a table `[rows, width]` to row i of `y`.
 ///
@@ -15,16 +15,12 @@ pub fn forward(width: usize, table: &[f32], indices: &[u32], y: &mut [f32]) {
     if y.is_empty() {
         return;
     }
-    let copied = |y: &mut [f32], indices: &[u32]| {
-        for (to, index) in y.chunks_exact_mut(width).zip(indices) {
+    let (piece, pays) = ((PIECE / width).max(1), y.len() > 2 * PIECE);
+    each_part(y, piece * width, pays, |number, y| {
+        for (to, index) in y.chunks_exact_mut(width).zip(&indices[number * piece..]) {
             to.copy_from_slice(&table[*index as usize * width..][..width]);
         }
-    };
-    let piece = (PIECE / width).max(1);
-    match y.len() <= 2 * PIECE {
-        true => copied(y, indices),
-        false => y.par_chunks_mut(piece * width).zip(indices.par_chunks(piece)).for_each(|(y, indices)| copied(y, indices)),
-    }
+    });
 }
 
 /// The gradient of the table; that of row `padding`, which stands for nothing, is zero. Uses of a row are added in their order: they are
@@ -53,7 +49,7 @@ pub fn backward(width: usize, indices: &[u32], padding: Option<u32>, dy: &[f32],
     let pieces = load(rows).div_ceil(piece);
     let border = |number: usize| partition(rows, |row| load(row) < number * piece);
     let to = Shared::new(dtable);
-    (0..pieces).into_par_iter().for_each(|number| {
+    each(pieces, true, |number| {
         for row in border(number)..if number + 1 == pieces { rows } else { border(number + 1) } {
             // SAFETY: each row belongs to one piece.
             let to = unsafe { to.part(row * width..(row + 1) * width) };

@@ -5,7 +5,7 @@ use crate::Level;
 use crate::batch_norm::{Gate, gated_line, gated_sums, moments, scaled};
 use crate::scratch::scratch;
 use crate::shared::Shared;
-use rayon::prelude::*;
+use crate::team::each;
 
 /// Sides of the tensor.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -46,12 +46,8 @@ impl Shape {
     }
 
     /// Calls `work` for each group of each image.
-    fn for_each_group(&self, work: impl Fn(usize) + Sync + Send) {
-        let all = self.batch * self.groups;
-        match self.len() < SERIAL {
-            true => (0..all).for_each(work),
-            false => (0..all).into_par_iter().for_each(work),
-        }
+    fn for_each_group(&self, work: impl Fn(usize) + Sync) {
+        each(self.batch * self.groups, self.len() >= SERIAL, work);
     }
 
     /// Maps of a group: the channel and where the map lies.

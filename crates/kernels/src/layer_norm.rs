@@ -7,7 +7,7 @@ use crate::lanes::Lanes;
 use crate::pieces::PIECE;
 use crate::scratch::scratch;
 use crate::shared::Shared;
-use rayon::prelude::*;
+use crate::team::each;
 use std::ops::Range;
 
 /// Sides of the tensor, and what is taken off.
@@ -48,13 +48,10 @@ impl Shape {
     }
 
     /// Calls `work` with each piece's rows.
-    fn for_each_piece(&self, piece: usize, work: impl Fn(usize, Range<usize>) + Sync + Send) {
+    fn for_each_piece(&self, piece: usize, work: impl Fn(usize, Range<usize>) + Sync) {
         let rows = self.rows;
         let work = |number: usize| work(number, number * piece..((number + 1) * piece).min(rows));
-        match self.len() <= 2 * PIECE {
-            true => (0..rows.div_ceil(piece)).for_each(work),
-            false => (0..rows.div_ceil(piece)).into_par_iter().for_each(work),
-        }
+        each(rows.div_ceil(piece), self.len() > 2 * PIECE, work);
     }
 }
 

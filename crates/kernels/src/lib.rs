@@ -35,6 +35,7 @@ mod pieces;
 mod scratch;
 mod shared;
 mod sums;
+mod team;
 #[cfg(test)]
 mod testing;
 mod turned;

@@ -1,6 +1,6 @@
 //! Long slices in pieces for several threads. A piece's borders depend on the length alone.
 
-use rayon::prelude::*;
+use crate::team::each_part;
 
 /// Numbers of a piece: 64 KB, some tens of microseconds of work.
 pub(crate) const PIECE: usize = 1 << 14;
@@ -9,9 +9,7 @@ pub(crate) const PIECE: usize = 1 << 14;
 pub(crate) const SERIAL_FLOPS: u64 = 1_000_000;
 
 /// Calls `work` with pieces of `to` and with where each begins.
-pub(crate) fn in_pieces(to: &mut [f32], work: impl Fn(usize, &mut [f32]) + Sync + Send) {
-    match to.len() <= 2 * PIECE {
-        true => work(0, to),
-        false => to.par_chunks_mut(PIECE).enumerate().for_each(|(number, piece)| work(number * PIECE, piece)),
-    }
+pub(crate) fn in_pieces(to: &mut [f32], work: impl Fn(usize, &mut [f32]) + Sync) {
+    let pays = to.len() > 2 * PIECE;
+    each_part(to, PIECE, pays, |number, piece| work(number * PIECE, piece));
 }

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// A slice whose parts are handed to threads. Rayon's chunks do the same where parts lie one behind the other; here they need not.
+/// A slice whose parts are handed to threads. [`each_part`](crate::team::each_part) does the same where parts lie one behind the other; here they need not.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared<'a> {
     start: *mut f32,

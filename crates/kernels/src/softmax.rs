@@ -5,7 +5,7 @@ use crate::functions::exp_of_negative;
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::pieces::PIECE;
-use rayon::prelude::*;
+use crate::team::each_part;
 
 /// What is made of a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,16 +46,13 @@ pub fn backward(softmax: Softmax, width: usize, y: &[f32], dy: &[f32], dx: &mut 
 }
 
 /// Calls `work` with some rows at once and where they begin.
-fn each_rows(to: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync + Send) {
+fn each_rows(to: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
     if to.is_empty() {
         return;
     }
     assert!(to.len().is_multiple_of(width), "a matrix is whole rows");
-    let piece = (PIECE / width).max(1) * width;
-    match to.len() <= PIECE {
-        true => work(0, to),
-        false => to.par_chunks_mut(piece).enumerate().for_each(|(number, part)| work(number * piece, part)),
-    }
+    let (piece, pays) = ((PIECE / width).max(1) * width, to.len() > PIECE);
+    each_part(to, piece, pays, |number, part| work(number * piece, part));
 }
 
 /// The largest of a row, in two strands; what is no number may be passed over, for the sum of exponentials sees it.

@@ -202,21 +202,6 @@ impl<N: Net> Training<N> {
     }
 }
 
-/// Multiplications and additions of a way through a network that are worth handing it over to another thread: for fewer the handover costs more
-/// than it saves.
-const HANDOVER_FLOPS: f64 = 4e6;
-
-/// Runs work on a thread of the pool when there is much of it: from any other thread each parallel loop in it is handed over and waited for by
-/// itself.
-fn on_pool<T: Send>(layout: &Layout, rows: f64, work: impl FnOnce() -> T + Send) -> T {
-    // Not every network names its layers; each of its numbers is multiplied once at least.
-    let flops = layout.flops().max(2 * layout.params());
-    match flops as f64 * rows < HANDOVER_FLOPS {
-        true => work(),
-        false => rayon::scope(|_| work()),
-    }
-}
-
 /// The network that the registry's box holds.
 pub fn trainee(boxed: Box<dyn Any + Send>) -> Box<dyn Trainee> {
     *boxed.downcast::<Box<dyn Trainee>>().expect("the registry boxes trainees")
@@ -262,7 +247,7 @@ impl<N: Net> Trainee for Training<N> {
             let wanted = "f32, or device=cpu: bf16 is there on the processor";
             return Err(Error::setting("train.precision", "bf16 on another device", wanted));
         }
-        on_pool(&self.layout, self.weight(packed), || self.differentiate(arena, packed, step, gradients))
+        self.differentiate(arena, packed, step, gradients)
     }
 
     fn bind(&self, arena: &[f32]) -> Bound {
@@ -270,23 +255,19 @@ impl<N: Net> Trainee for Training<N> {
     }
 
     fn outputs(&self, bound: &Bound, packed: &Packed) -> Result<Vec<f32>> {
-        on_pool(&self.layout, self.weight(packed), || {
-            let pass = Pass::new(&self.layout, bound, &self.device, Mode::Answering);
-            host(Precision::F32.within(|| self.net.outputs(input::<N>(packed), &pass)))
-        })
+        let pass = Pass::new(&self.layout, bound, &self.device, Mode::Answering);
+        host(Precision::F32.within(|| self.net.outputs(input::<N>(packed), &pass)))
     }
 
     fn judge(&self, arena: &[f32], bound: &Bound, packed: &Packed) -> Result<(f64, Predictions)> {
-        on_pool(&self.layout, self.weight(packed), || {
-            let pass = Pass::new(&self.layout, bound, &self.device, Mode::Answering);
-            let input = input::<N>(packed);
-            let (outputs, loss) = Precision::F32.within(|| {
-                let outputs = self.net.outputs(input, &pass);
-                (outputs.clone(), self.net.loss(outputs, input, &pass))
-            });
-            let loss = host(loss)?[0];
-            Ok((f64::from(loss), self.net.answer(&host(outputs)?, arena)))
-        })
+        let pass = Pass::new(&self.layout, bound, &self.device, Mode::Answering);
+        let input = input::<N>(packed);
+        let (outputs, loss) = Precision::F32.within(|| {
+            let outputs = self.net.outputs(input, &pass);
+            (outputs.clone(), self.net.loss(outputs, input, &pass))
+        });
+        let loss = host(loss)?[0];
+        Ok((f64::from(loss), self.net.answer(&host(outputs)?, arena)))
     }
 
     fn time_layers(&self, bound: &Bound, packed: &Packed, stopwatch: &Stopwatch<'_>) -> Result<()> {
@@ -318,11 +299,8 @@ impl<N: Net> Predictor for Network<N> {
         for rows in rows.chunks(ROWS_TOGETHER) {
             let batch = Batch { rows: rows.into(), inputs: inputs.take(rows), targets: Columns::default(), keys: Columns::default() };
             let input = self.net.collate(&self.arena, &batch, &Packing::default())?;
-            let answer = || {
-                let pass = Pass::new(layout, &self.bound, &self.device, Mode::Answering);
-                host(Precision::F32.within(|| self.net.outputs(&input, &pass)))
-            };
-            outputs.extend(on_pool(layout, rows.len() as f64, answer)?);
+            let pass = Pass::new(layout, &self.bound, &self.device, Mode::Answering);
+            outputs.extend(host(Precision::F32.within(|| self.net.outputs(&input, &pass)))?);
         }
         Ok(self.net.answer(&outputs, &self.arena))
     }

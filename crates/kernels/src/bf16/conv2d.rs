@@ -15,7 +15,7 @@ use crate::matmul::{Matrix, Start};
 use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::{keep, scratch};
 use crate::shared::Shared;
-use rayon::prelude::*;
+use crate::team::{each_of, each_part};
 use std::ops::Range;
 
 /// Fewer maps on either side leave most of a tile empty.
@@ -238,7 +238,7 @@ impl Work<'_> {
         let steps = taps.len() * blocks;
         let pieces = self.pieces();
         let mut rounded = keep(self.filters.div_ceil(PANEL) * steps * PANEL_STEP / 2);
-        let round = |(panel, to): (usize, &mut [f32])| {
+        let round = |panel: usize, to: &mut [f32]| {
             let rows = panel * PANEL..(panel * PANEL + PANEL).min(self.filters);
             for (place, (y, x)) in taps.iter().enumerate() {
                 // SAFETY: a panel has room for the blocks of all taps.
@@ -249,12 +249,9 @@ impl Work<'_> {
             }
         };
         if steps > 0 {
-            rounded.par_chunks_mut(steps * PANEL_STEP / 2).enumerate().for_each(round);
+            each_part(&mut rounded, steps * PANEL_STEP / 2, true, round);
         }
-        match flops < SERIAL_FLOPS {
-            true => pieces.iter().for_each(|piece| self.piece(piece, &taps, &rounded)),
-            false => pieces.par_iter().for_each(|piece| self.piece(piece, &taps, &rounded)),
-        }
+        each_of(&pieces, flops >= SERIAL_FLOPS, |piece| self.piece(piece, &taps, &rounded));
     }
 
     fn width(&self) -> usize {

@@ -7,7 +7,7 @@ use crate::matmul::{Matrix, Start};
 use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::{keep, scratch};
 use crate::shared::Shared;
-use rayon::prelude::*;
+use crate::team::{each_of, each_part};
 use std::ops::Range;
 
 /// Depth that is gone through at once: panels of it stay in the second-level cache.
@@ -63,15 +63,12 @@ fn stretch(unit: Unit, a: Matrix<'_>, b: Matrix<'_>, deep: Range<usize>, across:
     let steps = deep.len().div_ceil(STEP);
     let places = panels::places(steps);
     let mut rounded = keep(across.len().div_ceil(PANEL) * steps * PANEL_STEP / 2);
-    let panel = |(place, to): (usize, &mut [f32])| {
+    let panel = |place: usize, to: &mut [f32]| {
         let first = across.start + place * PANEL;
         // SAFETY: a panel has room for its steps.
         unsafe { panels::columns(unit, b, first..(first + PANEL).min(across.end), deep.clone(), to.as_mut_ptr().cast()) }
     };
-    match is_small {
-        true => rounded.chunks_mut(steps * PANEL_STEP / 2).enumerate().for_each(panel),
-        false => rounded.par_chunks_mut(steps * PANEL_STEP / 2).enumerate().for_each(panel),
-    }
+    each_part(&mut rounded, steps * PANEL_STEP / 2, !is_small, panel);
     let tall = a.rows.div_ceil(a.rows.div_ceil(TALL)).next_multiple_of(PANEL);
     let shares = (TILES / a.rows.div_ceil(tall)).max(1);
     let wide = across.len().div_ceil(shares).next_multiple_of(PANEL);
@@ -104,10 +101,7 @@ fn stretch(unit: Unit, a: Matrix<'_>, b: Matrix<'_>, deep: Range<usize>, across:
             });
         });
     };
-    match is_small {
-        true => pieces.iter().for_each(work),
-        false => pieces.par_iter().for_each(work),
-    }
+    each_of(&pieces, !is_small, work);
 }
 
 /// A matrix rounded into panels once, for several products.

@@ -9,7 +9,7 @@ use super::unit::Unit;
 use crate::conv2d::Shape;
 use crate::scratch::{keep, scratch};
 use crate::shared::Shared;
-use rayon::prelude::*;
+use crate::team::{each, each_part};
 use std::ops::Range;
 
 /// Halves that are worked on at once: 2 MB.
@@ -79,8 +79,8 @@ impl Work<'_> {
         let mut blames = keep(filters * bands.len() * self.pixels / 2);
         let mut planes = keep(bands.len() * self.phases() * wide * 2 * plane);
         let line = bands.len() * self.pixels;
-        blames.par_chunks_mut(PANEL * line / 2).enumerate().for_each(|(panel, to)| self.round_blame(bands, dy, panel * PANEL, to));
-        planes.par_chunks_mut(2 * plane).enumerate().for_each(|(place, to)| {
+        each_part(&mut blames, PANEL * line / 2, true, |panel, to| self.round_blame(bands, dy, panel * PANEL, to));
+        each_part(&mut planes, 2 * plane, true, |place, to| {
             let (place, map) = (place / wide, place % wide * PANEL);
             self.round_planes(&bands[place / self.phases()], place % self.phases(), map, x, to);
         });
@@ -94,7 +94,7 @@ impl Work<'_> {
         let taps: Vec<_> = self.axes[0].taps.iter().flat_map(|y| self.axes[1].taps.iter().map(move |x| (*y, *x))).collect();
         let down = filters / PANEL;
         let sums = Shared::new(sums);
-        (0..down * wide).into_par_iter().for_each(|place| {
+        each(down * wide, true, |place| {
             let [filter, map] = [place / wide * PANEL, place % wide * PANEL];
             self.unit.enter(|| {
                 let chunks = places.chunks(CHUNK).enumerate().flat_map(|chunk| taps.iter().enumerate().map(move |tap| (chunk, tap)));
@@ -183,7 +183,7 @@ impl Work<'_> {
         let filters = self.shape.filters.next_multiple_of(PANEL);
         let numbers: Vec<usize> =
             self.axes[0].taps.iter().flat_map(|y| self.axes[1].taps.iter().map(|x| y.number * self.shape.kernel[1] + x.number)).collect();
-        dw.par_chunks_exact_mut(channels * taps).enumerate().for_each(|(filter, to)| {
+        each_part(dw, channels * taps, true, |filter, to| {
             if numbers.len() < taps {
                 to.fill(0.0);
             }

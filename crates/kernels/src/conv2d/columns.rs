@@ -11,8 +11,8 @@ use crate::matmul::{Matrix, Packed, Start, serial_packed};
 use crate::pieces::{PIECE, SERIAL_FLOPS};
 use crate::scratch::scratch;
 use crate::shared::Shared;
+use crate::team::{each, each_of, each_part};
 use crate::turned::turn;
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Maps of at most so many outputs: larger ones fill registers by themselves.
@@ -86,15 +86,15 @@ impl Columns {
             return work(Matrix::new(weight.values, filters, self.depth()));
         }
         let make = |some: &mut [f32]| {
-            let pick = |(to, from): (&mut [f32], &[f32])| {
+            each_part(some, self.depth(), true, |filter, to| {
+                let from = &weight.values[filter * self.shape.channels * taps..][..self.shape.channels * taps];
                 if let [number] = self.numbers[..] {
                     return to.iter_mut().zip(from[number..].iter().step_by(taps)).for_each(|(to, from)| *to = *from);
                 }
                 for (to, from) in to.chunks_exact_mut(met).zip(from.chunks_exact(taps)) {
                     to.iter_mut().zip(&self.numbers).for_each(|(to, number)| *to = from[*number]);
                 }
-            };
-            some.par_chunks_exact_mut(self.depth()).zip(weight.values.par_chunks_exact(self.shape.channels * taps)).for_each(pick);
+            });
         };
         weight.packed(Level::current(), filters * self.depth(), make, |some| work(Matrix::new(some, filters, self.depth())))
     }
@@ -106,7 +106,7 @@ impl Columns {
             return work(Matrix::new(&x[images.start * self.depth() * wide..][..self.depth() * wide], self.depth(), wide));
         }
         scratch(self.depth() * wide, |columns| {
-            columns.par_chunks_exact_mut(met * wide).enumerate().for_each(|(channel, rows)| {
+            each_part(columns, met * wide, true, |channel, rows| {
                 for (row, pixels) in rows.chunks_exact_mut(wide).zip(self.pixels.chunks_exact(self.outputs)) {
                     for (image, to) in images.clone().zip(row.chunks_exact_mut(self.outputs)) {
                         let map = &x[(image * self.shape.channels + channel) * self.plane()..][..self.plane()];
@@ -189,10 +189,7 @@ pub(crate) fn forward(multiply: impl Product, shape: &Shape, x: &[f32], weight: 
                         finish(level, end.line(filter), from, outputs, end.added(place), outputs, to);
                     }
                 };
-                match products.len() < PIECE {
-                    true => (0..shape.filters).for_each(work),
-                    false => (0..shape.filters).into_par_iter().with_min_len(PIECE.div_ceil(wide)).for_each(work),
-                }
+                each(shape.filters, products.len() >= PIECE, work);
             });
         }
     });
@@ -223,14 +220,15 @@ pub(super) fn forward_turned(shape: &Shape, x: &[f32], weight: Weights<'_>, end:
     let shares: Vec<Range<usize>> = (0..filters).step_by(SHARE).map(|first| first..(first + SHARE).min(filters)).collect();
     let make = |panels: &mut [f32]| {
         columns.weights(Weights::plain(weight.values), |weights| {
-            let panels = panels.par_chunks_mut(len(SHARE)).zip(&shares);
-            panels.for_each(|(panels, share)| Packed::fill(level, weights.rows(share.clone()).transposed(), panels));
+            each_part(panels, len(SHARE), true, |number, panels| {
+                Packed::fill(level, weights.rows(shares[number].clone()).transposed(), panels);
+            });
         });
     };
     weight.turned(level, shares.iter().map(|share| len(share.len())).sum(), make, |panels| {
         columns.lend(x, 0..shape.batch, |seen| {
             let y = Shared::new(y);
-            let work = |(number, image, rows): (usize, usize, Range<usize>)| {
+            let work = |&(number, image, ref rows): &(usize, usize, Range<usize>)| {
                 let (share, many) = (shares[number].clone(), rows.len());
                 let packed = Packed::of(level, &panels[number * len(SHARE)..][..len(share.len())], columns.depth(), share.len());
                 let a = seen.transposed().rows(image * outputs + rows.start..image * outputs + rows.end);
@@ -253,10 +251,7 @@ pub(super) fn forward_turned(shape: &Shape, x: &[f32], weight: Weights<'_>, end:
             let count = shares.len();
             let of_image = |image| stretches.clone().flat_map(move |rows| (0..count).map(move |number| (number, image, rows.clone())));
             let all: Vec<_> = (0..shape.batch).flat_map(of_image).collect();
-            match shape.flops() < SERIAL_FLOPS {
-                true => all.into_iter().for_each(work),
-                false => all.into_par_iter().for_each(work),
-            }
+            each_of(&all, shape.flops() >= SERIAL_FLOPS, work);
         });
     });
 }
@@ -271,7 +266,7 @@ pub(crate) fn input_gradient(multiply: impl Product, shape: &Shape, weight: &[f3
             let wide = images.len() * outputs;
             scratch(columns.depth() * wide, |blame| {
                 columns.gradients(dy, images.clone(), |dy| multiply(weights.transposed(), dy, Start::Zero, blame));
-                (0..shape.channels).into_par_iter().for_each(|channel| {
+                each(shape.channels, true, |channel| {
                     let rows = &blame[channel * met * wide..][..met * wide];
                     for (place, image) in images.clone().enumerate() {
                         let start = (image * shape.channels + channel) * plane;
@@ -310,13 +305,13 @@ pub(crate) fn weight_gradient(multiply: impl Product, shape: &Shape, x: &[f32], 
     }
     scratch(shape.filters * depth, |some| {
         add(some);
-        let spread = |(to, from): (&mut [f32], &[f32])| {
+        each_part(dw, shape.channels * taps, true, |filter, to| {
+            let from = &some[filter * depth..][..depth];
             to.fill(0.0);
             for (to, from) in to.chunks_exact_mut(taps).zip(from.chunks_exact(met)) {
                 columns.numbers.iter().zip(from).for_each(|(number, from)| to[*number] = *from);
             }
-        };
-        dw.par_chunks_exact_mut(shape.channels * taps).zip(some.par_chunks_exact(depth)).for_each(spread);
+        });
     });
 }
 

@@ -14,7 +14,7 @@ use crate::matmul::{Matrix, Start, threaded};
 use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
 use crate::shared::Shared;
-use rayon::prelude::*;
+use crate::team::each_of;
 use std::ops::Range;
 
 /// Products of `f32` at the level of the calling thread.
@@ -24,11 +24,8 @@ pub(super) fn multiply() -> impl columns::Product {
 }
 
 /// Does something for every tile, on several threads when there is enough of it.
-pub(super) fn for_each_tile(tiles: &[Tile], flops: u64, work: impl Fn(&Tile) + Sync + Send) {
-    match flops < SERIAL_FLOPS {
-        true => tiles.iter().for_each(work),
-        false => tiles.par_iter().for_each(work),
-    }
+pub(super) fn for_each_tile(tiles: &[Tile], flops: u64, work: impl Fn(&Tile) + Sync) {
+    each_of(tiles, flops >= SERIAL_FLOPS, work);
 }
 
 /// `y = x * weight + bias`, see [`Shape`] for the sides; `bias` has one number a filter.

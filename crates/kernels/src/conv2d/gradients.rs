@@ -13,7 +13,7 @@ use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
 use crate::shared::Shared;
 use crate::sums::sum;
-use rayon::prelude::*;
+use crate::team::{each_of, each_part};
 use std::ops::Range;
 
 /// The gradient of the input, `dx` from `dy`.
@@ -190,13 +190,10 @@ pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     scratch(pieces * len, |sums| {
         sums.fill(0.0);
         let each = tiles.len().div_ceil(pieces).max(1);
-        let work = |(tiles, sums): (&[Tile], &mut [f32])| {
-            tiles.iter().for_each(|tile| add_tile(level, shape, &geometry, tile, 0..channels, x, dy, Shared::new(sums)));
-        };
-        match shape.flops() < SERIAL_FLOPS {
-            true => tiles.chunks(each).zip(sums.chunks_exact_mut(len)).for_each(work),
-            false => tiles.par_chunks(each).zip(sums.par_chunks_exact_mut(len)).for_each(work),
-        }
+        each_part(sums, len, shape.flops() >= SERIAL_FLOPS, |piece, sums| {
+            let tiles = tiles.iter().skip(piece * each).take(each);
+            tiles.for_each(|tile| add_tile(level, shape, &geometry, tile, 0..channels, x, dy, Shared::new(sums)));
+        });
         dw.fill(0.0);
         for sums in sums.chunks_exact(len) {
             dw.iter_mut().zip(sums).for_each(|(to, from)| *to += from);
@@ -210,7 +207,7 @@ fn by_channels(level: Level, shape: &Shape, geometry: &Geometry, tiles: &[Tile],
     dw.fill(0.0);
     let dw = Shared::new(dw);
     let parts: Vec<Range<usize>> = (0..channels).step_by(SHARE).map(|first| first..(first + SHARE).min(channels)).collect();
-    parts.into_par_iter().for_each(|channels| {
+    each_of(&parts, true, |channels| {
         tiles.iter().for_each(|tile| add_tile(level, shape, geometry, tile, channels.clone(), x, dy, dw));
     });
 }
@@ -260,11 +257,7 @@ pub fn bias_gradient(shape: &Shape, dy: &[f32], db: &mut [f32]) {
 pub(crate) fn map_sums(pixels: usize, dy: &[f32], db: &mut [f32]) {
     let maps = db.len();
     let images = dy.len().checked_div(maps * pixels).unwrap_or(0);
-    let one = |(map, total): (usize, &mut f32)| {
-        *total = (0..images).map(|image| sum(&dy[(image * maps + map) * pixels..][..pixels])).sum();
-    };
-    match (dy.len() as u64) < SERIAL_FLOPS {
-        true => db.iter_mut().enumerate().for_each(one),
-        false => db.par_iter_mut().enumerate().for_each(one),
-    }
+    each_part(db, 1, dy.len() as u64 >= SERIAL_FLOPS, |map, total| {
+        total[0] = (0..images).map(|image| sum(&dy[(image * maps + map) * pixels..][..pixels])).sum();
+    });
 }

@@ -8,7 +8,7 @@ use crate::matmul::{Corner, Matrix, Start, cut, serial, tile};
 use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
 use crate::shared::Shared;
-use rayon::prelude::*;
+use crate::team::each_of;
 use std::ops::Range;
 
 /// Parts that a batch is cut into, if there is so much to do.
@@ -44,16 +44,13 @@ fn multiply(shape: &Shape, weight: Matrix<'_>, x: &[f32], end: End<'_>, y: &mut 
         (0..weight.rows).step_by(tall).flat_map(across)
     };
     let tiles: Vec<(usize, usize, usize)> = (0..shape.batch).flat_map(of_image).collect();
-    let work = |(image, map, pixel): (usize, usize, usize)| {
+    let work = |&(image, map, pixel): &(usize, usize, usize)| {
         let maps = weight.rows(map..(map + tall).min(weight.rows));
         let x = maps_of(x, image, weight.columns, pixels).part(0..weight.columns, pixel..(pixel + wide).min(pixels));
         let corner = Corner { c: y, first: (image * weight.rows + map) * pixels + pixel, stride: pixels, map, end };
         tile(level, maps, x, Start::Zero, corner);
     };
-    match shape.flops() < SERIAL_FLOPS {
-        true => tiles.into_iter().for_each(work),
-        false => tiles.into_par_iter().for_each(work),
-    }
+    each_of(&tiles, shape.flops() >= SERIAL_FLOPS, work);
 }
 
 /// Pieces that a batch is cut into, each with sums of its own.
@@ -76,7 +73,7 @@ pub(super) fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f3
         let shared = Shared::new(sums);
         let shares = |piece: usize| (0..shape.filters).step_by(SHARE).map(move |first| (piece, first..(first + SHARE).min(shape.filters)));
         let all: Vec<(usize, Range<usize>)> = (0..pieces).flat_map(shares).collect();
-        let work = |(piece, maps): (usize, Range<usize>)| {
+        let work = |(piece, maps): &(usize, Range<usize>)| {
             // SAFETY: every share of every piece is a part of its own.
             let to = unsafe { shared.part(piece * len + maps.start * channels..piece * len + maps.end * channels) };
             for image in piece * each..((piece + 1) * each).min(shape.batch) {
@@ -85,10 +82,7 @@ pub(super) fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f3
                 serial(level, a, maps_of(x, image, channels, pixels).transposed(), start, to, channels);
             }
         };
-        match shape.flops() < SERIAL_FLOPS {
-            true => all.into_iter().for_each(work),
-            false => all.into_par_iter().for_each(work),
-        }
+        each_of(&all, shape.flops() >= SERIAL_FLOPS, work);
         dw.copy_from_slice(&sums[..len]);
         for sums in sums.chunks_exact(len).skip(1) {
             dw.iter_mut().zip(sums).for_each(|(to, from)| *to += from);

@@ -4,7 +4,7 @@ use crate::Level;
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::pieces::PIECE;
-use rayon::prelude::*;
+use crate::team::each_part;
 use std::ops::Range;
 
 /// Registers across that a block computes at once.
@@ -43,7 +43,7 @@ pub(super) fn pack(
         return;
     }
     let most = rows(level, maps);
-    let work = |(number, panel): (usize, &mut [f32])| {
+    let work = |number: usize, panel: &mut [f32]| {
         let rows = panel.len() / (channels * taps);
         let places = (0..channels).flat_map(|channel| (0..taps).map(move |tap| (channel, tap)));
         for (line, (channel, tap)) in panel.chunks_exact_mut(rows).zip(places) {
@@ -51,10 +51,8 @@ pub(super) fn pack(
         }
     };
     let panels = &mut panels[..maps * channels * taps];
-    match panels.len() < PIECE {
-        true => panels.chunks_mut(most * channels * taps).enumerate().for_each(work),
-        false => panels.par_chunks_mut(most * channels * taps).enumerate().for_each(work),
-    }
+    let pays = panels.len() >= PIECE;
+    each_part(panels, most * channels * taps, pays, work);
 }
 
 kernel! {

@@ -14,11 +14,11 @@ use crate::lanes::Lanes;
 use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
 use crate::shared::Shared;
+use crate::team::{each_of, each_part};
 use block::{PITCH, over_panels};
 pub(crate) use inner::FEW;
 use inner::inner;
 pub(crate) use packed::{Packed, serial_packed};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// A matrix somewhere in a slice: element (i, j) is `values[i * row_stride + j * column_stride]`.
@@ -137,12 +137,9 @@ pub(crate) fn threaded(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<
             false => tile(level, a, b, start, corner),
         }
     };
-    // Inner products are as fast as weights come, and often all that a caller from outside of the pool wants, who waits for each handover.
-    let least = if by_inner { 2 * SERIAL_FLOPS } else { SERIAL_FLOPS };
-    match 2 * (rows * columns * depth) as u64 >= least {
-        true => tiles.par_iter().for_each(work),
-        false => tiles.iter().for_each(work),
-    }
+    // Inner products are as fast as weights come, and take a few times as long for as many operations.
+    let least = if by_inner { SERIAL_FLOPS / 4 } else { SERIAL_FLOPS };
+    each_of(&tiles, 2 * (rows * columns * depth) as u64 >= least, work);
 }
 
 /// Rows and columns of tiles, of which there are about so many: where the fewest numbers are copied. Each tile copies its part of `b`, and turns its
@@ -296,11 +293,9 @@ pub fn column_sums(values: &[f32], sums: &mut [f32]) {
     }
     assert!(values.len().is_multiple_of(sums.len()), "a matrix is whole rows");
     let (level, columns) = (Level::current(), sums.len());
-    let work = |(place, sums): (usize, &mut [f32])| add_rows(level, &values[(place * STRIP).min(values.len())..], columns, sums);
-    match (values.len() as u64) < SERIAL_FLOPS {
-        true => sums.chunks_mut(STRIP).enumerate().for_each(work),
-        false => sums.par_chunks_mut(STRIP).enumerate().for_each(work),
-    }
+    each_part(sums, STRIP, values.len() as u64 >= SERIAL_FLOPS, |strip, sums| {
+        add_rows(level, &values[(strip * STRIP).min(values.len())..], columns, sums);
+    });
 }
 
 /// Columns that are summed at once: four registers at most, and whole lines of the cache.

@@ -5,17 +5,16 @@ use crate::Level;
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::pieces::{PIECE, in_pieces};
-use rayon::prelude::*;
+use crate::team::each_part;
 
 /// The Euclidean norm. Squares of `f32` are exact in `f64`, in which they are added, so it neither overflows nor loses small numbers among
 /// many; the same bits at every level.
 pub fn norm(values: &[f32]) -> f64 {
     let level = Level::current();
-    let pieces = values.par_chunks(PIECE);
-    let sums: Vec<f64> = match values.len() <= 2 * PIECE {
-        true => values.chunks(PIECE).map(|piece| squares(level, piece)).collect(),
-        false => pieces.map(|piece| squares(level, piece)).collect(),
-    };
+    let mut sums = vec![0.0; values.len().div_ceil(PIECE)];
+    each_part(&mut sums, 1, values.len() > 2 * PIECE, |piece, sum| {
+        sum[0] = squares(level, &values[piece * PIECE..values.len().min((piece + 1) * PIECE)]);
+    });
     sums.into_iter().sum::<f64>().sqrt()
 }
 

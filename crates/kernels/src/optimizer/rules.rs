@@ -6,6 +6,8 @@ use crate::Level;
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::pieces::PIECE;
+use crate::shared::Shared;
+use crate::team::each;
 
 /// What is done to each weight alone.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -106,7 +108,7 @@ trait Update: Copy + Sync {
     fn of<V: Lanes>(self, weight: V, gradient: V, first: V, second: V) -> [V; 3];
 }
 
-/// Halves large slices over threads, and where registers of 64 bytes end, if the slice begins at one.
+/// Cuts large slices for threads, where registers of 64 bytes end if the slice begins at one.
 fn update<U: Update>(level: Level, slices: Slices<'_>, rule: U) {
     let len = slices.weights.len();
     let states = U::STATES.map(|has| if has { len } else { 0 });
@@ -115,17 +117,15 @@ fn update<U: Update>(level: Level, slices: Slices<'_>, rule: U) {
         [len, states[0], states[1]],
         "one number for each weight"
     );
-    if len <= PIECE {
-        return pass(level, slices, rule);
-    }
-    let middle = (len / 2).next_multiple_of(16);
-    let (weights, more_weights) = slices.weights.split_at_mut(middle);
-    let (gradients, more_gradients) = slices.gradients.split_at(middle);
-    let (first, more_first) = slices.first.split_at_mut(middle.min(states[0]));
-    let (second, more_second) = slices.second.split_at_mut(middle.min(states[1]));
-    let left = Slices { weights, gradients, first, second };
-    let right = Slices { weights: more_weights, gradients: more_gradients, first: more_first, second: more_second };
-    rayon::join(|| update(level, left, rule), || update(level, right, rule));
+    let gradients = slices.gradients;
+    let [weights, first, second] = [slices.weights, slices.first, slices.second].map(Shared::new);
+    each(len.div_ceil(PIECE), true, |piece| {
+        let part = piece * PIECE..len.min((piece + 1) * PIECE);
+        let of = |state: usize| part.start.min(states[state])..part.end.min(states[state]);
+        // SAFETY: pieces do not overlap.
+        let [weights, first, second] = unsafe { [weights.part(part.clone()), first.part(of(0)), second.part(of(1))] };
+        pass(level, Slices { weights, gradients: &gradients[part.clone()], first, second }, rule);
+    });
 }
 
 kernel! {

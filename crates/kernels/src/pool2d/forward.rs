@@ -6,7 +6,7 @@ use crate::Level;
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::scratch::scratch;
-use rayon::prelude::*;
+use crate::team::each_part;
 
 /// `y` from `x`.
 ///
@@ -30,10 +30,7 @@ pub fn forward(shape: &Shape, pooling: Pooling, x: &[f32], y: &mut [f32]) {
 /// The mean of each map.
 fn global_means(shape: &Shape, x: &[f32], y: &mut [f32]) {
     let (level, pixels) = (Level::current(), shape.height * shape.width);
-    match shape.is_serial() {
-        true => means(level, x, y),
-        false => y.par_chunks_mut(MAPS).enumerate().for_each(|(part, y)| means(level, &x[part * MAPS * pixels..][..y.len() * pixels], y)),
-    }
+    each_part(y, MAPS, !shape.is_serial(), |part, y| means(level, &x[part * MAPS * pixels..][..y.len() * pixels], y));
 }
 
 /// Whole maps that a thread takes at once.

@@ -1,6 +1,6 @@
 //! What pooling is told about its tensors.
 
-use rayon::prelude::*;
+use crate::team::each_part;
 use std::ops::Range;
 
 /// A window that slides over maps `[maps, height, width]`; windows that reach over the padded edge are left out.
@@ -70,15 +70,11 @@ impl Shape {
     }
 
     /// Calls `work` with the number of each map and its part of a tensor.
-    pub(super) fn for_each_map(&self, tensor: &mut [f32], work: impl Fn(usize, &mut [f32]) + Sync + Send) {
+    pub(super) fn for_each_map(&self, tensor: &mut [f32], work: impl Fn(usize, &mut [f32]) + Sync) {
         if tensor.is_empty() {
             return;
         }
-        let each = tensor.len() / self.maps;
-        match self.is_serial() {
-            true => tensor.chunks_exact_mut(each).enumerate().for_each(|(map, part)| work(map, part)),
-            false => tensor.par_chunks_exact_mut(each).enumerate().for_each(|(map, part)| work(map, part)),
-        }
+        each_part(tensor, tensor.len() / self.maps, !self.is_serial(), work);
     }
 
     pub(super) fn is_serial(&self) -> bool {

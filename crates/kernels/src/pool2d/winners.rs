@@ -7,7 +7,8 @@ use crate::Level;
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::scratch::scratch;
-use rayon::prelude::*;
+use crate::shared::Shared;
+use crate::team::each_part;
 
 /// As [`forward`](super::forward()) for the largest numbers; `winners` says which pixel of its map each one is: the first of equal ones, one of those that
 /// are no numbers.
@@ -19,13 +20,12 @@ pub fn forward_max(shape: &Shape, x: &[f32], y: &mut [f32], winners: &mut [u32])
     assert_eq!(winners.len(), y.len(), "a winner for each window");
     assert!(shape.can_count(), "pixels can be counted, and windows see some: {shape:?}");
     let (level, lines, outputs) = (Level::current(), Lines::new(shape), shape.outputs());
-    let work = |(map, (y, winners)): (usize, (&mut [f32], &mut [u32]))| {
+    let y = Shared::new(y);
+    each_part(winners, outputs, !shape.is_serial(), |map, winners| {
+        // SAFETY: each map is one thread's.
+        let y = unsafe { y.part(map * outputs..(map + 1) * outputs) };
         scratch(2 * lines.all() + lines.outputs(), |memory| find_windows(level, shape, &lines, shape.map(x, map), y, winners, memory));
-    };
-    match shape.is_serial() {
-        true => y.chunks_exact_mut(outputs).zip(winners.chunks_exact_mut(outputs)).enumerate().for_each(work),
-        false => y.par_chunks_exact_mut(outputs).zip(winners.par_chunks_exact_mut(outputs)).enumerate().for_each(work),
-    }
+    });
 }
 
 /// 2^23.

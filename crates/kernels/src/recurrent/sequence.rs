@@ -9,7 +9,6 @@ use crate::Level;
 use crate::matmul::{Matrix, Start};
 use crate::scratch::{Kept, keep, scratch};
 use crate::shared::Shared;
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Which way a sequence is read.
@@ -381,13 +380,10 @@ fn bias_gradients<C: Cell>(hidden: usize, sums: &[f32], input: &mut [f32], hidde
 }
 
 /// Calls `work` with each piece and its number.
-fn for_each_piece(sequence: &Sequence<'_>, each: usize, work: impl Fn(usize, Piece) + Send + Sync) {
+fn for_each_piece(sequence: &Sequence<'_>, each: usize, work: impl Fn(usize, Piece) + Sync) {
     let pieces = sequence.pieces();
     let flops = 2 * sequence.batch * sequence.time * each * (sequence.inputs + sequence.hidden);
-    match flops as u64 >= crate::pieces::SERIAL_FLOPS {
-        true => pieces.par_iter().enumerate().for_each(|(number, piece)| work(number, *piece)),
-        false => pieces.iter().enumerate().for_each(|(number, piece)| work(number, *piece)),
-    }
+    crate::team::each(pieces.len(), flops as u64 >= crate::pieces::SERIAL_FLOPS, |number| work(number, pieces[number]));
 }
 
 /// A piece's way through the sequence. Slices are the piece's own, but for those whose names say that they are of the whole batch.

@@ -9,7 +9,7 @@ use crate::end::{End, end_row};
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
 use crate::pieces::{PIECE, SERIAL_FLOPS};
-use rayon::prelude::*;
+use crate::team::each_part;
 
 /// Whether convolutions of a shape are done here.
 pub(in crate::conv2d) fn fits(shape: &Shape) -> bool {
@@ -91,11 +91,8 @@ pub(in crate::conv2d) fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], d
     let mut slide = slide(shape);
     let (level, narrow) = choose(shape, &mut slide, true);
     let together = pieces(shape.batch * (shape.height * shape.width + slide.to[0] * slide.to[1]));
-    let work = |(number, dw): (usize, &mut [f32])| kernels(level, shape, &slide, narrow, number * together, x, dy, dw);
-    match shape.flops() < SERIAL_FLOPS {
-        true => work((0, dw)),
-        false => dw.par_chunks_mut(together * shape.taps()).enumerate().for_each(work),
-    }
+    let work = |number: usize, dw: &mut [f32]| kernels(level, shape, &slide, narrow, number * together, x, dy, dw);
+    each_part(dw, together * shape.taps(), shape.flops() >= SERIAL_FLOPS, work);
 }
 
 fn slide(shape: &Shape) -> Slide {
@@ -131,11 +128,8 @@ fn run(level: Level, shape: &Shape, maps: &Maps, from: &[f32], weight: &[f32], e
     }
     let Slide { to: [rows, columns], from: [height, width], .. } = maps.slide;
     let together = pieces(rows * columns + maps.sources * height * width / maps.sharing);
-    let work = |(number, to): (usize, &mut [f32])| slide_all(level, maps, number * together, from, weight, end, to);
-    match shape.flops() < SERIAL_FLOPS {
-        true => work((0, to)),
-        false => to.par_chunks_mut(together * rows * columns).enumerate().for_each(work),
-    }
+    let work = |number: usize, to: &mut [f32]| slide_all(level, maps, number * together, from, weight, end, to);
+    each_part(to, together * rows * columns, shape.flops() >= SERIAL_FLOPS, work);
 }
 
 kernel! {

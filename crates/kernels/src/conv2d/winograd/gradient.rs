@@ -8,7 +8,7 @@ use crate::end::End;
 use crate::matmul::{Matrix, Packed, Start, serial_packed};
 use crate::scratch::scratch;
 use crate::shared::Shared;
-use rayon::prelude::*;
+use crate::team::{each, each_part};
 
 /// Tiles that are transformed before the products: their sums are read and written once for each so many.
 const TILES: usize = 192;
@@ -32,13 +32,14 @@ pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
                 for (number, strips) in blocks.iter().enumerate() {
                     let tiles = strips.len() * grid.across();
                     let (to, to_gradients) = (Shared::new(inputs), Shared::new(gradients));
-                    (0..wide + wide_out).into_par_iter().step_by(lanes).for_each(|first| match first < wide {
+                    each((wide + wide_out) / lanes, true, |number| match number * lanes < wide {
                         true => {
+                            let first = number * lanes;
                             let way = Way { values: x, maps: channels, map: first, to, first, steps: [step, wide] };
                             grid.stage(lanes, |stage| input_tiles(level, &grid, way, strips.clone(), stage));
                         }
                         false => {
-                            let map = first - wide;
+                            let map = number * lanes - wide;
                             let first = Packed::place(lanes, [tiles, filters], 0, map);
                             let steps = [step_out, Packed::step(lanes, filters, map)];
                             let way = Way { values: dy, maps: filters, map, to: to_gradients, first, steps };
@@ -47,7 +48,7 @@ pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
                     });
                     let start = if number == 0 { Start::Zero } else { Start::Keep };
                     let (inputs, gradients) = (&*inputs, &*gradients);
-                    sums.par_chunks_exact_mut(size).enumerate().for_each(|(place, sums)| {
+                    each_part(sums, size, true, |place, sums| {
                         let a = Matrix::strided(&inputs[place * step..][..tiles * wide], [channels, tiles], [1, wide]);
                         let b = Packed::of(level, &gradients[place * step_out..][..tiles * wide_out], tiles, filters);
                         serial_packed(a, b, start, sums, wide_out, End::NOTHING);
@@ -59,6 +60,6 @@ pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
             return dw.fill(0.0);
         }
         let (sums, dw) = (&*sums, Shared::new(dw));
-        (0..channels).into_par_iter().for_each(|channel| kernel_gradients(level, sums, size, channels, channel, filters, dw));
+        each(channels, true, |channel| kernel_gradients(level, sums, size, channels, channel, filters, dw));
     });
 }

@@ -21,8 +21,8 @@ use crate::matmul::{DEPTH, Matrix, Packed, Start, serial_packed};
 use crate::pieces::SERIAL_FLOPS;
 use crate::scratch::scratch;
 use crate::shared::Shared;
+use crate::team::{each, each_of};
 pub(super) use gradient::weight_gradient;
-use rayon::prelude::*;
 use std::ops::Range;
 use tiles::{Grid, Way, input_tiles, output_tiles};
 use transforms::{TOGETHER, kernel_panels};
@@ -105,7 +105,8 @@ impl Kernels<'_> {
     /// Transforms all kernels into panels.
     fn transform(self, level: Level, panels: &mut [f32]) {
         let (to, size, lanes) = (Shared::new(panels), self.place(level), level.lanes());
-        (0..self.filters).into_par_iter().step_by(2 * lanes).for_each(|first| {
+        each(self.filters.div_ceil(2 * lanes), true, |number| {
+            let first = number * 2 * lanes;
             scratch(PLACES * TOGETHER * 2 * lanes, |local| kernel_panels(level, self, first, to, size, local));
         });
     }
@@ -121,7 +122,7 @@ fn convolve(level: Level, grid: &Grid, x: &[f32], panels: &[f32], kernels: Kerne
     // A single block is shared among threads within, which wait for each other three times.
     let flops = 2 * PLACES * grid.images * grid.down() * grid.across() * depth * filters;
     let is_alone = blocks.len() == 1 && flops as u64 >= 4 * SERIAL_FLOPS;
-    blocks.into_par_iter().for_each(|strips| {
+    each_of(&blocks, true, |strips| {
         let tiles = strips.len() * grid.across();
         let [step, step_out] = [apart(tiles * wide), apart(tiles * wide_out)];
         scratch(PLACES * step, |inputs| {
@@ -150,14 +151,6 @@ fn convolve(level: Level, grid: &Grid, x: &[f32], panels: &[f32], kernels: Kerne
             });
         });
     });
-}
-
-/// Does something for so many numbers, on several threads or on one.
-fn each(count: usize, is_parallel: bool, work: impl Fn(usize) + Sync + Send) {
-    match is_parallel {
-        true => (0..count).into_par_iter().for_each(work),
-        false => (0..count).for_each(work),
-    }
 }
 
 /// How far matrices of so many numbers lie apart: never a power of two, at which all of them would meet in one set of the cache.
