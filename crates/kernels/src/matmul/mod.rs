@@ -11,7 +11,7 @@ use crate::Level;
 use crate::end::End;
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
-use crate::pieces::SERIAL_FLOPS;
+use crate::pieces::{PIECE, SERIAL_FLOPS};
 use crate::scratch::scratch;
 use crate::shared::Shared;
 use crate::team::{each_of, each_part};
@@ -100,6 +100,8 @@ pub(crate) const DEPTH: usize = 256;
 const TILE: usize = 256;
 /// Rows in which blocks of 6 and of 12 end.
 const BLOCKS: usize = 12;
+/// Columns at most of a `b`, of no more than two [`PIECE`]s, that is copied once for all threads.
+const SLIM: usize = 64;
 /// Tiles of a product, if it is large enough: enough for some threads, and no more, for each copies its operands anew.
 const TILES: usize = 8;
 
@@ -124,6 +126,18 @@ pub(crate) fn threaded(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<
         && (a.column_stride == 1 || depth == 1)
         && b.row_stride == 1
         && columns > 1;
+    let pays = 2 * (rows * columns * depth) as u64 >= SERIAL_FLOPS;
+    if !by_inner && pays && columns <= SLIM && columns * depth <= 2 * PIECE {
+        let share = rows.div_ceil(TILES).next_multiple_of(BLOCKS);
+        let shares: Vec<Range<usize>> = (0..rows).step_by(share).map(|first| first..(first + share).min(rows)).collect();
+        return Packed::lend(level, b, |b| {
+            each_of(&shares, true, |rows| {
+                // SAFETY: no two threads have the same rows.
+                let c = unsafe { c.part(rows.start * columns..rows.end * columns) };
+                serial_packed(a.rows(rows.clone()), b, start, c, columns, End::NOTHING);
+            });
+        });
+    }
     let [tall, wide] = if by_inner { [FEW, columns.div_ceil(TILES).next_multiple_of(32)] } else { cut(&a, columns, TILES) };
     let tiles: Vec<(Range<usize>, Range<usize>)> = (0..rows)
         .step_by(tall)
@@ -138,8 +152,7 @@ pub(crate) fn threaded(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<
         }
     };
     // Inner products are as fast as weights come, and take a few times as long for as many operations.
-    let least = if by_inner { SERIAL_FLOPS / 4 } else { SERIAL_FLOPS };
-    each_of(&tiles, 2 * (rows * columns * depth) as u64 >= least, work);
+    each_of(&tiles, pays || by_inner && 8 * (rows * columns * depth) as u64 >= SERIAL_FLOPS, work);
 }
 
 /// Rows and columns of tiles, of which there are about so many: where the fewest numbers are copied. Each tile copies its part of `b`, and turns its
@@ -154,8 +167,9 @@ pub(crate) fn cut(a: &Matrix<'_>, columns: usize, tiles: usize) -> [usize; 2] {
         let read = if a.column_stride == 1 { 1 } else { 4 };
         4 * depth * columns * rows.div_ceil(tall) + read * rows * depth * columns.div_ceil(wide)
     };
-    let ways = (0..=tiles.ilog2()).map(|power| sides(1 << power));
-    ways.min_by_key(|sides| cost(*sides)).expect("there is at least one way")
+    // A tile is 32 columns wide at least, and so many are to be had.
+    let ways = (0..=tiles.ilog2()).map(|power| 1 << power).filter(|across| 32 * (across - 1) < columns.max(1));
+    ways.map(sides).min_by_key(|sides| cost(*sides)).expect("there is at least one way")
 }
 
 fn check<'a>(a: &Matrix<'_>, b: &Matrix<'_>, start: Start<'a>) -> Start<'a> {
