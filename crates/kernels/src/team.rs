@@ -60,8 +60,8 @@ unsafe impl<T: Send> Sync for Start<T> {}
 const MOST: usize = 128;
 /// Turns that a thread waits awake, some dozens of microseconds: longer than from one layer to the next, shorter than from one request to the next.
 const TURNS: usize = 2000;
-/// Turns of waiting for the others before the core is offered to them.
-const PATIENCE: usize = 200;
+/// Turns after which the core is offered to others: the one that is waited for may have no other.
+const PATIENCE: usize = 50;
 
 thread_local! {
     /// Whether the thread is in a loop, or of the team.
@@ -205,7 +205,7 @@ impl Team {
             }
             turns += 1;
             if turns < TURNS {
-                spin_loop();
+                if turns.is_multiple_of(PATIENCE) { yield_now() } else { spin_loop() }
                 continue;
             }
             // Who opens the gate looks who sleeps afterwards, and who goes to sleep looks at the gate afterwards: one of both sees the other.
