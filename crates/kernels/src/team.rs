@@ -205,7 +205,11 @@ impl Team {
             }
             turns += 1;
             if turns < TURNS {
-                if turns.is_multiple_of(PATIENCE) { yield_now() } else { spin_loop() }
+                if turns.is_multiple_of(PATIENCE) {
+                    yield_now()
+                } else {
+                    spin_loop()
+                }
                 continue;
             }
             // Who opens the gate looks who sleeps afterwards, and who goes to sleep looks at the gate afterwards: one of both sees the other.

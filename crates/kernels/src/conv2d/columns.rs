@@ -16,7 +16,7 @@ use crate::turned::turn;
 use std::ops::Range;
 
 /// Maps of at most so many outputs: larger ones fill registers by themselves.
-const FEW: usize = 64;
+pub(super) const FEW: usize = 64;
 /// Columns that are worked on at once.
 const WIDE: usize = 1024;
 /// With so few columns in all, products are inner ones.

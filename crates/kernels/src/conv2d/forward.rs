@@ -49,6 +49,9 @@ pub(super) fn run(shape: &Shape, x: &[f32], weight: Weights<'_>, end: End<'_>, y
     if weight.is_prepared() && columns::fits_turned(shape) {
         return columns::forward_turned(shape, x, weight, end, y);
     }
+    if pointwise::fits_apart(shape) {
+        return pointwise::forward_apart(shape, x, weight.values, end, y);
+    }
     if columns::fits(shape) {
         return columns::forward(multiply(), shape, x, weight, end, y);
     }
@@ -57,6 +60,9 @@ pub(super) fn run(shape: &Shape, x: &[f32], weight: Weights<'_>, end: End<'_>, y
     }
     over_planes(shape, x, weight, end, y);
 }
+
+/// A single tile of so much work has two halves, for two threads, though each reads all weights.
+const ALONE_FLOPS: u64 = 4 * SERIAL_FLOPS;
 
 fn over_planes(shape: &Shape, x: &[f32], weight: Weights<'_>, end: End<'_>, y: &mut [f32]) {
     let level = Level::current();
@@ -73,7 +79,10 @@ fn over_planes(shape: &Shape, x: &[f32], weight: Weights<'_>, end: End<'_>, y: &
         }
     };
     weight.packed(level, shape.groups * size, pack_all, |panels| {
-        let tiles = tiles(shape.batch, rows, geometry.extra, geometry.columns);
+        let mut tiles = tiles(shape.batch, rows, geometry.extra, geometry.columns);
+        if tiles.len() == 1 && shape.flops() >= ALONE_FLOPS {
+            tiles = tiles.remove(0).halves();
+        }
         for_each_tile(&tiles, shape.flops(), |tile| {
             let within = geometry.within(tile);
             let stride = within.plane + SLACK;

@@ -57,6 +57,20 @@ pub(super) struct Tile {
     pub rows: Range<usize>,
 }
 
+impl Tile {
+    /// Its first and its second half; itself where it is a single row.
+    pub fn halves(self) -> Vec<Tile> {
+        let half = |range: &Range<usize>| range.start + range.len().div_ceil(2);
+        let Tile { images, rows } = self;
+        let [one, other] = match (images.len(), rows.len()) {
+            (2.., _) => [images.start..half(&images), half(&images)..images.end].map(|images| Tile { images, rows: rows.clone() }),
+            (_, 2..) => [rows.start..half(&rows), half(&rows)..rows.end].map(|rows| Tile { images: images.clone(), rows }),
+            _ => return vec![Tile { images, rows }],
+        };
+        vec![one, other]
+    }
+}
+
 /// Cuts a batch into tiles of output rows. `extra` rows of a plane and `width` columns belong to a tile beside its own rows.
 pub(super) fn tiles(batch: usize, rows: usize, extra: usize, width: usize) -> Vec<Tile> {
     let whole = (rows + extra) * width;
@@ -90,7 +104,7 @@ mod tests {
     fn tiles_cover_each_row_once() {
         for (batch, rows, extra, width) in [(3, 4, 2, 6), (2, 32, 2, 34), (1, 224, 6, 230), (0, 5, 0, 5), (5, 1, 0, 1), (1, 3, 2, 5000)] {
             let mut seen = vec![0; batch * rows];
-            for tile in tiles(batch, rows, extra, width) {
+            for tile in tiles(batch, rows, extra, width).into_iter().flat_map(Tile::halves) {
                 tile.images.clone().for_each(|image| tile.rows.clone().for_each(|row| seen[image * rows + row] += 1));
             }
             assert!(seen.iter().all(|times| *times == 1), "{batch} {rows} {extra} {width}");

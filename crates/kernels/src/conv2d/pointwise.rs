@@ -5,10 +5,10 @@ use super::shape::Shape;
 use crate::Level;
 use crate::end::End;
 use crate::matmul::{Corner, Matrix, Start, cut, serial, tile};
-use crate::pieces::SERIAL_FLOPS;
+use crate::pieces::{PIECE, SERIAL_FLOPS};
 use crate::scratch::scratch;
 use crate::shared::Shared;
-use crate::team::each_of;
+use crate::team::{each_of, each_part};
 use std::ops::Range;
 
 /// Parts that a batch is cut into, if there is so much to do.
@@ -27,6 +27,35 @@ fn maps_of(values: &[f32], image: usize, maps: usize, pixels: usize) -> Matrix<'
 /// `y = x * weight`, ended.
 pub(super) fn forward(shape: &Shape, x: &[f32], weight: &[f32], end: End<'_>, y: &mut [f32]) {
     multiply(shape, Matrix::new(weight, shape.filters, shape.channels), x, end, y);
+}
+
+/// Whether it is the way for 1x1 kernels that leave pixels out: those that are left are copied together first, unless they are so few that images
+/// are better taken together.
+pub(super) fn fits_apart(shape: &Shape) -> bool {
+    let pixels = shape.output().iter().product::<usize>();
+    let is_apart = shape.kernel == [1; 2] && shape.stride != [1; 2] && shape.padding == [0; 2] && shape.groups == 1;
+    is_apart && pixels > super::columns::FEW && shape.channels.min(shape.filters) >= 8
+}
+
+/// As [`forward`], where pixels are left out.
+pub(super) fn forward_apart(shape: &Shape, x: &[f32], weight: &[f32], end: End<'_>, y: &mut [f32]) {
+    let [rows, columns] = shape.output();
+    let pixels = rows * columns;
+    let near = Shape { batch: 1, height: rows, width: columns, stride: [1; 2], ..*shape };
+    scratch(shape.channels * pixels, |dense| {
+        for image in 0..shape.batch {
+            let x = maps_of(x, image, shape.channels, shape.height * shape.width);
+            each_part(dense, pixels, pixels * shape.channels >= PIECE, |channel, to| {
+                let map = x.rows(channel..channel + 1).values;
+                for (row, to) in to.chunks_exact_mut(columns).enumerate() {
+                    let from = map[row * shape.stride[0] * shape.width..].iter().step_by(shape.stride[1]);
+                    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+                }
+            });
+            let outputs = image * shape.filters * pixels..(image + 1) * shape.filters * pixels;
+            forward(&near, dense, weight, end.part(0..shape.filters, outputs.clone()), &mut y[outputs]);
+        }
+    });
 }
 
 /// `dx` from `dy`.

@@ -88,7 +88,9 @@ fn layers_of_known_networks_are_right() {
     check(square(2, 3, 32, 16, 3, 1, 1)); // ResNet-8
     check(square(2, 16, 32, 32, 3, 2, 1));
     check(square(1, 3, 40, 64, 7, 2, 3)); // ResNet-50
+    check(square(1, 64, 17, 48, 3, 2, 1)); // A single tile, in halves.
     check(square(2, 64, 9, 32, 1, 2, 0));
+    check(Shape { width: 24, ..square(2, 40, 19, 30, 1, 2, 0) });
     check(Shape { groups: 24, ..square(2, 24, 15, 24, 3, 2, 1) }); // MobileNetV2
     check(square(2, 40, 2, 70, 3, 1, 1));
     check(square(3, 20, 1, 20, 3, 1, 1));
@@ -117,6 +119,7 @@ proptest! {
 fn threads_change_no_bit() {
     equal_for_threads(square(5, 3, 20, 8, 3, 1, 1));
     equal_for_threads(square(4, 32, 16, 24, 3, 2, 1));
+    equal_for_threads(square(1, 64, 17, 48, 3, 2, 1));
 }
 
 /// Holds all passes of one to three threads against each other.

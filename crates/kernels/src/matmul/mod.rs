@@ -138,7 +138,8 @@ pub(crate) fn threaded(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<
             });
         });
     }
-    let [tall, wide] = if by_inner { [FEW, columns.div_ceil(TILES).next_multiple_of(32)] } else { cut(&a, columns, TILES) };
+    let [tall, wide] =
+        if by_inner { [FEW, columns.div_ceil(TILES).next_multiple_of(32)] } else { cut(&a, columns, if pays { TILES } else { 1 }) };
     let tiles: Vec<(Range<usize>, Range<usize>)> = (0..rows)
         .step_by(tall)
         .flat_map(|row| (0..columns).step_by(wide).map(move |column| (row..(row + tall).min(rows), column..(column + wide).min(columns))))
