@@ -41,7 +41,7 @@ def duel(commands, line, options):
     calls = {}
     for name, side in sides.items():
         side.ask(f"{line} 3")  # Compilers and caches warm up.
-        calls[name] = max(2, min(500, int(BLOCK_MS / min(side.ask(f"{line} 3")))))
+        calls[name] = max(2, min(20000, int(BLOCK_MS / min(side.ask(f"{line} 3")))))
     blocks = {name: [] for name in sides}
     for turn in range(options.rounds):
         for name in list(sides)[:: 1 if turn % 2 == 0 else -1]:

@@ -128,7 +128,7 @@ proptest! {
 
 #[test]
 fn threads_change_no_bit() {
-    let shape = square(5, 48, 14, 40, 3, 2, 1);
+    let shape = square(5, 64, 14, 72, 3, 2, 1);
     let [x, w, y] = shape.lens();
     let (x, w, dy) = (noise(x, 1), noise(w, 2), noise(y, 3));
     let all = |threads: usize| {
