@@ -3,7 +3,7 @@
 Usage: share.py KERNEL_SPEED [--write]
 KERNEL_SPEED is the example of crates/kernels, which measures the peak: multiply-adds of registers, on as many threads as a row had. It is
 measured now and rows were before, so that on a machine whose speed moves a share moves with it. A row's operations are those of its products and
-convolutions forwards and backwards, two a multiply-add, as PyTorch counts them: of convolutions as they are defined, not of Winograd's, and of
+convolutions forwards, two a multiply-add, as PyTorch counts them, times three: of convolutions as they are defined, not of Winograd's, and of
 attention in full where half is masked. Prints a table and, with --write, puts `gflop` and `share_of_peak` into the rows. Rows in bf16 have another
 peak and are left out. Needs torch and torchvision.
 """
@@ -17,7 +17,6 @@ from pathlib import Path
 
 import torch
 from networks import NETWORKS, made
-from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -26,17 +25,17 @@ ROWS = {"mlp": 128, "lenet5_modern": 64, "lstm": 32, "resnet8": 32, "resnet20": 
 
 
 def recurrent(rows):
-    """Of the LSTM, which the counter does not see: four gates of inputs and states, at every step, and twice that backwards."""
+    """Of the LSTM forwards, which the counter does not see: four gates of inputs and states, at every step."""
     time, inputs = NETWORKS["lstm"][1]
-    return 3 * 2 * 4 * 128 * (inputs + 128) * time * rows
+    return 2 * 4 * 128 * (inputs + 128) * time * rows
 
 
 def operations(name):
     rows = ROWS.get(name, 8)
-    net, images, labels = made(name, rows)
+    net, images, _ = made(name, rows)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        F.cross_entropy(net(images), labels).backward()
-    return counter.get_total_flops() + (recurrent(rows) if name == "lstm" else 0)
+        net(images)
+    return 3 * (counter.get_total_flops() + (recurrent(rows) if name == "lstm" else 0))
 
 
 def peak(program, threads):

@@ -16,6 +16,7 @@ use cupola_kernels::pool2d::{self, Pooling};
 use cupola_kernels::recurrent::{self, Cell, Direction, Gradients, Gru, Lstm, Rnn, Sequence, Weights};
 use cupola_kernels::softmax::{self, Softmax};
 use cupola_kernels::{bf16, embedding, group_norm, layer_norm};
+use std::hint::black_box;
 use std::time::Instant;
 
 fn main() {
@@ -435,11 +436,47 @@ fn embeddings(rows: usize, width: usize, count: usize) {
     println!("embedding {count} of {rows} x {width}   forward {forward:6.0} us, backward {backward:6.0} us");
 }
 
-/// Billions of operations a second of one thread: a product that lies in the first-level cache comes close to what there is.
+/// Billion operations a second of one thread at most: multiply-adds of registers, none of which waits for another.
 fn peak() -> f64 {
-    let (a, b, mut c) = (vec![0.5f32; 48 * 256], vec![0.25f32; 256 * 16], vec![0.0f32; 48 * 16]);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one thread");
-    let seconds =
-        pool.install(|| fastest(|| (0..20).for_each(|_| matmul(Matrix::new(&a, 48, 256), Matrix::new(&b, 256, 16), None, &mut c))));
-    20.0 * 2.0 * (48 * 16 * 256) as f64 / seconds / 1e9
+    const TURNS: usize = 10_000;
+    let level = cupola_kernels::Level::current();
+    let lanes = if level == cupola_kernels::Level::Avx512 { 16 } else { 8 };
+    let seconds = fastest(|| match level {
+        // SAFETY: levels are what this processor has.
+        #[cfg(target_arch = "x86_64")]
+        cupola_kernels::Level::Avx512 => _ = black_box(unsafe { multiply_adds_512(TURNS) }),
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        cupola_kernels::Level::Avx2 => _ = black_box(unsafe { multiply_adds_256(TURNS) }),
+        _ => _ = black_box(multiply_adds::<8>(TURNS)),
+    });
+    2.0 * (TURNS * CHAINS * lanes) as f64 / seconds / 1e9
+}
+
+/// Registers that a multiply-add can go into while others are under way: two units with four turns each, and some more.
+const CHAINS: usize = 10;
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn multiply_adds_512(turns: usize) -> [[f32; 16]; CHAINS] {
+    multiply_adds(turns)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn multiply_adds_256(turns: usize) -> [[f32; 8]; CHAINS] {
+    multiply_adds(turns)
+}
+
+#[inline(always)]
+fn multiply_adds<const N: usize>(turns: usize) -> [[f32; N]; CHAINS] {
+    let (mut sums, factor) = ([[0.5f32; N]; CHAINS], black_box([0.9f32; N]));
+    for _ in 0..turns {
+        for sum in &mut sums {
+            for (sum, factor) in sum.iter_mut().zip(&factor) {
+                *sum = sum.mul_add(*factor, *factor);
+            }
+        }
+    }
+    sums
 }
