@@ -3,8 +3,9 @@
 Usage: share.py KERNEL_SPEED [--write]
 KERNEL_SPEED is the example of crates/kernels, which measures the peak: multiply-adds of registers, on as many threads as a row had. It is
 measured now and rows were before, so that on a machine whose speed moves a share moves with it. A row's operations are those of its products and
-convolutions forwards, two a multiply-add, as PyTorch counts them, times three: of convolutions as they are defined, not of Winograd's, and of
-attention in full where half is masked. Prints a table and, with --write, puts `gflop` and `share_of_peak` into the rows. Rows in bf16 have another
+convolutions forwards and backwards, two a multiply-add, as PyTorch counts them: of convolutions as they are defined, not of Winograd's, and of
+attention in full where half is masked. Backwards they are twice those forwards at most: PyTorch counts those of grouped convolutions as if
+there were no groups. Prints a table and, with --write, puts `gflop` and `share_of_peak` into the rows. Rows in bf16 have another
 peak and are left out. Needs torch and torchvision.
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import torch
 from networks import NETWORKS, made
+from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -32,10 +34,12 @@ def recurrent(rows):
 
 def operations(name):
     rows = ROWS.get(name, 8)
-    net, images, _ = made(name, rows)
+    net, images, labels = made(name, rows)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        net(images)
-    return 3 * (counter.get_total_flops() + (recurrent(rows) if name == "lstm" else 0))
+        loss = F.cross_entropy(net(images), labels)
+        forwards = counter.get_total_flops()
+        loss.backward()
+    return min(counter.get_total_flops(), 3 * forwards) + (3 * recurrent(rows) if name == "lstm" else 0)
 
 
 def peak(program, threads):
