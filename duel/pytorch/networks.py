@@ -143,6 +143,22 @@ NETWORKS = {
     "mobilenet_v2": (torchvision.models.mobilenet_v2, (3, 224, 224), 1000),
 }
 
+# Rows of a step of training.
+ROWS = {
+    "mlp": 128,
+    "lstm": 32,
+    "gpt": 8,
+    "bert": 8,
+    "lenet5_modern": 64,
+    "resnet8": 32,
+    "resnet20": 32,
+    "resnet9": 256,
+    "resnet18": 32,
+    "resnet50": 8,
+    "vgg16": 8,
+    "mobilenet_v2": 8,
+}
+
 
 def made(name, rows):
     """A network, inputs of so many rows, and targets."""

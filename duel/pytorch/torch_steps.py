@@ -12,7 +12,7 @@ import sys
 import time
 
 import torch
-from networks import made
+from networks import ROWS, made
 from torch.nn import functional as F
 
 MODE, THREADS, IS_ROUNDED = sys.argv[1], int(sys.argv[2]), sys.argv[3:] == ["bf16"]
@@ -33,30 +33,16 @@ def adam(parameters):
     return torch.optim.Adam(parameters, lr=1e-4, **FUSED)
 
 
-# Rows and optimiser.
-WORKLOADS = {
-    "lstm": (32, adam),
-    "gpt": (8, adamw),
-    "bert": (8, adamw),
-    "mlp": (128, adam),
-    "lenet5_modern": (64, sgd),
-    "resnet8": (32, sgd),
-    "resnet20": (32, sgd),
-    "resnet9": (256, sgd),
-    "resnet18": (32, sgd),
-    "resnet50": (8, sgd),
-    "vgg16": (8, sgd),
-    "mobilenet_v2": (8, sgd),
-}
+# Of those that have another than SGD.
+OPTIMIZERS = {"lstm": adam, "gpt": adamw, "bert": adamw, "mlp": adam}
 
 
 def running(name):
-    rows, optimizer = WORKLOADS[name]
-    net, images, labels = made(name, rows)
+    net, images, labels = made(name, ROWS[name])
     if MODE == "best" and images.dim() == 4:
         net, images = net.to(memory_format=torch.channels_last), images.contiguous(memory_format=torch.channels_last)
     called = torch.compile(net) if MODE == "compile" else net
-    optimizer = optimizer(net.parameters())
+    optimizer = OPTIMIZERS.get(name, sgd)(net.parameters())
 
     def step():
         optimizer.zero_grad()

@@ -3,7 +3,7 @@
 use crate::Level;
 use crate::end::{ALL, End, finish_maps};
 use crate::matmul::{self, FEW, Matrix, Packed, Start, serial_packed};
-use crate::pieces::{SERIAL_FLOPS, in_pieces};
+use crate::pieces::{SERIAL_FLOPS, in_pieces, ranges};
 use crate::scratch::scratch;
 use crate::shared::Shared;
 use crate::team::each_of;
@@ -48,8 +48,7 @@ pub fn forward(x: &[f32], rows: usize, weight: &[f32], bias: Option<&[f32]>, ran
             });
         };
         let share = out.div_ceil(SHARES).clamp(OUTPUTS[0], OUTPUTS[1]);
-        let shares: Vec<Range<usize>> = (0..out).step_by(share).map(|first| first..(first + share).min(out)).collect();
-        each_of(&shares, 2 * (rows * out * depth) as u64 >= SERIAL_FLOPS, work);
+        each_of(&ranges(out, share), 2 * (rows * out * depth) as u64 >= SERIAL_FLOPS, work);
     });
 }
 

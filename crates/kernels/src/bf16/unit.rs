@@ -37,23 +37,20 @@ impl Unit {
 
     /// Runs work that calls [`block`](super::tiles::block), on this thread alone: tiles are laid out before and given back after it.
     pub(crate) fn enter<T>(self, work: impl FnOnce() -> T) -> T {
-        struct Leave(bool);
-        impl Drop for Leave {
-            fn drop(&mut self) {
-                #[cfg(target_arch = "x86_64")]
-                if self.0 {
-                    // SAFETY: the unit is there, see `enter`.
+        #[cfg(target_arch = "x86_64")]
+        let _leave = (self == Unit::Tile).then(|| {
+            struct Leave;
+            impl Drop for Leave {
+                fn drop(&mut self) {
+                    // SAFETY: the unit is there, see below.
                     unsafe { std::arch::asm!("tilerelease", options(nostack, preserves_flags, nomem)) };
                 }
             }
-        }
-        let _leave = Leave(self == Unit::Tile);
-        #[cfg(target_arch = "x86_64")]
-        if self == Unit::Tile {
             let layout = Layout::new();
             // SAFETY: `Unit::Tile` is only made where the processor has tiles and the system lets us use them.
             unsafe { std::arch::asm!("ldtilecfg [{}]", in(reg) &layout, options(nostack, preserves_flags, readonly)) };
-        }
+            Leave
+        });
         work()
     }
 }

@@ -8,7 +8,7 @@ use super::shape::Shape;
 use crate::Level;
 use crate::end::{End, finish, finish_maps};
 use crate::matmul::{Matrix, Packed, Start, serial_packed};
-use crate::pieces::{PIECE, SERIAL_FLOPS};
+use crate::pieces::{PIECE, SERIAL_FLOPS, ranges};
 use crate::scratch::scratch;
 use crate::shared::Shared;
 use crate::team::{each, each_of, each_part};
@@ -217,7 +217,7 @@ pub(super) fn forward_turned(shape: &Shape, x: &[f32], weight: Weights<'_>, end:
     let columns = Columns::new(shape);
     let (level, filters, outputs) = (Level::current(), shape.filters, columns.outputs);
     let len = |filters: usize| columns.depth() * filters.next_multiple_of(level.lanes());
-    let shares: Vec<Range<usize>> = (0..filters).step_by(SHARE).map(|first| first..(first + SHARE).min(filters)).collect();
+    let shares = ranges(filters, SHARE);
     let make = |panels: &mut [f32]| {
         columns.weights(Weights::plain(weight.values), |weights| {
             each_part(panels, len(SHARE), true, |number, panels| {
@@ -247,9 +247,9 @@ pub(super) fn forward_turned(shape: &Shape, x: &[f32], weight: Weights<'_>, end:
             };
             // A batch of small images is cut into shares of filters alone, a single image into stretches of outputs as well.
             let stretch = outputs.div_ceil((outputs / ROWS).clamp(1, 4)).next_multiple_of(12);
-            let stretches = (0..outputs).step_by(stretch).map(|first| first..(first + stretch).min(outputs));
+            let stretches = ranges(outputs, stretch);
             let count = shares.len();
-            let of_image = |image| stretches.clone().flat_map(move |rows| (0..count).map(move |number| (number, image, rows.clone())));
+            let of_image = |image| stretches.iter().flat_map(move |rows| (0..count).map(move |number| (number, image, rows.clone())));
             let all: Vec<_> = (0..shape.batch).flat_map(of_image).collect();
             each_of(&all, shape.flops() >= SERIAL_FLOPS, work);
         });

@@ -9,7 +9,7 @@ use super::product::{Planes, inner, pack, product};
 use super::shape::Shape;
 use super::winograd;
 use crate::Level;
-use crate::pieces::SERIAL_FLOPS;
+use crate::pieces::{SERIAL_FLOPS, ranges};
 use crate::scratch::scratch;
 use crate::shared::Shared;
 use crate::sums::sum;
@@ -206,8 +206,7 @@ fn by_channels(level: Level, shape: &Shape, geometry: &Geometry, tiles: &[Tile],
     let [channels, _] = shape.group();
     dw.fill(0.0);
     let dw = Shared::new(dw);
-    let parts: Vec<Range<usize>> = (0..channels).step_by(SHARE).map(|first| first..(first + SHARE).min(channels)).collect();
-    each_of(&parts, true, |channels| {
+    each_of(&ranges(channels, SHARE), true, |channels| {
         tiles.iter().for_each(|tile| add_tile(level, shape, geometry, tile, channels.clone(), x, dy, dw));
     });
 }

@@ -11,7 +11,7 @@ use crate::Level;
 use crate::end::End;
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
-use crate::pieces::{PIECE, SERIAL_FLOPS};
+use crate::pieces::{PIECE, SERIAL_FLOPS, ranges};
 use crate::scratch::scratch;
 use crate::shared::Shared;
 use crate::team::{each_of, each_part};
@@ -128,10 +128,8 @@ pub(crate) fn threaded(level: Level, a: Matrix<'_>, b: Matrix<'_>, start: Start<
         && columns > 1;
     let pays = 2 * (rows * columns * depth) as u64 >= SERIAL_FLOPS;
     if !by_inner && pays && columns <= SLIM && columns * depth <= 2 * PIECE {
-        let share = rows.div_ceil(TILES).next_multiple_of(BLOCKS);
-        let shares: Vec<Range<usize>> = (0..rows).step_by(share).map(|first| first..(first + share).min(rows)).collect();
         return Packed::lend(level, b, |b| {
-            each_of(&shares, true, |rows| {
+            each_of(&ranges(rows, rows.div_ceil(TILES).next_multiple_of(BLOCKS)), true, |rows| {
                 // SAFETY: no two threads have the same rows.
                 let c = unsafe { c.part(rows.start * columns..rows.end * columns) };
                 serial_packed(a.rows(rows.clone()), b, start, c, columns, End::NOTHING);

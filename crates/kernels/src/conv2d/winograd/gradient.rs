@@ -2,10 +2,11 @@
 
 use super::tiles::{Grid, Way, gradient_tiles, input_tiles};
 use super::transforms::kernel_gradients;
-use super::{PLACES, Shape, apart, cut};
+use super::{PLACES, Shape, apart};
 use crate::Level;
 use crate::end::End;
 use crate::matmul::{Matrix, Packed, Start, serial_packed};
+use crate::pieces::ranges;
 use crate::scratch::scratch;
 use crate::shared::Shared;
 use crate::team::{each, each_part};
@@ -22,7 +23,7 @@ pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     let (channels, filters) = (shape.channels, shape.filters);
     let [wide, wide_out] = [channels, filters].map(|count| count.next_multiple_of(lanes));
     let strips = grid.images * grid.down();
-    let blocks = cut(strips, (TILES / grid.across()).max(1));
+    let blocks = ranges(strips, (TILES / grid.across()).max(1));
     let most = blocks.first().map_or(0, |block| block.len() * grid.across());
     let size = apart(channels * wide_out);
     let [step, step_out] = [apart(most * wide), apart(most * wide_out)];

@@ -23,7 +23,6 @@ use crate::scratch::scratch;
 use crate::shared::Shared;
 use crate::team::{each, each_of};
 pub(super) use gradient::weight_gradient;
-use std::ops::Range;
 use tiles::{Grid, Way, input_tiles, output_tiles};
 use transforms::{TOGETHER, kernel_panels};
 
@@ -161,11 +160,6 @@ fn apart(len: usize) -> usize {
 /// Where an image and a row of tiles of strip `number` lie.
 fn strip(grid: &Grid, number: usize) -> [usize; 2] {
     [number / grid.down(), number % grid.down()]
-}
-
-/// Strips from one end to the next, of so many each.
-fn cut(count: usize, each: usize) -> Vec<Range<usize>> {
-    (0..count).step_by(each).map(|first| first..(first + each).min(count)).collect()
 }
 
 #[cfg(test)]

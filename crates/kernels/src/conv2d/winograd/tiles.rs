@@ -1,10 +1,11 @@
 //! Tiles of images, there and back.
 
 use super::transforms::{Input, OutputGradient, Transform, output};
-use super::{PLACES, SIDE, cut, strip};
+use super::{PLACES, SIDE, strip};
 use crate::end::{End, end_row};
 use crate::kernel::kernel;
 use crate::lanes::Lanes;
+use crate::pieces::ranges;
 use crate::scratch::scratch;
 use crate::shared::Shared;
 use std::ops::Range;
@@ -42,7 +43,7 @@ impl Grid {
         let strips = self.images * self.down();
         let each = tiles.div_ceil(self.across()).max(1);
         // Equal shares, so that no last block is a sliver.
-        cut(strips, strips.div_ceil(strips.div_ceil(each).max(1)).max(1))
+        ranges(strips, strips.div_ceil(strips.div_ceil(each).max(1)).max(1))
     }
 
     /// Pixels of a staged row.
