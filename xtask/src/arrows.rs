@@ -12,10 +12,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cupola-kernels", &[]),
     ("cupola-nets", &["cupola-task", "cupola-kernels"]),
     ("cupola-metrics", &["cupola-task"]),
-    ("cupola-train", &["cupola-task", "cupola-data", "cupola-classic", "cupola-nets", "cupola-metrics"]),
-    ("cupola-serve", &["cupola-task", "cupola-data", "cupola-train"]),
-    ("cupola", &["cupola-task", "cupola-data", "cupola-classic", "cupola-metrics", "cupola-train", "cupola-serve"]),
-    ("xtask", &["cupola-task", "cupola-data", "cupola-classic", "cupola-nets", "cupola-metrics", "cupola-train"]),
+    ("cupola-watch", &["cupola-task", "cupola-data", "cupola-metrics"]),
+    ("cupola-train", &["cupola-task", "cupola-data", "cupola-classic", "cupola-nets", "cupola-metrics", "cupola-watch"]),
+    ("cupola-serve", &["cupola-task", "cupola-data", "cupola-metrics", "cupola-train", "cupola-watch"]),
+    ("cupola", &["cupola-task", "cupola-data", "cupola-classic", "cupola-metrics", "cupola-watch", "cupola-train", "cupola-serve"]),
+    ("xtask", &["cupola-task", "cupola-data", "cupola-classic", "cupola-nets", "cupola-metrics", "cupola-watch", "cupola-train"]),
 ];
 
 /// The crates that may name the gradient engine, once they exist.

@@ -1,0 +1,6 @@
+//! Answers that are remembered and watched: the prediction log and the labels that come later; what moved since training, and whether it costs
+//! quality. No gradient engine and no server: only columns, answers and numbers.
+
+mod error;
+
+pub use error::{Error, Result};
