@@ -2,5 +2,9 @@
 //! quality. No gradient engine and no server: only columns, answers and numbers.
 
 mod error;
+pub mod labels;
+pub mod registry;
+mod store;
 
 pub use error::{Error, Result};
+pub use store::{Durability, Store, StoreAt};

@@ -1,0 +1,249 @@
+//! What answers under one name: a champion, perhaps a challenger beside it, exchanged for others while requests go on.
+//!
+//! A request takes the line-up it finds and keeps it to its end, so an exchange never touches what is under way. A model file that does not
+//! open, or does not answer its golden rows as it did, leaves the ones that serve where they are.
+
+use crate::batcher::Batcher;
+use crate::rows::Inputs;
+use crate::{Error, Result, ServeOptions, example};
+use cupola_task::{Fault, Predictions};
+use cupola_train::{Artifact, Opening};
+use cupola_watch::registry::{CHALLENGER, CHAMPION, Registry, Version};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+/// Where a service finds its models.
+pub enum Source {
+    /// A model that stays.
+    Fixed(Arc<Artifact>),
+    /// A model file, read again when it changes.
+    File(PathBuf),
+    /// A name of the registry: the versions behind its aliases.
+    Registry(Arc<Registry>),
+}
+
+/// A model under the name it is served by.
+pub(crate) struct Model {
+    pub(crate) name: Arc<str>,
+    /// The version's number in the registry; 1 for a file.
+    pub(crate) version: String,
+    pub(crate) artifact: Arc<Artifact>,
+    pub(crate) inputs: Inputs,
+    /// Where requests wait to be answered together, if they are.
+    pub(crate) batcher: Option<Batcher>,
+    /// A row that may be shown to anybody, and its answers.
+    pub(crate) example: Map<String, Value>,
+    pub(crate) sample: Predictions,
+}
+
+/// The models that answer under one name at one moment.
+pub(crate) struct Lineup {
+    pub(crate) champion: Arc<Model>,
+    pub(crate) challenger: Option<Arc<Model>>,
+    /// By what the source is known to have changed since.
+    stamp: Stamp,
+}
+
+/// What a look at the source says without opening a model.
+#[derive(Clone, Debug, PartialEq)]
+enum Stamp {
+    Fixed,
+    File(Option<(SystemTime, u64, u64)>),
+    Registry { champion: Option<Version>, challenger: Option<Version> },
+}
+
+pub(crate) struct Service {
+    pub(crate) name: Arc<str>,
+    source: Source,
+    lineup: RwLock<Arc<Lineup>>,
+    reloading: Mutex<Reloading>,
+}
+
+/// How exchanges went.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reloads {
+    pub(crate) done: u64,
+    pub(crate) failed: u64,
+    /// Why the last one failed, while what failed is still what the source offers.
+    pub(crate) fault: Option<String>,
+}
+
+#[derive(Default)]
+struct Reloading {
+    reloads: Reloads,
+    /// What could not be opened is not tried again until it changes.
+    refused: Option<Stamp>,
+}
+
+/// How long a request for images waits for others when nothing is said: little beside what a network takes.
+const IMAGE_WINDOW: Duration = Duration::from_millis(2);
+
+impl Model {
+    pub(crate) fn new(name: Arc<str>, version: String, artifact: Arc<Artifact>, options: &ServeOptions) -> Result<Model> {
+        let wrong = |what: String| Error::Models(format!("{name}: {what}"));
+        let inputs = Inputs::new(artifact.raw(), artifact.notation()).map_err(wrong)?;
+        let example = example::row(&artifact);
+        let window = options.batch_window.unwrap_or(if inputs.has_images() { IMAGE_WINDOW } else { Duration::ZERO });
+        let batcher = (!window.is_zero()).then(|| Batcher::new(window, options.batch_rows, options.queue));
+        let columns =
+            inputs.read_json(Value::from(example.clone()).to_string().as_bytes(), 1).map_err(|problem| wrong(problem.to_string()))?;
+        let sample = artifact.predict(&columns).map_err(|error| wrong(error.to_string()))?;
+        Ok(Model { name, version, artifact, inputs, batcher, example, sample })
+    }
+}
+
+impl Lineup {
+    /// The model of that alias or version; none when it does not serve.
+    pub(crate) fn version(&self, version: &str) -> Option<&Arc<Model>> {
+        let challenger = self.challenger.as_ref();
+        match version {
+            CHAMPION => Some(&self.champion),
+            CHALLENGER => challenger,
+            number => std::iter::once(&self.champion).chain(challenger).find(|model| model.version == number),
+        }
+    }
+
+    pub(crate) fn models(&self) -> impl Iterator<Item = (&'static str, &Arc<Model>)> {
+        std::iter::once((CHAMPION, &self.champion)).chain(self.challenger.iter().map(|model| (CHALLENGER, model)))
+    }
+}
+
+impl Service {
+    pub(crate) fn new(name: String, source: Source, options: &ServeOptions) -> Result<Service> {
+        let name: Arc<str> = name.into();
+        let stamp = source.stamp(&name)?;
+        let lineup = source.open(&name, stamp, None, options)?;
+        Ok(Service { name, source, lineup: RwLock::new(Arc::new(lineup)), reloading: Mutex::default() })
+    }
+
+    pub(crate) fn lineup(&self) -> Arc<Lineup> {
+        self.lineup.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn champion(&self) -> Arc<Model> {
+        self.lineup().champion.clone()
+    }
+
+    pub(crate) fn reloads(&self) -> Reloads {
+        self.reloading.lock().unwrap_or_else(PoisonError::into_inner).reloads.clone()
+    }
+
+    pub(crate) fn registry(&self) -> Option<&Arc<Registry>> {
+        match &self.source {
+            Source::Registry(registry) => Some(registry),
+            Source::Fixed(_) | Source::File(_) => None,
+        }
+    }
+
+    /// Looks whether the source has changed, and if so opens what it offers and exchanges the models. Blocks; one at a time.
+    pub(crate) fn refresh(&self, options: &ServeOptions) {
+        let mut reloading = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let present = self.lineup();
+        let opened = self.source.stamp(&self.name).and_then(|stamp| {
+            if stamp == present.stamp || reloading.refused.as_ref() == Some(&stamp) {
+                return Ok(None);
+            }
+            reloading.refused = Some(stamp.clone());
+            self.source.open(&self.name, stamp, Some(&present), options).map(Some)
+        });
+        match opened {
+            Ok(None) => {}
+            Ok(Some(lineup)) => {
+                *self.lineup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lineup);
+                reloading.refused = None;
+                reloading.reloads.done += 1;
+                reloading.reloads.fault = None;
+            }
+            Err(error) => {
+                let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+                let fault = format!("{error}{hint}");
+                // A source that stays away is one failure, not one each time it is looked at.
+                if reloading.reloads.fault.as_ref() != Some(&fault) {
+                    reloading.reloads.failed += 1;
+                }
+                reloading.reloads.fault = Some(fault);
+            }
+        }
+    }
+}
+
+impl Source {
+    fn stamp(&self, name: &str) -> Result<Stamp> {
+        Ok(match self {
+            Source::Fixed(_) => Stamp::Fixed,
+            Source::File(path) => Stamp::File(file_stamp(path)),
+            Source::Registry(registry) => {
+                Stamp::Registry { champion: registry.behind(name, CHAMPION)?, challenger: registry.behind(name, CHALLENGER)? }
+            }
+        })
+    }
+
+    /// Opens what the stamp names. A version that serves already is not opened again.
+    fn open(&self, name: &Arc<str>, stamp: Stamp, present: Option<&Lineup>, options: &ServeOptions) -> Result<Lineup> {
+        let fresh = |version: String, artifact: Arc<Artifact>| Model::new(name.clone(), version, artifact, options).map(Arc::new);
+        let (champion, challenger) = match (self, &stamp) {
+            (Source::Fixed(artifact), _) => (fresh("1".to_owned(), artifact.clone())?, None),
+            (Source::File(path), _) => (fresh("1".to_owned(), open_file(path)?)?, None),
+            (Source::Registry(registry), Stamp::Registry { champion, challenger }) => {
+                let open = |version: &Version| {
+                    let number = version.number.to_string();
+                    let serves = |model: &&Arc<Model>| model.version == number && model.artifact.hash() == version.hash;
+                    match present.and_then(|lineup| lineup.models().map(|(_, model)| model).find(serves)) {
+                        Some(model) => Ok(model.clone()),
+                        None => fresh(number, open_version(registry, name, version)?),
+                    }
+                };
+                let champion = champion.as_ref().ok_or_else(|| Error::NoChampion { name: name.to_string() })?;
+                (open(champion)?, challenger.as_ref().map(open).transpose()?)
+            }
+            (Source::Registry(_), _) => unreachable!("a registry's stamp is a registry's"),
+        };
+        if let Some(challenger) = &challenger {
+            check_twins(&champion, challenger)?;
+        }
+        Ok(Lineup { champion, challenger, stamp })
+    }
+}
+
+/// A challenger is asked with the champion's rows and answers in its place, so both must take and answer the same columns.
+fn check_twins(champion: &Model, challenger: &Model) -> Result<()> {
+    let inputs = |model: &Model| {
+        let mut inputs: Vec<(Arc<str>, &str)> = model.inputs.columns.iter().map(|input| (input.name.clone(), input.kind.word())).collect();
+        inputs.sort();
+        inputs
+    };
+    let targets = |model: &Model| model.artifact.raw().targets().map(|(field, task)| (field.name.clone(), task)).collect::<Vec<_>>();
+    if inputs(champion) == inputs(challenger) && targets(champion) == targets(challenger) {
+        return Ok(());
+    }
+    Err(Error::Models(format!(
+        "{}: version {} takes or answers other columns than the champion, version {}",
+        champion.name, challenger.version, champion.version
+    )))
+}
+
+fn file_stamp(path: &Path) -> Option<(SystemTime, u64, u64)> {
+    let about = std::fs::metadata(path).ok()?;
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(&about);
+    #[cfg(not(unix))]
+    let inode = 0;
+    Some((about.modified().ok()?, about.len(), inode))
+}
+
+fn open_file(path: &Path) -> Result<Arc<Artifact>> {
+    let began = tokio::time::Instant::now();
+    let opening = Opening { clock: &|| began.elapsed(), replay: Opening::REPLAY };
+    Ok(Arc::new(Artifact::open(path, opening)?))
+}
+
+fn open_version(registry: &Registry, name: &str, version: &Version) -> Result<Arc<Artifact>> {
+    let artifact = open_file(&registry.model_file(version))?;
+    if artifact.hash() != version.hash {
+        let number = version.number;
+        return Err(Error::Models(format!("{name}: version {number} is {}, the registry says {}", artifact.hash(), version.hash)));
+    }
+    Ok(artifact)
+}

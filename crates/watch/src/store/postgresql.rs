@@ -1,0 +1,83 @@
+//! The shared store.
+
+use super::{Row, StoreAt, Value};
+use crate::{Error, Result};
+use bytes::BytesMut;
+use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use postgres::{Client, NoTls};
+use std::error::Error as StdError;
+
+pub(super) struct Postgresql {
+    url: String,
+    /// None once a connection broke: the next call makes another.
+    client: Option<Client>,
+}
+
+impl ToSql for Value {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        match self {
+            Value::Null => Ok(IsNull::Yes),
+            Value::Integer(number) => number.to_sql(kind, out),
+            Value::Text(text) => text.to_sql(kind, out),
+        }
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        <i64 as ToSql>::accepts(kind) || <String as ToSql>::accepts(kind)
+    }
+
+    to_sql_checked!();
+}
+
+impl Postgresql {
+    pub(super) fn open(url: &str) -> Result<Postgresql> {
+        let mut postgresql = Postgresql { url: url.to_owned(), client: None };
+        postgresql.client().map(|_| ())?;
+        Ok(postgresql)
+    }
+
+    fn client(&mut self) -> Result<&mut Client> {
+        if self.client.as_ref().is_none_or(Client::is_closed) {
+            self.client = Some(Client::connect(&self.url, NoTls).map_err(|error| fault(&self.url, &error))?);
+        }
+        Ok(self.client.as_mut().expect("a client was made above"))
+    }
+
+    /// Calls the server; a connection that broke is left, so that the next call makes another.
+    fn call<T>(&mut self, call: impl FnOnce(&mut Client) -> Result<T, postgres::Error>) -> Result<T> {
+        let called = call(self.client()?);
+        if self.client.as_ref().is_some_and(Client::is_closed) {
+            self.client = None;
+        }
+        called.map_err(|error| fault(&self.url, &error))
+    }
+
+    pub(super) fn run(&mut self, statements: &str) -> Result<()> {
+        self.call(|client| client.batch_execute(statements))
+    }
+
+    pub(super) fn execute(&mut self, statement: &str, values: &[Value]) -> Result<u64> {
+        let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
+        self.call(|client| client.execute(statement, &values))
+    }
+
+    pub(super) fn query(&mut self, statement: &str, values: &[Value]) -> Result<Vec<Row>> {
+        let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
+        let rows = self.call(|client| client.query(statement, &values))?;
+        Ok(rows.iter().map(|row| (0..row.len()).map(|place| cell(row, place)).collect()).collect())
+    }
+}
+
+fn cell(row: &postgres::Row, place: usize) -> Value {
+    if *row.columns()[place].type_() == Type::INT8 {
+        row.try_get::<_, Option<i64>>(place).ok().flatten().into()
+    } else {
+        row.try_get::<_, Option<&str>>(place).ok().flatten().into()
+    }
+}
+
+fn fault(url: &str, error: &postgres::Error) -> Error {
+    let reason = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+    let cause = error.source().filter(|_| error.as_db_error().is_none()).map(|cause| format!(": {cause}")).unwrap_or_default();
+    Error::Store { action: format!("use store {}", StoreAt::Url(url.to_owned()).place()), reason: format!("{reason}{cause}") }
+}
