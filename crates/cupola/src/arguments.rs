@@ -9,7 +9,8 @@ Keys follow the command as key=value, dots for nesting: cupola train data.csv ta
 `cupola schema` lists every key, `cupola models` every model, `cupola metrics` every measure.
 
 Exit codes: 0 ok, 1 failure, 2 usage or recipe, 3 data or leak gate, 4 quality gate, 5 out of budget, 130 interrupted and saved.
-Environment: CUPOLA_HOME is the folder that holds runs/ (default: the present one); NO_COLOR turns colours off.";
+Environment: CUPOLA_HOME is the folder that holds runs/ and deploy/ (default: the present one); CUPOLA_STORE is a PostgreSQL URL for
+what deploy/ keeps in registry.sqlite; NO_COLOR turns colours off.";
 
 const AFTER_INIT: &str = "\
 Example: cupola init data.csv target=y && cupola train cupola.toml";
@@ -35,6 +36,14 @@ Examples:
   cupola predict runs/latest data.csv -o answers.parquet
   generate | cupola predict model.cupola - --bare --format jsonl";
 
+const AFTER_REGISTRY: &str = "\
+Models are kept in deploy/, in CUPOLA_HOME or the present folder; CUPOLA_STORE=postgres://... shares registry and labels.
+Examples:
+  cupola registry add runs/latest name=adult
+  cupola serve adult
+  cupola registry add runs/latest name=adult alias=challenger
+  cupola registry promote adult
+  cupola registry rollback adult --why \"complaints\"";
 const AFTER_PREVIEW: &str = "\
 Examples:
   cupola data preview photos/ augment.policy=standard -o sheet.png
@@ -99,9 +108,15 @@ pub enum Command {
     /// Answer over HTTP: predict, Open Inference Protocol, metrics, a page to try the model
     #[command(after_help = after_serve())]
     Serve {
-        /// Model files or run folders, then key=value
+        /// Names of the registry, model files or run folders, then key=value
         #[arg(value_name = "MODEL|KEY=VALUE", required = true)]
         arguments: Vec<String>,
+    },
+    /// Deployed models: versions of a name, which of them answers, and every decision
+    #[command(after_help = AFTER_REGISTRY)]
+    Registry {
+        #[command(subcommand)]
+        command: RegistryCommand,
     },
     /// Look at the data as a model is shown it
     Data {
@@ -199,6 +214,60 @@ pub enum ModelCommand {
     },
 }
 
+/// What `registry` takes.
+#[derive(Subcommand)]
+pub enum RegistryCommand {
+    /// Add a model as the next version of a name; the first version becomes its champion
+    Add {
+        /// Model file, run folder, or a run's name, number or `latest`
+        #[arg(value_hint = ValueHint::AnyPath)]
+        model: PathBuf,
+        /// name=NAME (default: the run's label), alias=ALIAS
+        #[arg(value_name = "KEY=VALUE")]
+        pairs: Vec<String>,
+    },
+    /// List deployed models
+    Ls {
+        /// A model's name
+        name: Option<String>,
+    },
+    /// Point an alias to a version, or take it away
+    Alias {
+        /// The model's name
+        name: String,
+        /// champion, challenger, or one of your own
+        alias: String,
+        /// A version's number or another alias; without one the alias is taken away
+        version: Option<String>,
+        /// A reason, kept with the decision
+        #[arg(short, long)]
+        why: Option<String>,
+    },
+    /// Make a version the champion: servers exchange it within a second
+    Promote {
+        /// The model's name
+        name: String,
+        /// A version's number or alias; default: the challenger
+        version: Option<String>,
+        /// A reason, kept with the decision
+        #[arg(short, long)]
+        why: Option<String>,
+    },
+    /// Go back to the champion before the present one
+    Rollback {
+        /// The model's name
+        name: String,
+        /// A reason, kept with the decision
+        #[arg(short, long)]
+        why: Option<String>,
+    },
+    /// Show every decision about a model
+    Log {
+        /// The model's name
+        name: String,
+    },
+}
+
 /// What `data` takes.
 #[derive(Subcommand)]
 pub enum DataCommand {
@@ -242,7 +311,7 @@ pub enum RunsCommand {
 }
 
 /// Flags that clap knows; every other `--key value` or `--key=value` is a recipe key.
-const FLAGS: [&str; 12] = ["json", "quiet", "help", "version", "tiny", "output", "force", "format", "bare", "rows", "views", ""];
+const FLAGS: [&str; 13] = ["json", "quiet", "help", "version", "tiny", "output", "force", "format", "bare", "rows", "views", "why", ""];
 
 /// Writes `--train.lr 1e-3` and `--train.lr=1e-3` as `train.lr=1e-3`, the one form that commands read.
 pub fn as_pairs(words: impl Iterator<Item = OsString>) -> Vec<OsString> {

@@ -13,9 +13,12 @@ pub(crate) const UNSEEN_LISTED: usize = 100;
 
 /// The body of an answer to `/predict`.
 #[derive(Serialize)]
-pub(crate) struct Answered<'a> {
+pub(crate) struct Answer<'a> {
     pub(crate) model: &'a str,
+    pub(crate) version: &'a str,
     pub(crate) hash: &'a str,
+    pub(crate) id: &'a str,
+    pub(crate) logged: bool,
     pub(crate) predictions: Rows,
     #[serde(skip_serializing_if = "<[Unseen]>::is_empty")]
     pub(crate) unseen: &'a [Unseen],

@@ -4,8 +4,8 @@ use crate::batcher::Batcher;
 use crate::desk::Desk;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
-use crate::rows::Inputs;
-use crate::{Error, Result, ServeOptions, example, pages, predict, v2};
+use crate::service::{Model, Service, Source};
+use crate::{Error, Result, ServeOptions, World, admin, pages, predict, v2};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -13,20 +13,22 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use cupola_task::{Predictions, nearest};
-use cupola_train::Artifact;
-use serde_json::{Value, json};
+use cupola_task::nearest;
+use serde_json::json;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub(crate) struct App {
-    pub(crate) models: Vec<Arc<Model>>,
+    pub(crate) services: Vec<Arc<Service>>,
     pub(crate) options: ServeOptions,
+    pub(crate) world: World,
     pub(crate) desk: Desk,
+    /// How many challengers may answer in the shadow at once.
+    pub(crate) shadows: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
     is_draining: AtomicBool,
     requests: AtomicU64,
@@ -34,34 +36,28 @@ pub(crate) struct App {
     pub(crate) address: OnceLock<SocketAddr>,
 }
 
-/// A model under the name it is served by.
-pub(crate) struct Model {
-    pub(crate) name: String,
-    pub(crate) artifact: Arc<Artifact>,
-    pub(crate) inputs: Inputs,
-    /// Where requests wait to be answered together, if they are.
-    pub(crate) batcher: Option<Batcher>,
-    /// A row that may be shown to anybody, and its answers.
-    pub(crate) example: serde_json::Map<String, Value>,
-    pub(crate) sample: Predictions,
+/// What is known of a request from its head.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    /// The client's own id, or one that no other request of this or another process has.
+    pub(crate) id: Arc<str>,
+    /// By when it must be answered.
+    pub(crate) deadline: Instant,
 }
-
-/// How long a request for images waits for others when nothing is said: little beside what a network takes.
-const IMAGE_WINDOW: Duration = Duration::from_millis(2);
-
-/// By when a request must be answered.
-#[derive(Clone, Copy)]
-pub(crate) struct Deadline(pub(crate) Instant);
 
 /// The routes as 404 and `/docs` list them.
 pub(crate) const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/", "a page to try the model by hand"),
     ("POST", "/predict", "rows in, predictions out: JSON, CSV, or a form with files"),
-    ("POST", "/models/{model}/predict", "the same for one of several models"),
+    ("POST", "/models/{model}/predict", "the same for one of several models; also under /versions/{version}"),
     ("GET", "/docs", "how to ask, for people"),
     ("GET", "/openapi.json", "how to ask, for programs"),
     ("GET", "/health", "whether the server is up and which models it serves"),
     ("GET", "/metrics", "measures for Prometheus"),
+    ("GET", "/admin/models/{model}", "versions, aliases and decisions of a model of the registry"),
+    ("POST", "/admin/models/{model}/promote", "makes the challenger, or the version that is named, the champion"),
+    ("POST", "/admin/models/{model}/rollback", "goes back to the champion before"),
+    ("POST", "/admin/models/{model}/alias", "points an alias to a version, or takes it away"),
     ("GET", "/v2", "Open Inference Protocol: the server"),
     ("GET", "/v2/health/live", "Open Inference Protocol: is it up"),
     ("GET", "/v2/health/ready", "Open Inference Protocol: may it be asked"),
@@ -71,34 +67,31 @@ pub(crate) const ROUTES: &[(&str, &str, &str)] = &[
 ];
 
 impl App {
-    pub(crate) fn new(models: Vec<(String, Arc<Artifact>)>, options: ServeOptions) -> Result<App> {
-        if models.is_empty() {
+    pub(crate) fn new(services: Vec<(String, Source)>, options: ServeOptions, world: World) -> Result<App> {
+        if services.is_empty() {
             return Err(Error::Models("found none, wanted at least one".to_owned()));
         }
         let mut names = HashSet::new();
-        if let Some((name, _)) = models.iter().find(|(name, _)| !names.insert(name.clone())) {
+        if let Some((name, _)) = services.iter().find(|(name, _)| !names.insert(name.clone())) {
             return Err(Error::Models(format!("found {name} twice, wanted a name for each")));
         }
-        let open = |(name, artifact): (String, Arc<Artifact>)| {
-            let wrong = |what: String| Error::Models(format!("{name}: {what}"));
-            let inputs = Inputs::new(artifact.raw(), artifact.notation()).map_err(wrong)?;
-            let example = example::row(&artifact);
-            let window = options.batch_window.unwrap_or(if inputs.has_images() { IMAGE_WINDOW } else { Duration::ZERO });
-            let batcher = (!window.is_zero()).then(|| Batcher::new(window, options.batch_rows, options.queue));
-            let columns =
-                inputs.read_json(Value::from(example.clone()).to_string().as_bytes(), 1).map_err(|problem| wrong(problem.to_string()))?;
-            let sample = artifact.predict(&columns).map_err(|error| wrong(error.to_string()))?;
-            Ok(Arc::new(Model { name, artifact, inputs, batcher, example, sample }))
-        };
+        let open = |(name, source): (String, Source)| Service::new(name, source, &options).map(Arc::new);
         Ok(App {
-            models: models.into_iter().map(open).collect::<Result<_>>()?,
+            services: services.into_iter().map(open).collect::<Result<_>>()?,
             desk: Desk::new(options.workers, options.queue),
+            shadows: Arc::new(Semaphore::new(1)),
             metrics: Metrics::default(),
             is_draining: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             address: OnceLock::new(),
             options,
+            world,
         })
+    }
+
+    /// Each service's champion.
+    pub(crate) fn champions(&self) -> Vec<Arc<Model>> {
+        self.services.iter().map(|service| service.champion()).collect()
     }
 
     /// Where the examples of the docs send their requests.
@@ -114,11 +107,11 @@ impl App {
         self.is_draining.load(Ordering::Relaxed)
     }
 
-    /// The model of that name; the first one when none is named.
-    pub(crate) fn model(&self, name: Option<&str>) -> Result<Arc<Model>, Problem> {
-        let Some(name) = name else { return Ok(self.models[0].clone()) };
-        let names = || self.models.iter().map(|model| model.name.as_str());
-        self.models.iter().find(|model| model.name == name).cloned().ok_or_else(|| {
+    /// The service of that name; the first one when none is named.
+    pub(crate) fn service(&self, name: Option<&str>) -> Result<Arc<Service>, Problem> {
+        let Some(name) = name else { return Ok(self.services[0].clone()) };
+        let names = || self.services.iter().map(|service| &*service.name);
+        self.services.iter().find(|service| *service.name == *name).cloned().ok_or_else(|| {
             let hint = match nearest(name, names()) {
                 Some(near) => format!("did you mean {near}?"),
                 None => format!("served are: {}", names().collect::<Vec<_>>().join(", ")),
@@ -139,6 +132,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(metrics))
         .route("/predict", post(predict::predict))
         .route("/models/{model}/predict", post(predict::predict_named))
+        .route("/models/{model}/versions/{version}/predict", post(predict::predict_named))
+        .route("/admin/models/{model}", get(admin::describe))
+        .route("/admin/models/{model}/promote", post(admin::promote))
+        .route("/admin/models/{model}/rollback", post(admin::rollback))
+        .route("/admin/models/{model}/alias", post(admin::alias))
         .route("/v2", get(v2::server))
         .route("/v2/", get(v2::server))
         .route("/v2/health/live", get(v2::health))
@@ -154,14 +152,26 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 
 async fn health(State(app): State<Arc<App>>) -> Response {
     let status = if app.is_draining() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    let models: Vec<_> = app.models.iter().map(|model| json!({"name": model.name, "hash": model.artifact.hash()})).collect();
+    let models: Vec<_> = app.services.iter().map(|service| about(service)).collect();
     let word = if app.is_draining() { "stopping" } else { "ok" };
     (status, Json(json!({"status": word, "version": env!("CARGO_PKG_VERSION"), "models": models}))).into_response()
 }
 
+fn about(service: &Service) -> serde_json::Value {
+    let lineup = service.lineup();
+    let mut about = json!({"name": service.name, "hash": lineup.champion.artifact.hash(), "version": lineup.champion.version});
+    if let Some(challenger) = &lineup.challenger {
+        about["challenger"] = json!({"hash": challenger.artifact.hash(), "version": challenger.version});
+    }
+    if let Some(fault) = service.reloads().fault {
+        about["reload_fault"] = fault.into();
+    }
+    about
+}
+
 async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let gathered: usize = app.models.iter().filter_map(|model| model.batcher.as_ref()).map(Batcher::waiting).sum();
-    let text = app.metrics.text(&app.models, app.desk.waiting() + gathered);
+    let gathered: usize = app.champions().iter().filter_map(|model| model.batcher.as_ref()).map(Batcher::waiting).sum();
+    let text = app.metrics.text(&app.services, app.desk.waiting() + gathered);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -189,7 +199,8 @@ async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -
     let id = request_id(&app, &request);
     let route = request.extensions().get::<MatchedPath>().cloned();
     let is_protocol = request.uri().path().starts_with("/v2");
-    request.extensions_mut().insert(Deadline(begin + app.options.request_timeout));
+    let asked = Asked { id: id.as_str().into(), deadline: begin + app.options.request_timeout };
+    request.extensions_mut().insert(asked);
     // A task of its own, so that a panic in a handler costs this request alone.
     let answer = tokio::spawn(next.run(request)).await.unwrap_or_else(|_| Problem::panicked().into_response());
     let mut response = finish(answer, &id, is_protocol);
@@ -202,12 +213,12 @@ async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -
     response
 }
 
-/// The client's own id when it is short and plain, else a number.
+/// The client's own id when it is short and plain, else a number behind what no other process has.
 fn request_id(app: &App, request: &Request) -> String {
     let number = app.requests.fetch_add(1, Ordering::Relaxed) + 1;
     let given = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
     let is_plain = |id: &&str| !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic());
-    given.filter(is_plain).map_or_else(|| format!("r{number}"), str::to_owned)
+    given.filter(is_plain).map_or_else(|| format!("{}{number}", app.world.instance), str::to_owned)
 }
 
 /// Writes the body of a refusal, also of one that comes from below us: a path that is not UTF-8, for example.

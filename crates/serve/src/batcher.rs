@@ -4,8 +4,9 @@
 //! Requests are read and conformed one by one before they come here, so that what is wrong with one never touches another; should a batch
 //! fail all the same, each of its requests is asked alone.
 
-use crate::app::{App, Model};
+use crate::app::App;
 use crate::problem::Problem;
+use crate::service::Model;
 use cupola_task::{Answer, Columns, Predictions};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -21,6 +21,12 @@ pub enum Error {
     /// There is nothing to serve, or one name for two models.
     #[error("serve models: {0}")]
     Models(String),
+    /// A name of the registry has no champion.
+    #[error("serve {name}: the registry has no champion of that name")]
+    NoChampion {
+        /// The name.
+        name: String,
+    },
     /// The operating system refused to listen.
     #[error("listen on {address}: {source}")]
     Listen {
@@ -29,6 +35,12 @@ pub enum Error {
         /// The system's own word.
         source: std::io::Error,
     },
+    /// A model file does not open.
+    #[error(transparent)]
+    Model(#[from] cupola_train::Error),
+    /// The registry or the log is away.
+    #[error(transparent)]
+    Watch(#[from] cupola_watch::Error),
     /// A fault at a seam.
     #[error(transparent)]
     Task(#[from] cupola_task::Error),
@@ -40,8 +52,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Fault for Error {
     fn exit(&self) -> Exit {
         match self {
-            Error::Address { .. } | Error::Open { .. } | Error::Models(_) => Exit::Usage,
+            Error::Address { .. } | Error::Open { .. } | Error::Models(_) | Error::NoChampion { .. } => Exit::Usage,
             Error::Listen { .. } => Exit::Failure,
+            Error::Model(error) => error.exit(),
+            Error::Watch(error) => error.exit(),
             Error::Task(error) => error.exit(),
         }
     }
@@ -55,6 +69,11 @@ impl Fault for Error {
             Error::Listen { source, address } if source.kind() == std::io::ErrorKind::AddrInUse => {
                 Some(format!("another program listens on port {}: stop it, or pass http=127.0.0.1:0 for a free one", address.port()))
             }
+            Error::NoChampion { name } => {
+                Some(format!("`cupola registry add RUN name={name}` adds a model; the first one is the champion"))
+            }
+            Error::Model(error) => error.hint(),
+            Error::Watch(error) => error.hint(),
             Error::Task(error) => error.hint(),
             _ => None,
         }

@@ -1,6 +1,6 @@
 //! A model that answers at once, waits or panics as its input says, and a client that sends what it is told.
 
-use crate::{ServeOptions, serve};
+use crate::{ServeOptions, Source, World, serve};
 use arrow_array::{Array, Float64Array, StringArray};
 use cupola_task::{
     Answer, Ask, Column, Columns, Draw, Error, Field, Fitted, Kind, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Result,
@@ -200,16 +200,16 @@ pub(crate) struct Server {
 
 pub(crate) async fn start(targets: usize, change: impl FnOnce(&mut ServeOptions)) -> Server {
     let gate = Arc::new(Gate::default());
-    let models = vec![("flowers".to_owned(), artifact(&gate, targets))];
+    let models = vec![("flowers".to_owned(), Source::Fixed(artifact(&gate, targets)))];
     start_models(models, gate, change).await
 }
 
 /// A server of the model `photos` with the inputs `photo` and `age`, which answers the photo's mean level.
 pub(crate) async fn start_photos(change: impl FnOnce(&mut ServeOptions)) -> Server {
-    start_models(vec![("photos".to_owned(), brightness())], Arc::default(), change).await
+    start_models(vec![("photos".to_owned(), Source::Fixed(brightness()))], Arc::default(), change).await
 }
 
-async fn start_models(models: Vec<(String, Arc<Artifact>)>, gate: Arc<Gate>, change: impl FnOnce(&mut ServeOptions)) -> Server {
+pub(crate) async fn start_models(models: Vec<(String, Source)>, gate: Arc<Gate>, change: impl FnOnce(&mut ServeOptions)) -> Server {
     let mut options = ServeOptions { http: "127.0.0.1:0".parse().unwrap(), ..ServeOptions::default() };
     change(&mut options);
     let (stop, stopped) = oneshot::channel();
@@ -217,8 +217,13 @@ async fn start_models(models: Vec<(String, Arc<Artifact>)>, gate: Arc<Gate>, cha
     let shutdown = async {
         let _ = stopped.await;
     };
-    let done = tokio::spawn(serve(models, options, shutdown, move |address| tell.send(address).unwrap()));
+    let done = tokio::spawn(serve(models, options, world(), shutdown, move |address| tell.send(address).unwrap()));
     Server { address: ready.await.unwrap(), gate, stop, done }
+}
+
+/// A world whose time stands still.
+pub(crate) fn world() -> World {
+    World { instance: "r".to_owned(), now_us: Arc::new(|| 1_700_000_000_000_000) }
 }
 
 /// Status, headers and body.

@@ -3,8 +3,10 @@
 //! A request never takes the server down: every body, header, queue and wait has a limit, a panic in a prediction costs
 //! that request alone, and a shutdown lets what is under way finish.
 
+mod admin;
 mod answers;
 mod app;
+mod ask;
 mod batcher;
 mod connection;
 mod desk;
@@ -20,7 +22,9 @@ mod predict;
 mod problem;
 mod reader;
 mod rows;
+mod service;
 mod v2;
+mod world;
 
 #[cfg(test)]
 mod fixture;
@@ -29,4 +33,6 @@ mod tests;
 
 pub use error::{Error, Result};
 pub use listen::serve;
-pub use options::{SETTINGS, ServeOptions};
+pub use options::{Challenger, SETTINGS, ServeOptions};
+pub use service::Source;
+pub use world::World;

@@ -2,10 +2,9 @@
 
 use crate::app::{self, App};
 use crate::connection::{Limits, Timed};
-use crate::{Error, Result, ServeOptions};
+use crate::{Error, Result, ServeOptions, Source, World};
 use axum::Router;
 use axum::body::Body;
-use cupola_train::Artifact;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -30,8 +29,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// # Errors
 /// When there is no model or a name comes twice, the address is open to others without `insecure`, or the system does not let us listen.
 pub async fn serve(
-    models: Vec<(String, Arc<Artifact>)>,
+    services: Vec<(String, Source)>,
     options: ServeOptions,
+    world: World,
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<()> {
@@ -39,7 +39,7 @@ pub async fn serve(
     if !address.ip().is_loopback() && !options.insecure {
         return Err(Error::Open { address });
     }
-    let app = App::new(models, options)?;
+    let app = App::new(services, options, world)?;
     let refused = |source| Error::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let bound = listener.local_addr().map_err(refused)?;
@@ -52,6 +52,7 @@ pub async fn serve(
 async fn run(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) {
     let app = Arc::new(app);
     let router = app::router(app.clone());
+    let _refreshing = Ended(tokio::spawn(refresh(app.clone())));
     let permits = Arc::new(Semaphore::new(app.options.max_connections));
     let graceful = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);
@@ -66,6 +67,25 @@ async fn run(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>
     app.begin_drain();
     // What is not finished by then is cut off: that is what the limit is for.
     let _ = tokio::time::timeout(app.options.drain, graceful.shutdown()).await;
+}
+
+/// A task that ends when this is dropped.
+struct Ended(tokio::task::JoinHandle<()>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Looks from time to time whether a service's models have changed.
+async fn refresh(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(app.options.refresh).await;
+        let looked = app.clone();
+        // A panic in a model that is tried leaves the others serving.
+        let _ = tokio::task::spawn_blocking(move || looked.services.iter().for_each(|service| service.refresh(&looked.options))).await;
+    }
 }
 
 async fn next(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {

@@ -1,6 +1,6 @@
 //! Counters in Prometheus' text format, version 0.0.4.
 
-use crate::app::Model;
+use crate::service::Service;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,8 @@ pub(crate) struct Metrics {
     requests: Mutex<BTreeMap<(String, u16), u64>>,
     latency: Mutex<BTreeMap<String, Latency>>,
     rows: AtomicU64,
+    /// Answers of challengers that went to nobody: made, and left out.
+    shadows: [AtomicU64; 2],
     batches: AtomicU64,
     batched: AtomicU64,
     /// Columns come from the models' schemas, so that clients cannot make this grow.
@@ -50,6 +52,11 @@ impl Metrics {
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);
     }
 
+    /// Whether a challenger has answered in the shadow.
+    pub(crate) fn shadow(&self, is_made: bool) {
+        self.shadows[usize::from(!is_made)].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Rows that were answered together.
     pub(crate) fn batch(&self, rows: usize) {
         self.batches.fetch_add(1, Ordering::Relaxed);
@@ -60,7 +67,7 @@ impl Metrics {
         *lock(&self.unseen).entry((model.to_owned(), column.clone())).or_default() += count;
     }
 
-    pub(crate) fn text(&self, models: &[Arc<Model>], waiting: usize) -> String {
+    pub(crate) fn text(&self, services: &[Arc<Service>], waiting: usize) -> String {
         let mut text = String::new();
         family(&mut text, "cupola_requests_total", "counter", "Requests answered, by route and status.");
         for ((route, status), count) in &*lock(&self.requests) {
@@ -81,10 +88,16 @@ impl Metrics {
         line(&mut text, "cupola_queue", &[], waiting);
         family(&mut text, "cupola_build_info", "gauge", "The version that runs.");
         line(&mut text, "cupola_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
-        family(&mut text, "cupola_model_info", "gauge", "The models that are served.");
-        for model in models {
-            line(&mut text, "cupola_model_info", &[("model", &model.name), ("hash", model.artifact.hash())], 1);
+        family(
+            &mut text,
+            "cupola_shadow_answers_total",
+            "counter",
+            "Answers of challengers that go to nobody: made, or left out for want of time.",
+        );
+        for (outcome, count) in ["made", "left_out"].iter().zip(&self.shadows) {
+            line(&mut text, "cupola_shadow_answers_total", &[("outcome", outcome)], count.load(Ordering::Relaxed));
         }
+        models(&mut text, services);
         text
     }
 
@@ -101,6 +114,22 @@ impl Metrics {
             line(text, &format!("{name}_sum"), &[("route", route)], latency.sum_s);
             line(text, &format!("{name}_count"), &[("route", route)], latency.count);
         }
+    }
+}
+
+fn models(text: &mut String, services: &[Arc<Service>]) {
+    family(text, "cupola_model_info", "gauge", "The models that are served.");
+    for service in services {
+        for (alias, model) in service.lineup().models() {
+            let labels = [("model", &*service.name), ("alias", alias), ("version", &model.version), ("hash", model.artifact.hash())];
+            line(text, "cupola_model_info", &labels, 1);
+        }
+    }
+    family(text, "cupola_reloads_total", "counter", "Exchanges of models while serving, by how they ended.");
+    for service in services {
+        let reloads = service.reloads();
+        line(text, "cupola_reloads_total", &[("model", &service.name), ("outcome", "done")], reloads.done);
+        line(text, "cupola_reloads_total", &[("model", &service.name), ("outcome", "failed")], reloads.failed);
     }
 }
 
@@ -150,7 +179,9 @@ mod tests {
             cupola_batches_total 0
             cupola_batched_rows_total 0
             cupola_unseen_total{model="m",column="a \"quoted\"\nname"} 3
-            cupola_queue 5"#]]
+            cupola_queue 5
+            cupola_shadow_answers_total{outcome="made"} 0
+            cupola_shadow_answers_total{outcome="left_out"} 0"#]]
         .assert_eq(&kept.join("\n"));
     }
 }

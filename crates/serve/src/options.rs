@@ -34,6 +34,23 @@ pub struct ServeOptions {
     pub max_connections: usize,
     /// How long a shutdown waits for what is under way.
     pub drain: Duration,
+    /// How often it is looked whether models were exchanged.
+    pub refresh: Duration,
+    /// What a challenger does.
+    pub challenger: Challenger,
+    /// The share of requests that a challenger answers when it answers any.
+    pub split: f64,
+}
+
+/// What a challenger does beside the champion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenger {
+    /// Nothing, unless a request names it.
+    Off,
+    /// It is asked what the champion is asked; its answers are logged and go to nobody.
+    Shadow,
+    /// It answers a share of the requests.
+    Split,
 }
 
 const SECONDS: Range = Range::Real { min: 0.001, max: 86_400.0 };
@@ -113,6 +130,27 @@ pub const SETTINGS: &[Setting] = &[
         doc: "how many connections are open at once; more wait to be accepted",
     },
     Setting { name: "drain_s", alias: &[], default: "10", range: SECONDS, doc: "seconds a shutdown waits for what is under way" },
+    Setting {
+        name: "refresh_s",
+        alias: &[],
+        default: "0.5",
+        range: SECONDS,
+        doc: "seconds between two looks whether a model file or an alias of the registry has changed",
+    },
+    Setting {
+        name: "challenger",
+        alias: &[],
+        default: "shadow",
+        range: Range::Choice(&["off", "shadow", "split"]),
+        doc: "what a challenger of the registry does: nothing, answer in the shadow for the log alone, or answer a share of the requests",
+    },
+    Setting {
+        name: "split",
+        alias: &[],
+        default: "0.1",
+        range: Range::Real { min: 0.0, max: 1.0 },
+        doc: "the share of requests that the challenger answers with challenger=split; the request's id decides",
+    },
 ];
 
 impl ServeOptions {
@@ -144,6 +182,13 @@ impl ServeOptions {
             idle_timeout: seconds("idle_timeout_s"),
             max_connections: count("max_connections"),
             drain: seconds("drain_s"),
+            refresh: seconds("refresh_s"),
+            challenger: match settings.text("challenger") {
+                "split" => Challenger::Split,
+                "shadow" => Challenger::Shadow,
+                _ => Challenger::Off,
+            },
+            split: settings.real("split"),
         })
     }
 }

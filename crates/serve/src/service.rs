@@ -9,9 +9,10 @@ use crate::{Error, Result, ServeOptions, example};
 use cupola_task::{Fault, Predictions};
 use cupola_train::{Artifact, Opening};
 use cupola_watch::registry::{CHALLENGER, CHAMPION, Registry, Version};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 /// Where a service finds its models.
@@ -58,7 +59,16 @@ pub(crate) struct Service {
     pub(crate) name: Arc<str>,
     source: Source,
     lineup: RwLock<Arc<Lineup>>,
+    /// Held while a model is opened: one at a time.
+    opening: Mutex<()>,
     reloading: Mutex<Reloading>,
+}
+
+/// A model in a path, and perhaps one of its versions: a number or an alias.
+#[derive(Deserialize)]
+pub(crate) struct Which {
+    pub(crate) model: String,
+    pub(crate) version: Option<String>,
 }
 
 /// How exchanges went.
@@ -115,7 +125,7 @@ impl Service {
         let name: Arc<str> = name.into();
         let stamp = source.stamp(&name)?;
         let lineup = source.open(&name, stamp, None, options)?;
-        Ok(Service { name, source, lineup: RwLock::new(Arc::new(lineup)), reloading: Mutex::default() })
+        Ok(Service { name, source, lineup: RwLock::new(Arc::new(lineup)), opening: Mutex::default(), reloading: Mutex::default() })
     }
 
     pub(crate) fn lineup(&self) -> Arc<Lineup> {
@@ -127,7 +137,11 @@ impl Service {
     }
 
     pub(crate) fn reloads(&self) -> Reloads {
-        self.reloading.lock().unwrap_or_else(PoisonError::into_inner).reloads.clone()
+        self.reloading().reloads.clone()
+    }
+
+    fn reloading(&self) -> MutexGuard<'_, Reloading> {
+        self.reloading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn registry(&self) -> Option<&Arc<Registry>> {
@@ -139,16 +153,18 @@ impl Service {
 
     /// Looks whether the source has changed, and if so opens what it offers and exchanges the models. Blocks; one at a time.
     pub(crate) fn refresh(&self, options: &ServeOptions) {
-        let mut reloading = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         let present = self.lineup();
         let opened = self.source.stamp(&self.name).and_then(|stamp| {
-            if stamp == present.stamp || reloading.refused.as_ref() == Some(&stamp) {
+            if stamp == present.stamp || self.reloading().refused.as_ref() == Some(&stamp) {
                 return Ok(None);
             }
-            reloading.refused = Some(stamp.clone());
+            self.reloading().refused = Some(stamp.clone());
             self.source.open(&self.name, stamp, Some(&present), options).map(Some)
         });
+        let mut reloading = self.reloading();
         match opened {
+            Ok(None) if reloading.refused.is_none() => reloading.reloads.fault = None,
             Ok(None) => {}
             Ok(Some(lineup)) => {
                 *self.lineup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lineup);

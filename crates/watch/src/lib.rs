@@ -6,5 +6,8 @@ pub mod labels;
 pub mod registry;
 mod store;
 
+mod share;
+
 pub use error::{Error, Result};
+pub use share::share;
 pub use store::{Durability, Store, StoreAt};

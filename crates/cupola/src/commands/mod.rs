@@ -10,6 +10,7 @@ mod model;
 mod models;
 mod plan;
 mod predict;
+mod registry;
 mod runs;
 mod schema;
 mod serve;
@@ -21,9 +22,11 @@ use crate::screen::Screen;
 use anyhow::{Context, Result};
 use cupola_train::recipe::Recipe;
 use cupola_train::{Artifact, Opening};
+use cupola_watch::StoreAt;
+use cupola_watch::registry::Registry;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Runs the command that was typed.
 pub fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCode> {
@@ -38,6 +41,7 @@ pub fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCode> {
         Command::Predict(arguments) => predict::run(&arguments, screen),
         Command::Verify { model } => verify::run(&model, screen),
         Command::Serve { arguments } => serve::run(&arguments, screen),
+        Command::Registry { command } => registry::run(command, screen),
         Command::Data { command } => data::run(&command, screen),
         Command::Runs { command } => runs::run(command, screen),
         Command::Models { name } => models::run(name.as_deref(), screen),
@@ -50,6 +54,32 @@ pub fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCode> {
 /// The folder that holds run folders.
 fn runs_folder() -> PathBuf {
     std::env::var_os("CUPOLA_HOME").map_or_else(|| PathBuf::from("runs"), |home| PathBuf::from(home).join("runs"))
+}
+
+/// The folder of deployed models.
+fn deploy_folder() -> PathBuf {
+    std::env::var_os("CUPOLA_HOME").map_or_else(|| PathBuf::from("deploy"), |home| PathBuf::from(home).join("deploy"))
+}
+
+/// The registry of that folder, in the store that `CUPOLA_STORE` names, or in a file of its own.
+fn open_registry() -> Result<Registry> {
+    let store = store_at();
+    Registry::open(&deploy_folder(), store.as_ref()).context("failed to open the registry")
+}
+
+/// A store that several machines share, when the environment names one.
+fn store_at() -> Option<StoreAt> {
+    std::env::var("CUPOLA_STORE").ok().filter(|text| !text.is_empty()).map(|text| StoreAt::parse(&text))
+}
+
+/// Microseconds since 1970.
+fn now_us() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
+}
+
+/// A moment as people write it, in UTC.
+fn moment(at_us: i64) -> String {
+    chrono::DateTime::from_timestamp_micros(at_us).map_or_else(String::new, |at| at.format("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 /// A recipe from what was typed: a recipe file or a data file first, then key=value.

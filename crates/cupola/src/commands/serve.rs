@@ -1,11 +1,11 @@
 //! `cupola serve`: models that answer over HTTP until they are told to stop.
 
-use super::{open, use_threads};
+use super::{deploy_folder, now_us, open_registry, runs_folder, use_threads};
 use crate::screen::Screen;
 use anyhow::{Context, Result};
-use cupola_serve::ServeOptions;
+use cupola_serve::{ServeOptions, Source, World};
 use cupola_task::{Settings, Value};
-use cupola_train::Artifact;
+use cupola_watch::registry::Registry;
 use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,8 +17,9 @@ pub fn run(arguments: &[String], screen: &Screen) -> Result<ExitCode> {
     let threads = use_threads(None);
     let (named, pairs): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|word| !word.contains('=') || Path::new(word).exists());
     let options = options(&pairs)?;
-    let models = named.iter().map(|named| model(named)).collect::<Result<Vec<_>>>()?;
-    if models.is_empty() {
+    let registry = Registry::is_in(&deploy_folder()).then(open_registry).transpose()?.map(Arc::new);
+    let services = named.iter().map(|named| service(named, registry.as_ref())).collect::<Result<Vec<_>>>()?;
+    if services.is_empty() {
         return Err(cupola_train::Error::recipe("command line", "no model to serve").with_hint("cupola serve runs/latest").into());
     }
     let runtime =
@@ -31,12 +32,12 @@ pub fn run(arguments: &[String], screen: &Screen) -> Result<ExitCode> {
                 _ = terminate.recv() => {}
             }
         };
-        let names: Vec<String> = models.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> = services.iter().map(|(name, _)| name.clone()).collect();
         let ready = |address: std::net::SocketAddr| {
             screen.object(&json!({ "event": "ready", "address": address.to_string(), "models": names }));
             screen.text(&format!("serving {} on http://{address}\n  try it   http://{address}/\n  docs     http://{address}/docs\n  metrics  http://{address}/metrics", names.join(", ")));
         };
-        cupola_serve::serve(models, options, stop, ready).await.context("failed to serve")
+        cupola_serve::serve(services, options, world(), stop, ready).await.context("failed to serve")
     });
     // A prediction that outlasts the drain must not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -56,11 +57,25 @@ fn options(pairs: &[&String]) -> Result<ServeOptions> {
     ServeOptions::from_settings(&settings).context("failed to read the command line")
 }
 
-/// A model under the name of its file, or of its run.
-fn model(named: &str) -> Result<(String, Arc<Artifact>)> {
-    let (path, artifact) = open(Path::new(named))?;
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let folder = std::fs::canonicalize(&path).ok().and_then(|path| Some(path.parent()?.file_name()?.to_string_lossy().into_owned()));
+/// A name of the registry; else a model file under its own name, or under that of its run.
+fn service(named: &str, registry: Option<&Arc<Registry>>) -> Result<(String, Source)> {
+    if let Some(registry) = registry
+        && registry.names().context("failed to read the registry")?.iter().any(|name| name == named)
+    {
+        return Ok((named.to_owned(), Source::Registry(registry.clone())));
+    }
+    let path = cupola_train::runs::model_file(&runs_folder(), Path::new(named)).context("failed to find the model")?;
+    // Without links: `latest` is to stay the run that it was when the server began.
+    let path = std::fs::canonicalize(&path).unwrap_or(path);
+    let part = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
+    let stem = part(path.file_stem()).unwrap_or_default();
+    let folder = part(path.parent().and_then(Path::file_name));
     let name = if stem == "model" { folder.unwrap_or(stem) } else { stem };
-    Ok((name, Arc::new(artifact)))
+    Ok((name, Source::File(path)))
+}
+
+/// This process's clock, and a name that no other process has: when it began, and its number.
+fn world() -> World {
+    let instance = format!("{:x}-{:x}-", now_us(), std::process::id());
+    World { instance, now_us: Arc::new(now_us) }
 }

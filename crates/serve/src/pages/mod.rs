@@ -23,8 +23,8 @@ pub(crate) struct Choice {
 
 pub(crate) async fn try_page(State(app): State<Arc<App>>, choice: Result<Query<Choice>, QueryRejection>) -> Response {
     let name = choice.map(|Query(choice)| choice.model).unwrap_or_default();
-    match app.model(name.as_deref()) {
-        Ok(model) => html(page::try_page(&app, &model)),
+    match app.service(name.as_deref()) {
+        Ok(service) => html(page::try_page(&app, &service.champion())),
         Err(problem) => problem.into_response(),
     }
 }

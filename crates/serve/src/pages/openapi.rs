@@ -1,7 +1,8 @@
 //! The interface as OpenAPI 3.1, with each model's own inputs.
 
-use crate::app::{App, Model};
+use crate::app::App;
 use crate::rows::Input;
+use crate::service::Model;
 use cupola_task::Kind;
 use serde_json::{Map, Value, json};
 
@@ -9,9 +10,10 @@ use serde_json::{Map, Value, json};
 const EXAMPLES_MAX: usize = 50;
 
 pub(super) fn openapi(app: &App) -> Value {
+    let models = app.champions();
     let mut paths = Map::new();
-    paths.insert("/predict".to_owned(), json!({"post": predict(app, &app.models[0])}));
-    for model in &app.models {
+    paths.insert("/predict".to_owned(), json!({"post": predict(app, &models[0])}));
+    for model in &models {
         paths.insert(format!("/models/{}/predict", model.name), json!({"post": predict(app, model)}));
         paths.insert(format!("/v2/models/{}/infer", model.name), json!({"post": infer()}));
         paths.insert(format!("/v2/models/{}", model.name), get("Inputs and outputs of the model (Open Inference Protocol)."));
@@ -26,7 +28,7 @@ pub(super) fn openapi(app: &App) -> Value {
         paths.insert(path.to_owned(), get(doc));
     }
     paths.insert("/metrics".to_owned(), json!({"get": {"summary": "Measures for Prometheus.", "responses": {"200": {"description": "Text.", "content": {"text/plain": {}}}}}}));
-    let rows: Map<String, Value> = app.models.iter().map(|model| (schema_name(model), row(model))).collect();
+    let rows: Map<String, Value> = models.iter().map(|model| (schema_name(model), row(model))).collect();
     let mut schemas = rows;
     schemas.insert("Error".to_owned(), error());
     json!({
@@ -54,15 +56,18 @@ fn predict(app: &App, model: &Model) -> Value {
     let example = json!({"rows": [model.example]});
     let answer = json!({
         "type": "object",
-        "required": ["model", "hash", "predictions"],
+        "required": ["model", "version", "hash", "id", "logged", "predictions"],
         "properties": {
             "model": {"type": "string"},
+            "version": {"type": "string"},
+            "id": {"type": "string", "description": "By this the answer can be labelled later; of several rows the first is ID-1, the second ID-2."},
+            "logged": {"type": "boolean", "description": "Whether the answer stands in the prediction log."},
             "hash": {"type": "string", "description": "BLAKE3 of the model file's content."},
             "predictions": {"type": "array", "items": {"type": "object"}},
             "unseen": {"type": "array", "items": {"type": "object", "properties": {"column": {"type": "string"}, "row": {"type": "integer"}, "value": {"type": "string"}}}}
         }
     });
-    let shown = json!({"model": model.name, "hash": model.artifact.hash(), "predictions": crate::answers::Rows::new(model.sample.clone())});
+    let shown = json!({"model": model.name, "version": model.version, "hash": model.artifact.hash(), "id": "r1", "logged": false, "predictions": crate::answers::Rows::new(model.sample.clone())});
     let mut responses = json!({"200": {"description": "One prediction a row.", "content": {
         "application/json": {"schema": answer, "example": shown},
         "text/csv": {}

@@ -1,7 +1,8 @@
 //! The page to try a model by hand, and the page that says how to ask it.
 
-use crate::app::{App, Model, ROUTES};
+use crate::app::{App, ROUTES};
 use crate::rows::Input;
+use crate::service::Model;
 use cupola_task::Kind;
 use maud::{DOCTYPE, Markup, html};
 use serde_json::{Value, json};
@@ -40,8 +41,8 @@ fn navigation(app: &App, here: &str) -> Markup {
             a href="/docs" aria-current=[(here == "/docs").then_some("page")] { "Docs" }
             a href="/openapi.json" { "OpenAPI" }
             a href="/metrics" { "Metrics" }
-            @if app.models.len() > 1 && here == "/" {
-                span.models { @for model in &app.models { a href={ "/?model=" (encode(&model.name)) } { (model.name) } } }
+            @if app.services.len() > 1 && here == "/" {
+                span.models { @for service in &app.services { a href={ "/?model=" (encode(&service.name)) } { (service.name) } } }
             }
         }
     }
@@ -118,7 +119,7 @@ pub(super) fn docs(app: &App) -> Markup {
         (navigation(app, "/docs"))
         header { h1 { "How to ask" } p.about { "Rows in, predictions out. Every error is JSON that names column, row, what was found and what was wanted." } }
         main.text {
-            @for model in &app.models { (model_docs(app, model)) }
+            @for model in app.champions() { (model_docs(app, &model)) }
             section {
                 h2 { "Routes" }
                 div.wide { table {
@@ -147,11 +148,11 @@ pub(super) fn docs(app: &App) -> Markup {
 }
 
 fn model_docs(app: &App, model: &Model) -> Markup {
-    let path = if app.models.len() == 1 { "/predict".to_owned() } else { format!("/models/{}/predict", encode(&model.name)) };
+    let path = if app.services.len() == 1 { "/predict".to_owned() } else { format!("/models/{}/predict", encode(&model.name)) };
     let row = json!({"rows": [model.example]});
     let request = serde_json::to_string_pretty(&row).unwrap_or_default();
     let answered = crate::answers::Rows::new(model.sample.clone());
-    let answer = serde_json::to_string_pretty(&json!({"model": model.name, "hash": model.artifact.hash(), "predictions": answered}))
+    let answer = serde_json::to_string_pretty(&json!({"model": model.name, "version": model.version, "hash": model.artifact.hash(), "id": "r1", "logged": false, "predictions": answered}))
         .unwrap_or_default();
     html! {
         section {

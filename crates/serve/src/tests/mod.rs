@@ -3,8 +3,8 @@
 mod batches;
 mod pictures;
 
-use crate::fixture::{PANIC, Reply, WAIT, start};
-use crate::{Error, ServeOptions, serve};
+use crate::fixture::{PANIC, Reply, WAIT, start, world};
+use crate::{Error, ServeOptions, Source, serve};
 use cupola_task::Fault;
 use expect_test::{Expect, expect};
 use serde_json::json;
@@ -301,9 +301,7 @@ async fn the_inference_protocol_takes_text_and_raw_tensors() {
         "json",
         &server.post("/v2/models/flowers/infer", &json).await,
         200,
-        expect![[
-            r#"{"model_name":"flowers","model_version":"1","outputs":[{"name":"probability","datatype":"FP64","shape":[2,2],"data":[0.25,0.75,0.0,1.0]}],"id":"7"}"#
-        ]],
+        expect![[r#"{"model_name":"flowers","model_version":"1","outputs":[{"name":"probability","datatype":"FP64","shape":[2,2],"data":[0.25,0.75,0.0,1.0]}],"parameters":{"hash":"09ae35260ff582a68cf29ebf3b701abe38cd2ce7087bf7a76d1d7b0edabc914e","prediction_id":"r5","logged":false},"id":"7"}"#]],
     );
 
     let head = format!(
@@ -313,7 +311,7 @@ async fn the_inference_protocol_takes_text_and_raw_tensors() {
     let length = format!("inference-header-content-length: {}\r\n", head.len());
     let reply = server.send("POST", "/v2/models/flowers/infer", &length, &[head.as_bytes(), &raw].concat()).await;
     let split: usize = reply.header("inference-header-content-length").unwrap().parse().unwrap();
-    expect![[r#"{"model_name":"flowers","model_version":"1","outputs":[{"name":"prediction","datatype":"BYTES","shape":[2],"parameters":{"binary_data_size":13}},{"name":"probability","datatype":"FP64","shape":[2,2],"parameters":{"binary_data_size":32}}]}"#]].assert_eq(std::str::from_utf8(&reply.body[..split]).unwrap());
+    expect![[r#"{"model_name":"flowers","model_version":"1","outputs":[{"name":"prediction","datatype":"BYTES","shape":[2],"parameters":{"binary_data_size":13}},{"name":"probability","datatype":"FP64","shape":[2,2],"parameters":{"binary_data_size":32}}],"parameters":{"hash":"09ae35260ff582a68cf29ebf3b701abe38cd2ce7087bf7a76d1d7b0edabc914e","prediction_id":"r6","logged":false}}"#]].assert_eq(std::str::from_utf8(&reply.body[..split]).unwrap());
     assert_eq!(&reply.body[split..split + 13], b"\x03\0\0\0yes\x02\0\0\0no");
     assert_eq!(reply.body[split + 13..], [0.25f64, 0.75, 1.0, 0.0].iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>());
 
@@ -456,13 +454,13 @@ async fn a_server_that_cannot_start_says_why() {
     let server = start(1, |_| {}).await;
     let try_on = |http: &str, models| {
         let options = ServeOptions { http: http.parse().unwrap(), ..ServeOptions::default() };
-        serve(models, options, std::future::pending(), |_| {})
+        serve(models, options, world(), std::future::pending(), |_| {})
     };
-    let model = || vec![("m".to_owned(), crate::fixture::artifact(&server.gate, 1))];
+    let model = || vec![("m".to_owned(), Source::Fixed(crate::fixture::artifact(&server.gate, 1)))];
     let error = try_on(&server.address.to_string(), model()).await.unwrap_err();
     let port = server.address.port();
     assert!(matches!(error, Error::Listen { .. }) && error.hint().unwrap().contains(&format!("listens on port {port}")), "{error}");
     assert!(matches!(try_on("0.0.0.0:0", model()).await, Err(Error::Open { .. })));
     assert!(matches!(try_on("127.0.0.1:0", vec![]).await, Err(Error::Models(_))));
-    assert!(matches!(try_on("127.0.0.1:0", [model(), model()].concat()).await, Err(Error::Models(_))));
+    assert!(matches!(try_on("127.0.0.1:0", model().into_iter().chain(model()).collect()).await, Err(Error::Models(_))));
 }

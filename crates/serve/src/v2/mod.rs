@@ -5,43 +5,33 @@
 mod outputs;
 mod request;
 
-use crate::app::{App, Deadline, Model};
-use crate::predict::ask;
+use crate::app::{App, Asked};
+use crate::ask::{Answered, ask, unknown_version};
 use crate::problem::Problem;
 use crate::reader;
-use crate::rows::{Input, Inputs, Unseen};
+use crate::rows::{Input, Inputs};
+use crate::service::{Model, Which};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use cupola_task::{Kind, Predictions};
+use cupola_task::Kind;
 use outputs::Output;
 use request::InferRequest;
-use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 
 /// Says where the JSON of a body ends and raw tensors begin.
 const JSON_LENGTH: &str = "inference-header-content-length";
 
-/// A model file is one version; a new one is a new file.
-const VERSION: &str = "1";
-
-#[derive(Deserialize)]
-pub(crate) struct Which {
-    model: String,
-    version: Option<String>,
-}
-
 impl Which {
+    /// The model that is described, or tells whether it is ready.
     fn find(&self, app: &App) -> Result<Arc<Model>, Problem> {
+        let lineup = app.service(Some(&self.model))?.lineup();
         match self.version.as_deref() {
-            None | Some(VERSION) => app.model(Some(&self.model)),
-            Some(version) => {
-                let version = crate::problem::shorten(version);
-                Err(Problem::new(StatusCode::NOT_FOUND, format!("no version {version} of {}, only {VERSION}", self.model)))
-            }
+            None => Ok(lineup.champion.clone()),
+            Some(version) => lineup.version(version).cloned().ok_or_else(|| unknown_version(&lineup, version)),
         }
     }
 }
@@ -69,19 +59,21 @@ pub(crate) async fn describe(State(app): State<Arc<App>>, Path(which): Path<Whic
     let input = |input: &Input| json!({"name": input.name, "datatype": datatype(input), "shape": [-1]});
     let inputs: Vec<_> = model.inputs.columns.iter().map(input).collect();
     let outputs: Vec<_> = outputs::outputs(&model.sample).iter().map(Output::describe).collect();
-    let body = json!({"name": model.name, "versions": [VERSION], "platform": "cupola", "inputs": inputs, "outputs": outputs});
+    let lineup = app.service(Some(&which.model))?.lineup();
+    let versions: Vec<&str> = lineup.models().map(|(_, model)| &*model.version).collect();
+    let body = json!({"name": model.name, "versions": versions, "platform": "cupola", "inputs": inputs, "outputs": outputs});
     Ok(Json(body).into_response())
 }
 
 pub(crate) async fn infer(
     State(app): State<Arc<App>>,
     Path(which): Path<Which>,
-    Extension(deadline): Extension<Deadline>,
+    Extension(asked): Extension<Asked>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let model = which.find(&app)?;
-    let body = reader::read(&headers, body, app.options.max_body_bytes, deadline.0).await?;
+    let service = app.service(Some(&which.model))?;
+    let body = reader::read(&headers, body, app.options.max_body_bytes, asked.deadline).await?;
     let json_length = json_length(&headers, body.len())?;
     let max_rows = app.options.max_rows;
     let read = move |inputs: &Inputs| {
@@ -89,14 +81,16 @@ pub(crate) async fn infer(
         let mut request = InferRequest::parse(json)?;
         Ok((request.columns(inputs, binary, max_rows)?, request))
     };
-    let write = |model: &Model, predictions: Predictions, unseen: &[Unseen], request: InferRequest| {
-        let chosen = request.choose(outputs::outputs(&predictions))?;
-        Ok(outputs::write(&model.name, request.id.as_deref(), unseen.len(), chosen))
+    let write = |answered: Answered<InferRequest>| {
+        let chosen = answered.rest.choose(outputs::outputs(&answered.predictions))?;
+        let mark = answered.mark();
+        Ok((mark, outputs::write(&answered, chosen)))
     };
     // The protocol knows no 422.
-    let (json_length, bytes) = ask(&app, &model, deadline, read, write).await.map_err(Problem::misfit_as_bad)?;
+    let which = (&*service, which.version.as_deref());
+    let (mark, (json_length, bytes)) = ask(&app, which, asked, read, write).await.map_err(Problem::misfit_as_bad)?;
     let is_binary = json_length < bytes.len();
-    let mut response = Response::new(Body::from(bytes));
+    let mut response = (mark, Body::from(bytes)).into_response();
     let content_type = if is_binary { "application/octet-stream" } else { "application/json" };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if is_binary {

@@ -1,6 +1,7 @@
 //! Answers as tensors: `prediction` and, for classes, `probability`; with several targets each name begins with `<target>_`.
 
-use super::VERSION;
+use super::request::InferRequest;
+use crate::ask::Answered;
 use cupola_task::{Answer, Predictions, argmax};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -112,15 +113,17 @@ impl Output {
 }
 
 /// The body, and how long its JSON is.
-pub(super) fn write(model: &str, id: Option<&str>, unseen: usize, outputs: Vec<(Output, bool)>) -> (usize, Vec<u8>) {
+pub(super) fn write(answered: &Answered<InferRequest>, outputs: Vec<(Output, bool)>) -> (usize, Vec<u8>) {
     let raw: Vec<Option<Vec<u8>>> = outputs.iter().map(|(output, is_binary)| is_binary.then(|| output.encode())).collect();
     let about: Vec<Value> = outputs.iter().zip(&raw).map(|((output, _), raw)| output.json(raw.as_ref().map(Vec::len))).collect();
-    let mut body = json!({"model_name": model, "model_version": VERSION, "outputs": about});
-    if let Some(id) = id {
-        body["id"] = id.into();
+    let model = &answered.model;
+    let mut parameters = json!({"hash": model.artifact.hash(), "prediction_id": answered.id, "logged": answered.logged});
+    if !answered.unseen.is_empty() {
+        parameters["unseen"] = answered.unseen.len().into();
     }
-    if unseen > 0 {
-        body["parameters"] = json!({"unseen": unseen});
+    let mut body = json!({"model_name": model.name, "model_version": model.version, "outputs": about, "parameters": parameters});
+    if let Some(id) = &answered.rest.id {
+        body["id"] = id.as_str().into();
     }
     let mut bytes = body.to_string().into_bytes();
     let json_length = bytes.len();

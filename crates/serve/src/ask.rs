@@ -1,0 +1,139 @@
+//! From a request's rows to its answer: which model answers, what is counted and remembered of it, and who answers in the shadow.
+
+use crate::app::{App, Asked};
+use crate::problem::Problem;
+use crate::rows::{Inputs, Unseen};
+use crate::service::{Lineup, Model, Service};
+use crate::{Challenger, pictures};
+use cupola_task::{Columns, Kind, Predictions};
+use std::sync::Arc;
+
+/// More rows than these are written on a worker, not between other requests.
+const ROWS_INLINE: usize = 1000;
+
+/// What a model answered, with what `read` gave beside the rows.
+pub(crate) struct Answered<R> {
+    pub(crate) model: Arc<Model>,
+    pub(crate) predictions: Predictions,
+    pub(crate) unseen: Vec<Unseen>,
+    pub(crate) rest: R,
+    /// By this the answer can be labelled later.
+    pub(crate) id: Arc<str>,
+    /// Whether it stands in the prediction log.
+    pub(crate) logged: bool,
+}
+
+impl<R> Answered<R> {
+    /// What the headers of every answer say: which model made it, and whether it is remembered.
+    pub(crate) fn mark(&self) -> [(&'static str, String); 3] {
+        [
+            ("x-model-version", self.model.version.clone()),
+            ("x-model-hash", self.model.artifact.hash().to_owned()),
+            ("x-logged", self.logged.to_string()),
+        ]
+    }
+}
+
+/// Reads a request's rows, asks a model, counts what it was asked, and writes the answer. Small requests wait for others where the model
+/// answers in batches.
+///
+/// # Errors
+/// What is wrong with the request, or why there is no answer in time.
+pub(crate) async fn ask<R: Send + 'static, T: Send + 'static>(
+    app: &Arc<App>,
+    (service, version): (&Service, Option<&str>),
+    asked: Asked,
+    read: impl FnOnce(&Inputs) -> Result<(Columns, R), Problem> + Send + 'static,
+    write: impl FnOnce(Answered<R>) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let lineup = service.lineup();
+    let model = choose(app, &lineup, version, &asked.id)?;
+    let work = {
+        let (app, model) = (app.clone(), model.clone());
+        move || {
+            let (columns, rest) = read(&model.inputs)?;
+            let columns = conformed(&model, &columns)?;
+            let unseen = count(&app, &model, &columns);
+            if model.batcher.as_ref().is_some_and(|batcher| batcher.takes(columns.rows())) {
+                return Ok((columns, unseen, rest, None));
+            }
+            let predictions = model.artifact.answer(&columns).map_err(|error| Problem::fault(&error))?;
+            Ok((columns, unseen, rest, Some(predictions)))
+        }
+    };
+    let (columns, unseen, rest, predictions) = app.desk.run(asked.deadline, work).await?;
+    let predictions = match (predictions, &model.batcher) {
+        (Some(predictions), _) => predictions,
+        (None, Some(batcher)) => batcher.ask(app, &model, columns.clone(), asked.deadline).await?,
+        (None, None) => unreachable!("only a model with a batcher gathers"),
+    };
+    let rows = columns.rows();
+    shadow(app, &lineup, &model, &columns);
+    let answered = Answered { model, predictions, unseen, rest, id: asked.id, logged: false };
+    match rows > ROWS_INLINE {
+        true => app.desk.run(asked.deadline, move || write(answered)).await,
+        false => write(answered),
+    }
+}
+
+/// The version that was named; else the champion, or the challenger for its share of requests.
+fn choose(app: &App, lineup: &Lineup, version: Option<&str>, id: &str) -> Result<Arc<Model>, Problem> {
+    if let Some(version) = version {
+        return lineup.version(version).cloned().ok_or_else(|| unknown_version(lineup, version));
+    }
+    let challenger = lineup.challenger.as_ref().filter(|_| app.options.challenger == Challenger::Split);
+    Ok(challenger.filter(|_| cupola_watch::share(id) < app.options.split).unwrap_or(&lineup.champion).clone())
+}
+
+/// Says which versions serve.
+pub(crate) fn unknown_version(lineup: &Lineup, version: &str) -> Problem {
+    let served: Vec<String> = lineup.models().map(|(alias, model)| format!("{} ({alias})", model.version)).collect();
+    let message = format!("no version {} of {}", crate::problem::shorten(version), lineup.champion.name);
+    Problem::new(axum::http::StatusCode::NOT_FOUND, message).with_hint(format!("served are: {}", served.join(", ")))
+}
+
+/// Lets the challenger answer what the champion was asked, when nobody waits for a worker. Nobody waits for it either.
+fn shadow(app: &Arc<App>, lineup: &Lineup, answered: &Arc<Model>, columns: &Columns) {
+    let Some(challenger) = lineup.challenger.as_ref().filter(|_| app.options.challenger == Challenger::Shadow) else { return };
+    if Arc::ptr_eq(challenger, answered) {
+        return;
+    }
+    let (app, model, columns) = (app.clone(), challenger.clone(), columns.clone());
+    let Some(place) = app.shadows.clone().try_acquire_owned().ok().filter(|_| app.desk.waiting() == 0) else {
+        return app.metrics.shadow(false);
+    };
+    tokio::task::spawn_blocking(move || {
+        let _place = place;
+        let answer = model.artifact.answer(&columns);
+        app.metrics.shadow(answer.is_ok());
+    });
+}
+
+/// The model's inputs, typed.
+fn conformed(model: &Model, columns: &Columns) -> Result<Columns, Problem> {
+    let columns = model.artifact.conform(columns, &|row| format!("row {}", row + 1)).map_err(|error| misfit(&model.inputs, error))?;
+    Ok(columns.select(|name| model.inputs.input(name).is_some()))
+}
+
+fn count(app: &App, model: &Model, columns: &Columns) -> Vec<Unseen> {
+    let unseen = model.inputs.unseen(columns);
+    app.metrics.rows(columns.rows());
+    for run in unseen.chunk_by(|a, b| a.column == b.column) {
+        app.metrics.unseen(&model.name, &run[0].column, run.len() as u64);
+    }
+    unseen
+}
+
+/// A cell that does not fit its column, with column and row where the crate below names them.
+fn misfit(inputs: &Inputs, error: cupola_train::Error) -> Problem {
+    match error {
+        // Its hint is for whoever trains: recipe keys are no use to a client.
+        cupola_train::Error::Read(cupola_data::Error::Column { column, place, found, wanted, .. }) => {
+            let row = place.strip_prefix("row ").and_then(|row| row.parse().ok());
+            let is_image = inputs.input(&column).is_some_and(|input| matches!(input.kind, Kind::Image { .. }));
+            let unknown = "send nothing (null in JSON, an empty cell in CSV) where the value is not known";
+            Problem::misfit(&column, row, found, wanted).with_hint(if is_image { pictures::HINT } else { unknown })
+        }
+        error => Problem::fault(&error),
+    }
+}
