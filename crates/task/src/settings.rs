@@ -252,6 +252,12 @@ impl Settings {
             _ => &[],
         }
     }
+
+    /// The words of a list; empty when it is none. Other values are left out: the registry says that it holds words.
+    pub fn texts(&self, name: &str) -> Vec<String> {
+        let text = |value: &Value| if let Value::Text(text) = value { Some(text.clone()) } else { None };
+        self.list(name).iter().filter_map(text).collect()
+    }
 }
 
 fn unknown(place: &str, list: &[Setting], name: &str) -> Error {

@@ -3,6 +3,7 @@
 
 mod error;
 pub mod labels;
+pub mod log;
 pub mod registry;
 mod store;
 

@@ -301,7 +301,9 @@ async fn the_inference_protocol_takes_text_and_raw_tensors() {
         "json",
         &server.post("/v2/models/flowers/infer", &json).await,
         200,
-        expect![[r#"{"model_name":"flowers","model_version":"1","outputs":[{"name":"probability","datatype":"FP64","shape":[2,2],"data":[0.25,0.75,0.0,1.0]}],"parameters":{"hash":"09ae35260ff582a68cf29ebf3b701abe38cd2ce7087bf7a76d1d7b0edabc914e","prediction_id":"r5","logged":false},"id":"7"}"#]],
+        expect![[
+            r#"{"model_name":"flowers","model_version":"1","outputs":[{"name":"probability","datatype":"FP64","shape":[2,2],"data":[0.25,0.75,0.0,1.0]}],"parameters":{"hash":"09ae35260ff582a68cf29ebf3b701abe38cd2ce7087bf7a76d1d7b0edabc914e","prediction_id":"r5","logged":false},"id":"7"}"#
+        ]],
     );
 
     let head = format!(
