@@ -36,6 +36,9 @@ Examples:
   cupola predict runs/latest data.csv -o answers.parquet
   generate | cupola predict model.cupola - --bare --format jsonl";
 
+const AFTER_FEEDBACK: &str = "\
+Labels may come days later, in any order and more than once: what was true last counts, then what came last.
+Example: cupola feedback labels.csv name=adult";
 const AFTER_REGISTRY: &str = "\
 Models are kept in deploy/, in CUPOLA_HOME or the present folder; CUPOLA_STORE=postgres://... shares registry and labels.
 Examples:
@@ -51,10 +54,14 @@ Examples:
 
 /// The keys of `serve`, which no recipe holds.
 fn after_serve() -> String {
-    let key = |setting: &cupola_task::Setting| format!("  {:<18} {:<15} {}", setting.name, setting.default, setting.doc);
-    let keys: Vec<String> = cupola_serve::SETTINGS.iter().map(key).collect();
+    let key = |prefix: &str, setting: &cupola_task::Setting| {
+        format!("  {:<18} {:<15} {}", format!("{prefix}{}", setting.name), setting.default, setting.doc)
+    };
+    let serve = cupola_serve::SETTINGS.iter().map(|setting| key("", setting));
+    let keys: Vec<String> = serve.chain(cupola_watch::log::LOG.iter().map(|setting| key("log.", setting))).collect();
     format!(
-        "Keys, as key=value or --key value, their defaults, and what they say:\n{}\n\nExample: cupola serve runs/latest http=127.0.0.1:8000",
+        "Keys, as key=value or --key value, their defaults, and what they say:\n{}\n\n\
+         Examples:\n  cupola serve runs/latest http=127.0.0.1:8000\n  cupola serve adult log=on log.redact=[race,sex]",
         keys.join("\n")
     )
 }
@@ -111,6 +118,21 @@ pub enum Command {
         /// Names of the registry, model files or run folders, then key=value
         #[arg(value_name = "MODEL|KEY=VALUE", required = true)]
         arguments: Vec<String>,
+    },
+    /// Keep labels that came late: a table with the columns id, label and, if you like, at
+    #[command(after_help = AFTER_FEEDBACK)]
+    Feedback {
+        /// Data file, - for standard input
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: String,
+        /// name=NAME of the registry, target=COLUMN; not needed where there is only one
+        #[arg(value_name = "KEY=VALUE")]
+        pairs: Vec<String>,
+    },
+    /// The prediction log: as a table with its labels, and what it is to forget
+    Log {
+        #[command(subcommand)]
+        command: LogCommand,
     },
     /// Deployed models: versions of a name, which of them answers, and every decision
     #[command(after_help = AFTER_REGISTRY)]
@@ -214,6 +236,36 @@ pub enum ModelCommand {
     },
 }
 
+/// What `log` takes.
+#[derive(Subcommand)]
+pub enum LogCommand {
+    /// Write what was asked with what turned out to be true, as a table to learn from
+    Export {
+        /// The model's name
+        name: String,
+        /// Where to write; the ending chooses the format; default: CSV to standard output
+        #[arg(short, long, value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+        /// The folder that the server's log.to names, when it is not deploy/
+        #[arg(long, value_hint = ValueHint::DirPath)]
+        folder: Option<PathBuf>,
+        /// Labelled rows only
+        #[arg(long)]
+        labelled: bool,
+    },
+    /// Remove a person's rows and their labels
+    Forget {
+        /// The model's name
+        name: String,
+        /// key=VALUE as requests said it in x-key, id=VALUE, or INPUT=VALUE
+        #[arg(value_name = "COLUMN=VALUE")]
+        what: String,
+        /// The folder that the server's log.to names, when it is not deploy/
+        #[arg(long, value_hint = ValueHint::DirPath)]
+        folder: Option<PathBuf>,
+    },
+}
+
 /// What `registry` takes.
 #[derive(Subcommand)]
 pub enum RegistryCommand {
@@ -311,7 +363,8 @@ pub enum RunsCommand {
 }
 
 /// Flags that clap knows; every other `--key value` or `--key=value` is a recipe key.
-const FLAGS: [&str; 13] = ["json", "quiet", "help", "version", "tiny", "output", "force", "format", "bare", "rows", "views", "why", ""];
+const FLAGS: [&str; 15] =
+    ["folder", "labelled", "json", "quiet", "help", "version", "tiny", "output", "force", "format", "bare", "rows", "views", "why", ""];
 
 /// Writes `--train.lr 1e-3` and `--train.lr=1e-3` as `train.lr=1e-3`, the one form that commands read.
 pub fn as_pairs(words: impl Iterator<Item = OsString>) -> Vec<OsString> {

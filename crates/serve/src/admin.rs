@@ -10,7 +10,6 @@ use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use cupola_task::Fault;
 use cupola_watch::registry::{CHALLENGER, Registry};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -146,6 +145,6 @@ async fn work<T: Send + 'static>(work: impl FnOnce() -> cupola_watch::Result<T> 
     let done = tokio::task::spawn_blocking(work).await.map_err(|_| Problem::panicked())?;
     done.map_err(|error| match error {
         cupola_watch::Error::Refused { .. } => Problem::fault(&error),
-        error => Problem::new(StatusCode::SERVICE_UNAVAILABLE, &error).with_hint(error.hint().unwrap_or_default()),
+        error => Problem::away(&error),
     })
 }

@@ -2,6 +2,7 @@
 
 use crate::batcher::Batcher;
 use crate::desk::Desk;
+use crate::feedback::{self, Feedback};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::service::{Model, Service, Source};
@@ -29,6 +30,7 @@ pub(crate) struct App {
     pub(crate) desk: Desk,
     /// How many challengers may answer in the shadow at once.
     pub(crate) shadows: Arc<Semaphore>,
+    pub(crate) feedback: Feedback,
     pub(crate) metrics: Metrics,
     is_draining: AtomicBool,
     requests: AtomicU64,
@@ -41,8 +43,11 @@ pub(crate) struct App {
 pub(crate) struct Asked {
     /// The client's own id, or one that no other request of this or another process has.
     pub(crate) id: Arc<str>,
+    pub(crate) begin: Instant,
     /// By when it must be answered.
     pub(crate) deadline: Instant,
+    /// Whose rows they are, when the client says so in `x-key`.
+    pub(crate) key: Option<Arc<str>>,
 }
 
 /// The routes as 404 and `/docs` list them.
@@ -54,6 +59,8 @@ pub(crate) const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/openapi.json", "how to ask, for programs"),
     ("GET", "/health", "whether the server is up and which models it serves"),
     ("GET", "/metrics", "measures for Prometheus"),
+    ("POST", "/feedback", "what turned out to be true of answers, by their ids"),
+    ("POST", "/models/{model}/feedback", "the same for one of several models"),
     ("GET", "/admin/models/{model}", "versions, aliases and decisions of a model of the registry"),
     ("POST", "/admin/models/{model}/promote", "makes the challenger, or the version that is named, the champion"),
     ("POST", "/admin/models/{model}/rollback", "goes back to the champion before"),
@@ -75,11 +82,12 @@ impl App {
         if let Some((name, _)) = services.iter().find(|(name, _)| !names.insert(name.clone())) {
             return Err(Error::Models(format!("found {name} twice, wanted a name for each")));
         }
-        let open = |(name, source): (String, Source)| Service::new(name, source, &options).map(Arc::new);
+        let open = |(name, source): (String, Source)| Service::new(name, source, &options, &world).map(Arc::new);
         Ok(App {
             services: services.into_iter().map(open).collect::<Result<_>>()?,
             desk: Desk::new(options.workers, options.queue),
             shadows: Arc::new(Semaphore::new(1)),
+            feedback: Feedback::new(world.labels(), options.log.durability),
             metrics: Metrics::default(),
             is_draining: AtomicBool::new(false),
             requests: AtomicU64::new(0),
@@ -133,6 +141,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/predict", post(predict::predict))
         .route("/models/{model}/predict", post(predict::predict_named))
         .route("/models/{model}/versions/{version}/predict", post(predict::predict_named))
+        .route("/feedback", post(feedback::first))
+        .route("/models/{model}/feedback", post(feedback::named))
+        .route("/v2/models/{model}/feedback", post(feedback::named))
         .route("/admin/models/{model}", get(admin::describe))
         .route("/admin/models/{model}/promote", post(admin::promote))
         .route("/admin/models/{model}/rollback", post(admin::rollback))
@@ -197,9 +208,10 @@ async fn wrong_method(request: Request) -> Problem {
 async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let begin = Instant::now();
     let id = request_id(&app, &request);
+    let key = plain_header(&request, "x-key").map(Arc::from);
     let route = request.extensions().get::<MatchedPath>().cloned();
     let is_protocol = request.uri().path().starts_with("/v2");
-    let asked = Asked { id: id.as_str().into(), deadline: begin + app.options.request_timeout };
+    let asked = Asked { id: id.as_str().into(), begin, deadline: begin + app.options.request_timeout, key };
     request.extensions_mut().insert(asked);
     // A task of its own, so that a panic in a handler costs this request alone.
     let answer = tokio::spawn(next.run(request)).await.unwrap_or_else(|_| Problem::panicked().into_response());
@@ -216,9 +228,13 @@ async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -
 /// The client's own id when it is short and plain, else a number behind what no other process has.
 fn request_id(app: &App, request: &Request) -> String {
     let number = app.requests.fetch_add(1, Ordering::Relaxed) + 1;
-    let given = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
-    let is_plain = |id: &&str| !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic());
-    given.filter(is_plain).map_or_else(|| format!("{}{number}", app.world.instance), str::to_owned)
+    plain_header(request, "x-request-id").map_or_else(|| format!("{}{number}", app.world.instance), str::to_owned)
+}
+
+/// A header's value when it is short and plain.
+fn plain_header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+    value.filter(|value| !value.is_empty() && value.len() <= 128 && value.bytes().all(|byte| byte.is_ascii_graphic()))
 }
 
 /// Writes the body of a refusal, also of one that comes from below us: a path that is not UTF-8, for example.

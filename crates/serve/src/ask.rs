@@ -6,7 +6,12 @@ use crate::rows::{Inputs, Unseen};
 use crate::service::{Lineup, Model, Service};
 use crate::{Challenger, pictures};
 use cupola_task::{Columns, Kind, Predictions};
+use cupola_train::answer_columns;
+use cupola_watch::log::{self, Lines};
+use cupola_watch::registry::{CHALLENGER, CHAMPION};
 use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// More rows than these are written on a worker, not between other requests.
 const ROWS_INLINE: usize = 1000;
@@ -41,7 +46,7 @@ impl<R> Answered<R> {
 /// What is wrong with the request, or why there is no answer in time.
 pub(crate) async fn ask<R: Send + 'static, T: Send + 'static>(
     app: &Arc<App>,
-    (service, version): (&Service, Option<&str>),
+    (service, version): (&Arc<Service>, Option<&str>),
     asked: Asked,
     read: impl FnOnce(&Inputs) -> Result<(Columns, R), Problem> + Send + 'static,
     write: impl FnOnce(Answered<R>) -> Result<T, Problem> + Send + 'static,
@@ -68,8 +73,9 @@ pub(crate) async fn ask<R: Send + 'static, T: Send + 'static>(
         (None, None) => unreachable!("only a model with a batcher gathers"),
     };
     let rows = columns.rows();
-    shadow(app, &lineup, &model, &columns);
-    let answered = Answered { model, predictions, unseen, rest, id: asked.id, logged: false };
+    let logged = remember(app, service, &lineup, &model, &asked, &columns, &predictions).await;
+    shadow(app, service, &lineup, &model, &asked, &columns);
+    let answered = Answered { model, predictions, unseen, rest, id: asked.id, logged };
     match rows > ROWS_INLINE {
         true => app.desk.run(asked.deadline, move || write(answered)).await,
         false => write(answered),
@@ -92,20 +98,75 @@ pub(crate) fn unknown_version(lineup: &Lineup, version: &str) -> Problem {
     Problem::new(axum::http::StatusCode::NOT_FOUND, message).with_hint(format!("served are: {}", served.join(", ")))
 }
 
+/// Hands an answer to the log, and says whether it is kept.
+async fn remember(
+    app: &Arc<App>,
+    service: &Arc<Service>,
+    lineup: &Lineup,
+    model: &Arc<Model>,
+    asked: &Asked,
+    columns: &Columns,
+    predictions: &Predictions,
+) -> bool {
+    let Some(log) = service.log.as_ref().filter(|log| log.samples(&asked.id)) else { return false };
+    let alias = if Arc::ptr_eq(model, &lineup.champion) { CHAMPION } else { CHALLENGER };
+    let entry = Entry::new(app, asked, alias);
+    let lines = if columns.rows() <= ROWS_INLINE {
+        entry.lines(model, columns, predictions)
+    } else {
+        let (model, columns, predictions) = (model.clone(), columns.clone(), predictions.clone());
+        let Ok(lines) = tokio::task::spawn_blocking(move || entry.lines(&model, &columns, &predictions)).await else { return false };
+        lines
+    };
+    let (tell, told) = oneshot::channel();
+    log.append(lines, move |is_kept| {
+        // Who no longer waits is not told.
+        let _ = tell.send(is_kept);
+    });
+    matches!(tokio::time::timeout(log.wait(), told).await, Ok(Ok(true)))
+}
+
+/// What the log is told beside the columns.
+struct Entry {
+    asked: Asked,
+    at_us: i64,
+    alias: &'static str,
+    latency_us: f64,
+}
+
+impl Entry {
+    fn new(app: &App, asked: &Asked, alias: &'static str) -> Entry {
+        Entry { asked: asked.clone(), at_us: (app.world.now_us)(), alias, latency_us: asked.begin.elapsed().as_secs_f64() * 1e6 }
+    }
+
+    fn lines(&self, model: &Model, columns: &Columns, predictions: &Predictions) -> Lines {
+        let (id, key) = (&*self.asked.id, self.asked.key.as_deref());
+        let answered = log::Answered { id, at_us: self.at_us, alias: self.alias, latency_us: self.latency_us, key };
+        model.encoder.lines(&answered, columns, &answer_columns(predictions))
+    }
+}
+
+/// What the log calls the alias of an answer that went to nobody.
+pub(crate) const SHADOW: &str = "shadow";
+
 /// Lets the challenger answer what the champion was asked, when nobody waits for a worker. Nobody waits for it either.
-fn shadow(app: &Arc<App>, lineup: &Lineup, answered: &Arc<Model>, columns: &Columns) {
+fn shadow(app: &Arc<App>, service: &Arc<Service>, lineup: &Lineup, answered: &Arc<Model>, asked: &Asked, columns: &Columns) {
     let Some(challenger) = lineup.challenger.as_ref().filter(|_| app.options.challenger == Challenger::Shadow) else { return };
     if Arc::ptr_eq(challenger, answered) {
         return;
     }
-    let (app, model, columns) = (app.clone(), challenger.clone(), columns.clone());
     let Some(place) = app.shadows.clone().try_acquire_owned().ok().filter(|_| app.desk.waiting() == 0) else {
         return app.metrics.shadow(false);
     };
+    let (app, service, model, columns) = (app.clone(), service.clone(), challenger.clone(), columns.clone());
+    let asked = Asked { begin: Instant::now(), ..asked.clone() };
     tokio::task::spawn_blocking(move || {
         let _place = place;
         let answer = model.artifact.answer(&columns);
         app.metrics.shadow(answer.is_ok());
+        if let (Some(log), Ok(predictions)) = (service.log.as_ref().filter(|log| log.samples(&asked.id)), answer) {
+            log.append(Entry::new(&app, &asked, SHADOW).lines(&model, &columns, &predictions), |_| {});
+        }
     });
 }
 

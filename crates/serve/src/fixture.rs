@@ -223,7 +223,8 @@ pub(crate) async fn start_models(models: Vec<(String, Source)>, gate: Arc<Gate>,
 
 /// A world whose time stands still.
 pub(crate) fn world() -> World {
-    World { instance: "r".to_owned(), now_us: Arc::new(|| 1_700_000_000_000_000) }
+    let deploy = std::env::temp_dir().join("cupola-tests-keep-nothing-here");
+    World { instance: "r".to_owned(), now_us: Arc::new(|| 1_700_000_000_000_000), deploy, store: None }
 }
 
 /// Status, headers and body.

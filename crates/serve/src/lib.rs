@@ -12,6 +12,7 @@ mod connection;
 mod desk;
 mod error;
 mod example;
+mod feedback;
 mod form;
 mod listen;
 mod metrics;

@@ -19,6 +19,8 @@ pub(crate) struct Metrics {
     shadows: [AtomicU64; 2],
     batches: AtomicU64,
     batched: AtomicU64,
+    /// Labels that are kept, by model.
+    labels: Mutex<BTreeMap<String, u64>>,
     /// Columns come from the models' schemas, so that clients cannot make this grow.
     unseen: Mutex<BTreeMap<(String, Arc<str>), u64>>,
 }
@@ -55,6 +57,10 @@ impl Metrics {
     /// Whether a challenger has answered in the shadow.
     pub(crate) fn shadow(&self, is_made: bool) {
         self.shadows[usize::from(!is_made)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn labels(&self, model: &str, count: usize) {
+        *lock(&self.labels).entry(model.to_owned()).or_default() += count as u64;
     }
 
     /// Rows that were answered together.
@@ -97,7 +103,12 @@ impl Metrics {
         for (outcome, count) in ["made", "left_out"].iter().zip(&self.shadows) {
             line(&mut text, "cupola_shadow_answers_total", &[("outcome", outcome)], count.load(Ordering::Relaxed));
         }
+        family(&mut text, "cupola_labels_total", "counter", "Labels that came as feedback and are kept.");
+        for (model, count) in &*lock(&self.labels) {
+            line(&mut text, "cupola_labels_total", &[("model", model)], count);
+        }
         models(&mut text, services);
+        logs(&mut text, services);
         text
     }
 
@@ -130,6 +141,23 @@ fn models(text: &mut String, services: &[Arc<Service>]) {
         let reloads = service.reloads();
         line(text, "cupola_reloads_total", &[("model", &service.name), ("outcome", "done")], reloads.done);
         line(text, "cupola_reloads_total", &[("model", &service.name), ("outcome", "failed")], reloads.failed);
+    }
+}
+
+fn logs(text: &mut String, services: &[Arc<Service>]) {
+    if services.iter().all(|service| service.log.is_none()) {
+        return;
+    }
+    family(text, "cupola_log_rows_total", "counter", "Rows for the prediction log: kept, dropped for want of room, failed.");
+    let logs = || services.iter().filter_map(|service| Some((&*service.name, service.log.as_ref()?.counts())));
+    for (model, counts) in logs() {
+        for (outcome, rows) in [("kept", counts.rows), ("dropped", counts.dropped), ("failed", counts.failed)] {
+            line(text, "cupola_log_rows_total", &[("model", model), ("outcome", outcome)], rows);
+        }
+    }
+    family(text, "cupola_log_waiting_bytes", "gauge", "Bytes that wait to be written to the prediction log.");
+    for (model, counts) in logs() {
+        line(text, "cupola_log_waiting_bytes", &[("model", model)], counts.waiting);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{Error, Result};
 use cupola_task::{Range, Setting, Settings};
+use cupola_watch::log::LogOptions;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct ServeOptions {
     pub drain: Duration,
     /// How often it is looked whether models were exchanged.
     pub refresh: Duration,
+    /// What is remembered of answers.
+    pub log: LogOptions,
     /// What a challenger does.
     pub challenger: Challenger,
     /// The share of requests that a challenger answers when it answers any.
@@ -154,11 +157,11 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 impl ServeOptions {
-    /// Takes what the recipe says; the settings were checked against [`SETTINGS`].
+    /// Takes what the recipe says; the settings were checked against [`SETTINGS`]. `log` is what `[serve.log]` says.
     ///
     /// # Errors
     /// When the address is none, or can be reached from other machines without `insecure`.
-    pub fn from_settings(settings: &Settings) -> Result<ServeOptions> {
+    pub fn from_settings(settings: &Settings, log: LogOptions) -> Result<ServeOptions> {
         let found = settings.text("http");
         let local = found.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
         let http: SocketAddr = local.as_deref().unwrap_or(found).parse().map_err(|_| Error::Address { found: found.to_owned() })?;
@@ -189,6 +192,7 @@ impl ServeOptions {
                 _ => Challenger::Off,
             },
             split: settings.real("split"),
+            log,
         })
     }
 }
@@ -196,7 +200,7 @@ impl ServeOptions {
 impl Default for ServeOptions {
     fn default() -> Self {
         let settings = Settings::check("serve", SETTINGS, []).expect("defaults are in range");
-        ServeOptions::from_settings(&settings).expect("defaults make options")
+        ServeOptions::from_settings(&settings, LogOptions::default()).expect("defaults make options")
     }
 }
 
@@ -208,7 +212,10 @@ mod tests {
 
     fn check(given: &[(&str, &str)]) -> Result<ServeOptions> {
         let values: Vec<(&str, Value)> = given.iter().map(|(name, text)| (*name, Value::parse(text))).collect();
-        ServeOptions::from_settings(&Settings::check("serve", SETTINGS, values.iter().map(|(name, value)| (*name, value)))?)
+        ServeOptions::from_settings(
+            &Settings::check("serve", SETTINGS, values.iter().map(|(name, value)| (*name, value)))?,
+            LogOptions::default(),
+        )
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(crate) async fn predict(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    answer(&app, (&*app.service(None)?, None), asked, &headers, body).await
+    answer(&app, (&app.service(None)?, None), asked, &headers, body).await
 }
 
 pub(crate) async fn predict_named(
@@ -41,12 +41,12 @@ pub(crate) async fn predict_named(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    answer(&app, (&*app.service(Some(&which.model))?, which.version.as_deref()), asked, &headers, body).await
+    answer(&app, (&app.service(Some(&which.model))?, which.version.as_deref()), asked, &headers, body).await
 }
 
 async fn answer(
     app: &Arc<App>,
-    which: (&Service, Option<&str>),
+    which: (&Arc<Service>, Option<&str>),
     asked: Asked,
     headers: &HeaderMap,
     body: Body,

@@ -75,6 +75,12 @@ impl Problem {
         Problem { retry_after: true, ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no worker was free in time") }
     }
 
+    /// A store is away: what was sent is not kept, and may be sent again.
+    pub(crate) fn away(error: &impl Fault) -> Problem {
+        let hint = error.hint().unwrap_or_else(|| "nothing of it was kept: send it again later".to_owned());
+        Problem { retry_after: true, ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, error).with_hint(hint) }
+    }
+
     pub(crate) fn late() -> Problem {
         Problem::new(StatusCode::GATEWAY_TIMEOUT, "the answer was not ready in time").with_hint("send fewer rows at once")
     }

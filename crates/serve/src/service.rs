@@ -5,9 +5,10 @@
 
 use crate::batcher::Batcher;
 use crate::rows::Inputs;
-use crate::{Error, Result, ServeOptions, example};
-use cupola_task::{Fault, Predictions};
-use cupola_train::{Artifact, Opening};
+use crate::{Error, Result, ServeOptions, World, example};
+use cupola_task::{Fault, Predictions, nearest};
+use cupola_train::{Artifact, Opening, answer_columns};
+use cupola_watch::log::{Encoder, LogOptions, LogTo, Logger};
 use cupola_watch::registry::{CHALLENGER, CHAMPION, Registry, Version};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -37,6 +38,8 @@ pub(crate) struct Model {
     /// A row that may be shown to anybody, and its answers.
     pub(crate) example: Map<String, Value>,
     pub(crate) sample: Predictions,
+    /// Writes its answers for the log.
+    pub(crate) encoder: Encoder,
 }
 
 /// The models that answer under one name at one moment.
@@ -57,6 +60,8 @@ enum Stamp {
 
 pub(crate) struct Service {
     pub(crate) name: Arc<str>,
+    /// The prediction log, when there is one.
+    pub(crate) log: Option<Logger>,
     source: Source,
     lineup: RwLock<Arc<Lineup>>,
     /// Held while a model is opened: one at a time.
@@ -100,7 +105,8 @@ impl Model {
         let columns =
             inputs.read_json(Value::from(example.clone()).to_string().as_bytes(), 1).map_err(|problem| wrong(problem.to_string()))?;
         let sample = artifact.predict(&columns).map_err(|error| wrong(error.to_string()))?;
-        Ok(Model { name, version, artifact, inputs, batcher, example, sample })
+        let encoder = Encoder::new(&name, &version, artifact.hash(), artifact.raw(), &answer_columns(&sample), &options.log.redact);
+        Ok(Model { name, version, artifact, inputs, batcher, example, sample, encoder })
     }
 }
 
@@ -121,11 +127,18 @@ impl Lineup {
 }
 
 impl Service {
-    pub(crate) fn new(name: String, source: Source, options: &ServeOptions) -> Result<Service> {
+    pub(crate) fn new(name: String, source: Source, options: &ServeOptions, world: &World) -> Result<Service> {
         let name: Arc<str> = name.into();
+        let folder = match &options.log.to {
+            LogTo::Off => None,
+            LogTo::Own => Some(world.deploy.join(&*name).join("log")),
+            LogTo::Folder(folder) => Some(folder.join(&*name)),
+        };
         let stamp = source.stamp(&name)?;
         let lineup = source.open(&name, stamp, None, options)?;
-        Ok(Service { name, source, lineup: RwLock::new(Arc::new(lineup)), opening: Mutex::default(), reloading: Mutex::default() })
+        check_columns(&lineup.champion, &options.log)?;
+        let log = folder.map(|folder| Logger::open(&folder, &options.log, world.now_us.clone())).transpose()?;
+        Ok(Service { name, log, source, lineup: RwLock::new(Arc::new(lineup)), opening: Mutex::default(), reloading: Mutex::default() })
     }
 
     pub(crate) fn lineup(&self) -> Arc<Lineup> {
@@ -221,6 +234,23 @@ impl Source {
         }
         Ok(Lineup { champion, challenger, stamp })
     }
+}
+
+/// A column that is to be left out of the log must be one, or it would stand there.
+fn check_columns(model: &Model, log: &LogOptions) -> Result<()> {
+    let named = log.redact.iter().map(|name| ("redact", name)).chain(log.retain.keys().map(|name| ("retain", name)));
+    for (setting, name) in named {
+        if model.inputs.input(name).is_none() {
+            let names = || model.inputs.columns.iter().map(|input| &*input.name);
+            let error = cupola_task::Error::setting(format!("log.{setting}"), name, "an input of the model");
+            return Err(match nearest(name, names()) {
+                Some(near) => error.with_hint(format!("did you mean {near}?")),
+                None => error,
+            }
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// A challenger is asked with the champion's rows and answers in its place, so both must take and answer the same columns.

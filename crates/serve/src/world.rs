@@ -1,6 +1,9 @@
-//! What a server takes from the world: the time of day, and what tells this process from every other.
+//! What a server takes from the world: the time of day, what tells this process from every other, and where it keeps things.
 
+use cupola_watch::StoreAt;
+use cupola_watch::registry::Registry;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Clock and name of a process.
@@ -10,6 +13,17 @@ pub struct World {
     pub instance: String,
     /// Microseconds since 1970. It may jump: durations are measured otherwise.
     pub now_us: Arc<dyn Fn() -> i64 + Send + Sync>,
+    /// The folder of deployed models, for logs and labels.
+    pub deploy: PathBuf,
+    /// Where labels are kept when not in that folder.
+    pub store: Option<StoreAt>,
+}
+
+impl World {
+    /// Where labels are kept.
+    pub(crate) fn labels(&self) -> StoreAt {
+        self.store.clone().unwrap_or_else(|| Registry::store(&self.deploy))
+    }
 }
 
 impl fmt::Debug for World {

@@ -26,6 +26,29 @@ pub struct NewLabel {
     pub at_us: i64,
 }
 
+/// Labels that came together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewLabels {
+    /// The model's name.
+    pub name: String,
+    /// When they came, in microseconds since 1970.
+    pub received_us: i64,
+    /// How: `http`, `file`.
+    pub source: String,
+    /// What they say.
+    pub labels: Vec<NewLabel>,
+}
+
+impl NewLabels {
+    /// Whether they can be kept.
+    ///
+    /// # Errors
+    /// When an id or label is too long or empty, or holds a zero byte.
+    pub fn check(&self) -> Result<()> {
+        self.labels.iter().try_for_each(check)
+    }
+}
+
 /// The label that counts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Label {
@@ -56,23 +79,23 @@ impl Labels {
         Ok(Labels { store: Store::open(at, durability)? })
     }
 
-    /// Keeps labels, all or none. When this returns they outlive what the durability says.
+    /// Keeps labels, all of all batches or none. When this returns they outlive what the durability says.
     ///
     /// # Errors
     /// When an id or label is too long or empty, or the store is away.
-    pub fn add(&self, name: &str, labels: &[NewLabel], received_us: i64, source: &str) -> Result<()> {
-        labels.iter().try_for_each(check)?;
+    pub fn add(&self, batches: &[NewLabels]) -> Result<()> {
+        batches.iter().try_for_each(NewLabels::check)?;
         let statement = "INSERT INTO labels (name, id, target, label, at_us, received_us, source) VALUES ($1, $2, $3, $4, $5, $6, $7)";
         self.store.transaction(|transaction| {
-            for label in labels {
+            for (batch, label) in batches.iter().flat_map(|batch| batch.labels.iter().map(move |label| (batch, label))) {
                 let values: [Value; 7] = [
-                    name.into(),
+                    batch.name.as_str().into(),
                     label.id.as_str().into(),
                     label.target.as_str().into(),
                     label.label.as_str().into(),
                     label.at_us.into(),
-                    received_us.into(),
-                    source.into(),
+                    batch.received_us.into(),
+                    batch.source.as_str().into(),
                 ];
                 transaction.execute(statement, &values)?;
             }
@@ -163,15 +186,19 @@ mod tests {
         NewLabel { id: id.into(), target: "y".into(), label: label.into(), at_us }
     }
 
+    fn batch(labels: &[NewLabel], received_us: i64) -> [NewLabels; 1] {
+        [NewLabels { name: "m".into(), received_us, source: "http".into(), labels: labels.to_vec() }]
+    }
+
     #[test]
     fn late_repeated_and_contradictory_labels_settle() {
         for (_folder, at) in fixtures() {
             let labels = Labels::open(&at, Durability::Process).unwrap();
-            labels.add("m", &[label("b", "no", 50), label("a", "yes", 20)], 100, "http").unwrap();
+            labels.add(&batch(&[label("b", "no", 50), label("a", "yes", 20)], 100)).unwrap();
             // What was true earlier comes later, and does not count; what is said again changes nothing.
-            labels.add("m", &[label("a", "no", 10), label("a", "yes", 20)], 200, "file").unwrap();
+            labels.add(&batch(&[label("a", "no", 10), label("a", "yes", 20)], 200)).unwrap();
             // Of two that were true at once the one that came last counts.
-            labels.add("m", &[label("b", "yes", 50)], 300, "http").unwrap();
+            labels.add(&batch(&[label("b", "yes", 50)], 300)).unwrap();
             let all = labels.since("m", 0).unwrap();
             let of = |id: &str| &all[&(id.to_owned(), "y".to_owned())];
             assert_eq!((of("a").label.as_str(), of("a").contradictions), ("yes", 1));
@@ -190,7 +217,7 @@ mod tests {
         for bad in
             [label("", "a", 1), label("a", "", 1), label(&"x".repeat(257), "a", 1), label("a", &"x".repeat(4097), 1), label("a", "\0", 1)]
         {
-            assert!(labels.add("m", &[label("good", "a", 1), bad], 1, "http").is_err());
+            assert!(labels.add(&batch(&[label("good", "a", 1), bad], 1)).is_err());
         }
         assert_eq!(labels.count("m").unwrap(), 0);
         drop(folder);

@@ -97,9 +97,13 @@ impl Registry {
     /// # Errors
     /// When folder or store cannot be made or reached.
     pub fn open(root: &Path, store: Option<&StoreAt>) -> Result<Registry> {
-        let own = StoreAt::File(root.join(STORE));
-        let store = Store::open(store.unwrap_or(&own), Durability::Power)?;
+        let store = Store::open(store.unwrap_or(&Self::store(root)), Durability::Power)?;
         Ok(Registry { root: root.to_owned(), store })
+    }
+
+    /// The store of a folder that names no other.
+    pub fn store(root: &Path) -> StoreAt {
+        StoreAt::File(root.join(STORE))
     }
 
     /// Whether a folder holds a registry of its own.

@@ -4,7 +4,9 @@ mod check;
 mod completions;
 mod data;
 mod eval;
+mod feedback;
 mod init;
+mod log;
 mod metrics;
 mod model;
 mod models;
@@ -41,6 +43,8 @@ pub fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCode> {
         Command::Predict(arguments) => predict::run(&arguments, screen),
         Command::Verify { model } => verify::run(&model, screen),
         Command::Serve { arguments } => serve::run(&arguments, screen),
+        Command::Feedback { file, pairs } => feedback::run(&file, &pairs, screen),
+        Command::Log { command } => log::run(command, screen),
         Command::Registry { command } => registry::run(command, screen),
         Command::Data { command } => data::run(&command, screen),
         Command::Runs { command } => runs::run(command, screen),

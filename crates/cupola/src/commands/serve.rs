@@ -1,10 +1,11 @@
 //! `cupola serve`: models that answer over HTTP until they are told to stop.
 
-use super::{deploy_folder, now_us, open_registry, runs_folder, use_threads};
+use super::{deploy_folder, now_us, open_registry, runs_folder, store_at, use_threads};
 use crate::screen::Screen;
 use anyhow::{Context, Result};
 use cupola_serve::{ServeOptions, Source, World};
 use cupola_task::{Settings, Value};
+use cupola_watch::log::{LOG, LogOptions};
 use cupola_watch::registry::Registry;
 use serde_json::json;
 use std::path::Path;
@@ -46,15 +47,20 @@ pub fn run(arguments: &[String], screen: &Screen) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// `http=..`, `serve.http=..`; `log.sample=..`, and `log=on` for `log.to=on`.
 fn options(pairs: &[&String]) -> Result<ServeOptions> {
-    let given: Vec<(String, Value)> = pairs
-        .iter()
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(key, value)| (key.trim_start_matches("serve.").to_owned(), Value::parse(value)))
-        .collect();
-    let settings = Settings::check("serve", cupola_serve::SETTINGS, given.iter().map(|(key, value)| (key.as_str(), value)))
+    let pairs = pairs.iter().filter_map(|pair| pair.split_once('='));
+    let given = pairs.map(|(key, value)| match key.trim_start_matches("serve.") {
+        "log" => ("log.to", Value::parse(value)),
+        key => (key, Value::parse(value)),
+    });
+    let (log, serve): (Vec<_>, Vec<_>) = given.partition(|(key, _)| key.starts_with("log."));
+    let log = Settings::check("log", LOG, log.iter().map(|(key, value)| (key.trim_start_matches("log."), value)))
         .context("failed to read the command line")?;
-    ServeOptions::from_settings(&settings).context("failed to read the command line")
+    let log = LogOptions::from_settings(&log).context("failed to read the command line")?;
+    let serve = Settings::check("serve", cupola_serve::SETTINGS, serve.iter().map(|(key, value)| (*key, value)))
+        .context("failed to read the command line")?;
+    ServeOptions::from_settings(&serve, log).context("failed to read the command line")
 }
 
 /// A name of the registry; else a model file under its own name, or under that of its run.
@@ -77,5 +83,5 @@ fn service(named: &str, registry: Option<&Arc<Registry>>) -> Result<(String, Sou
 /// This process's clock, and a name that no other process has: when it began, and its number.
 fn world() -> World {
     let instance = format!("{:x}-{:x}-", now_us(), std::process::id());
-    World { instance, now_us: Arc::new(now_us) }
+    World { instance, now_us: Arc::new(now_us), deploy: deploy_folder(), store: store_at() }
 }

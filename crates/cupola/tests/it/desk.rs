@@ -4,7 +4,8 @@ use expect_test::Expect;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
@@ -162,6 +163,67 @@ impl Desk {
         let told: Value = serde_json::from_str(&self.ok(&["--json", "verify", model]).stdout).unwrap();
         told["hash"].as_str().unwrap().to_owned()
     }
+}
+
+/// A server that runs on a desk, until it is dropped.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub address: String,
+    /// The names it serves.
+    pub models: Vec<String>,
+}
+
+impl Desk {
+    /// Starts a server of those models and settings on a free port and waits until it listens.
+    pub fn serve(&self, arguments: &[&str]) -> Server {
+        let all = [&["serve"], arguments, &["http=127.0.0.1:0", "--json"]].concat();
+        let mut child = self.cupola(&all).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let models = ready["models"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect();
+        Server { child, address: ready["address"].as_str().unwrap().to_owned(), models }
+    }
+}
+
+impl Server {
+    /// Asks and waits for status and body.
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        ask(&self.address, method, path, "", body)
+    }
+
+    /// Asks it to stop, and waits for its exit code.
+    pub fn stop(mut self) -> Option<i32> {
+        assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+
+    /// Ends it without a word.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One request on a connection of its own; each of `headers` ends in a line feed.
+pub fn ask(address: &str, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let length = body.len();
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{headers}");
+    write!(stream, "{head}connection: close\r\n\r\n{body}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
 /// Rows of `a,b,c,y`: two numbers, a class and a number that follow from them with noise. The same at every call.

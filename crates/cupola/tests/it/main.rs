@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "this whole crate is a test")]
 
 mod bad;
+mod deploy;
 mod desk;
 mod help;
 mod pictures;

@@ -3,9 +3,6 @@
 use crate::desk::{Desk, good, root, shipped};
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::Stdio;
 
 /// Trains, takes the run's own recipe, and must get the same bytes again; one and two threads alike.
 fn repeats(name: &str, arguments: &[&str]) {
@@ -342,27 +339,15 @@ fn registries_are_listed() {
 }
 
 /// One request, one connection.
-fn ask(address: &str, method: &str, path: &str, body: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-}
-
 #[test]
 fn a_server_answers_as_predict_does_and_stops_cleanly() {
     let desk = Desk::new();
     desk.put("good.csv", good(200));
     desk.ok(&["train", "good.csv", "target=c", "ignore=y", "model=gbdt", "name=small", "-q"]);
-    let mut child = desk.cupola(&["serve", "latest", "http=127.0.0.1:0", "--json"]).stderr(Stdio::inherit()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    let ready: Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(ready["models"], serde_json::json!(["0001-small"]));
-    let address = ready["address"].as_str().unwrap();
-    let (status, answer) = ask(address, "POST", "/predict", r#"{"rows":[{"a":0.9,"b":0.9},{"a":0.1,"b":0.1}]}"#);
+    let server = desk.serve(&["latest"]);
+    assert_eq!(server.models, ["0001-small"]);
+    let ask = |method: &str, path: &str, body: &str| server.ask(method, path, body);
+    let (status, answer) = ask("POST", "/predict", r#"{"rows":[{"a":0.9,"b":0.9},{"a":0.1,"b":0.1}]}"#);
     desk.put("two.csv", "a,b\n0.9,0.9\n0.1,0.1\n");
     let wanted = predictions(&desk, &["latest", "two.csv"]);
     let wanted: Vec<&str> = wanted.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
@@ -372,12 +357,11 @@ fn a_server_answers_as_predict_does_and_stops_cleanly() {
     for word in &wanted {
         assert!(told.contains(&format!("\"{word}\"")), "{told} {wanted:?}");
     }
-    let (status, answer) = ask(address, "POST", "/predict", r#"{"rows":[{"a":"tall","b":1}]}"#);
+    let (status, answer) = ask("POST", "/predict", r#"{"rows":[{"a":"tall","b":1}]}"#);
     assert!((400..500).contains(&status) && answer.contains('a'), "{status} {answer}");
-    assert_eq!(ask(address, "GET", "/v2/health/ready", "").0, 200);
-    assert!(ask(address, "GET", "/metrics", "").1.contains("# TYPE"));
-    assert!(std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(ask("GET", "/v2/health/ready", "").0, 200);
+    assert!(ask("GET", "/metrics", "").1.contains("# TYPE"));
+    assert_eq!(server.stop(), Some(0));
 }
 
 #[test]

@@ -87,7 +87,7 @@ pub(crate) async fn infer(
         Ok((mark, outputs::write(&answered, chosen)))
     };
     // The protocol knows no 422.
-    let which = (&*service, which.version.as_deref());
+    let which = (&service, which.version.as_deref());
     let (mark, (json_length, bytes)) = ask(&app, which, asked, read, write).await.map_err(Problem::misfit_as_bad)?;
     let is_binary = json_length < bytes.len();
     let mut response = (mark, Body::from(bytes)).into_response();
