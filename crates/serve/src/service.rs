@@ -55,7 +55,7 @@ pub(crate) struct Lineup {
 enum Stamp {
     Fixed,
     File(Option<(SystemTime, u64, u64)>),
-    Registry { champion: Option<Version>, challenger: Option<Version> },
+    Registry { champion: Option<Box<Version>>, challenger: Option<Box<Version>> },
 }
 
 pub(crate) struct Service {
@@ -204,7 +204,8 @@ impl Source {
             Source::Fixed(_) => Stamp::Fixed,
             Source::File(path) => Stamp::File(file_stamp(path)),
             Source::Registry(registry) => {
-                Stamp::Registry { champion: registry.behind(name, CHAMPION)?, challenger: registry.behind(name, CHALLENGER)? }
+                let behind = |alias: &str| Ok::<_, Error>(registry.behind(name, alias)?.map(Box::new));
+                Stamp::Registry { champion: behind(CHAMPION)?, challenger: behind(CHALLENGER)? }
             }
         })
     }
@@ -225,7 +226,7 @@ impl Source {
                     }
                 };
                 let champion = champion.as_ref().ok_or_else(|| Error::NoChampion { name: name.to_string() })?;
-                (open(champion)?, challenger.as_ref().map(open).transpose()?)
+                (open(champion)?, challenger.as_deref().map(open).transpose()?)
             }
             (Source::Registry(_), _) => unreachable!("a registry's stamp is a registry's"),
         };

@@ -161,15 +161,18 @@ fn check(label: &NewLabel) -> Result<()> {
     }
 }
 
+/// A label, when it was true, and when it came.
+type Word<'a> = (&'a str, i64, i64);
+
 /// Rows in the order of their truth become the last word about each answer.
 fn settle(rows: &[Row]) -> ByAnswer {
-    let mut said: HashMap<(String, String), Vec<(&str, i64, i64)>> = HashMap::new();
+    let mut said: HashMap<(String, String), Vec<Word<'_>>> = HashMap::new();
     for row in rows {
         let text = |place: usize| row[place].text().unwrap_or_default();
         let times = (row[3].integer().unwrap_or_default(), row[4].integer().unwrap_or_default());
         said.entry((text(0).to_owned(), text(1).to_owned())).or_default().push((text(2), times.0, times.1));
     }
-    let last = |all: Vec<(&str, i64, i64)>| {
+    let last = |all: Vec<Word<'_>>| {
         let (label, at_us, received_us) = *all.last()?;
         let contradictions = all.iter().filter(|other| other.0 != label).count() as u32;
         Some(Label { label: label.to_owned(), at_us, received_us, contradictions })
