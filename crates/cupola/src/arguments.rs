@@ -39,6 +39,11 @@ Examples:
 const AFTER_FEEDBACK: &str = "\
 Labels may come days later, in any order and more than once: what was true last counts, then what came last.
 Example: cupola feedback labels.csv name=adult";
+const AFTER_RETRAIN: &str = "\
+Each call does what is next: nothing when no trigger is met; a challenger from the champion's recipe, its data and labelled answers of the
+log; a decision once the challenger has answered enough in the shadow. Exit code 4 when a challenger is refused.
+Keys of [retrain]: mode, when, window, data, min_labels, holdout, cooldown, level, anchor_drop, slice_drop, attain, latency_ratio, shadow_rows
+Example: cupola retrain adult --now retrain.mode=auto retrain.shadow_rows=100";
 const AFTER_REGISTRY: &str = "\
 Models are kept in deploy/, in CUPOLA_HOME or the present folder; CUPOLA_STORE=postgres://... shares registry and labels.
 Examples:
@@ -134,6 +139,11 @@ pub enum Command {
         #[command(subcommand)]
         command: LogCommand,
     },
+    /// Make the next step from labels to a better model: train a challenger, try it, promote it, or say why not
+    #[command(after_help = AFTER_RETRAIN)]
+    Retrain(RetrainArguments),
+    /// Compare two versions on the labelled answers of the log: what would have happened
+    Backtest(BacktestArguments),
     /// Deployed models: versions of a name, which of them answers, and every decision
     #[command(after_help = AFTER_REGISTRY)]
     Registry {
@@ -234,6 +244,39 @@ pub enum ModelCommand {
         #[arg(value_name = "KEY=VALUE")]
         pairs: Vec<String>,
     },
+}
+
+/// What `retrain` takes.
+#[derive(Args)]
+pub struct RetrainArguments {
+    /// The model's name in the registry
+    pub name: String,
+    /// Train now, whether a trigger of retrain.when is met or not
+    #[arg(long)]
+    pub now: bool,
+    /// The folder that the server's log.to names, when it is not deploy/
+    #[arg(long, value_hint = ValueHint::DirPath)]
+    pub folder: Option<PathBuf>,
+    /// Recipe keys that go before the champion's recipe
+    #[arg(value_name = "KEY=VALUE")]
+    pub pairs: Vec<String>,
+}
+
+/// What `backtest` takes.
+#[derive(Args)]
+pub struct BacktestArguments {
+    /// The model's name in the registry
+    pub name: String,
+    /// A version's number or alias; default: champion
+    pub first: Option<String>,
+    /// Another; default: challenger
+    pub second: Option<String>,
+    /// How far back, as 30d; default: the whole log
+    #[arg(long)]
+    pub window: Option<String>,
+    /// The folder that the server's log.to names, when it is not deploy/
+    #[arg(long, value_hint = ValueHint::DirPath)]
+    pub folder: Option<PathBuf>,
 }
 
 /// What `log` takes.
@@ -363,8 +406,10 @@ pub enum RunsCommand {
 }
 
 /// Flags that clap knows; every other `--key value` or `--key=value` is a recipe key.
-const FLAGS: [&str; 15] =
-    ["folder", "labelled", "json", "quiet", "help", "version", "tiny", "output", "force", "format", "bare", "rows", "views", "why", ""];
+const FLAGS: [&str; 17] = [
+    "now", "window", "folder", "labelled", "json", "quiet", "help", "version", "tiny", "output", "force", "format", "bare", "rows",
+    "views", "why", "",
+];
 
 /// Writes `--train.lr 1e-3` and `--train.lr=1e-3` as `train.lr=1e-3`, the one form that commands read.
 pub fn as_pairs(words: impl Iterator<Item = OsString>) -> Vec<OsString> {

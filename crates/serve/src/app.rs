@@ -20,7 +20,6 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub(crate) struct App {
@@ -28,8 +27,8 @@ pub(crate) struct App {
     pub(crate) options: ServeOptions,
     pub(crate) world: World,
     pub(crate) desk: Desk,
-    /// How many challengers may answer in the shadow at once.
-    pub(crate) shadows: Arc<Semaphore>,
+    /// Where challengers answer in the shadow: one at a time.
+    pub(crate) shadows: Desk,
     pub(crate) feedback: Feedback,
     pub(crate) metrics: Metrics,
     is_draining: AtomicBool,
@@ -37,6 +36,9 @@ pub(crate) struct App {
     /// Known once the server listens.
     pub(crate) address: OnceLock<SocketAddr>,
 }
+
+/// How many answers in the shadow may wait; more are left out.
+const SHADOWS_WAITING: usize = 64;
 
 /// What is known of a request from its head.
 #[derive(Clone)]
@@ -86,7 +88,7 @@ impl App {
         Ok(App {
             services: services.into_iter().map(open).collect::<Result<_>>()?,
             desk: Desk::new(options.workers, options.queue),
-            shadows: Arc::new(Semaphore::new(1)),
+            shadows: Desk::new(1, SHADOWS_WAITING),
             feedback: Feedback::new(world.labels(), options.log.durability),
             metrics: Metrics::default(),
             is_draining: AtomicBool::new(false),

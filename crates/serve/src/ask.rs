@@ -155,18 +155,24 @@ fn shadow(app: &Arc<App>, service: &Arc<Service>, lineup: &Lineup, answered: &Ar
     if Arc::ptr_eq(challenger, answered) {
         return;
     }
-    let Some(place) = app.shadows.clone().try_acquire_owned().ok().filter(|_| app.desk.waiting() == 0) else {
+    if app.desk.waiting() > 0 {
         return app.metrics.shadow(false);
-    };
-    let (app, service, model, columns) = (app.clone(), service.clone(), challenger.clone(), columns.clone());
-    let asked = Asked { begin: Instant::now(), ..asked.clone() };
-    tokio::task::spawn_blocking(move || {
-        let _place = place;
-        let answer = model.artifact.answer(&columns);
-        app.metrics.shadow(answer.is_ok());
-        if let (Some(log), Ok(predictions)) = (service.log.as_ref().filter(|log| log.samples(&asked.id)), answer) {
-            log.append(Entry::new(&app, &asked, SHADOW).lines(&model, &columns, &predictions), |_| {});
-        }
+    }
+    let (app, service, model, columns, asked) = (app.clone(), service.clone(), challenger.clone(), columns.clone(), asked.clone());
+    tokio::spawn(async move {
+        let work = {
+            let app = app.clone();
+            move || {
+                let asked = Asked { begin: Instant::now(), ..asked };
+                let predictions = model.artifact.answer(&columns).map_err(|error| Problem::fault(&error))?;
+                if let Some(log) = service.log.as_ref().filter(|log| log.samples(&asked.id)) {
+                    log.append(Entry::new(&app, &asked, SHADOW).lines(&model, &columns, &predictions), |_| {});
+                }
+                Ok(())
+            }
+        };
+        let answered = app.shadows.run(Instant::now() + app.options.request_timeout, work).await;
+        app.metrics.shadow(answered.is_ok());
     });
 }
 

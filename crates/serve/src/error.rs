@@ -41,6 +41,9 @@ pub enum Error {
     /// The registry or the log is away.
     #[error(transparent)]
     Watch(#[from] cupola_watch::Error),
+    /// A table cannot be read or written.
+    #[error(transparent)]
+    Data(#[from] cupola_data::Error),
     /// A fault at a seam.
     #[error(transparent)]
     Task(#[from] cupola_task::Error),
@@ -56,6 +59,7 @@ impl Fault for Error {
             Error::Listen { .. } => Exit::Failure,
             Error::Model(error) => error.exit(),
             Error::Watch(error) => error.exit(),
+            Error::Data(error) => error.exit(),
             Error::Task(error) => error.exit(),
         }
     }
@@ -74,6 +78,7 @@ impl Fault for Error {
             }
             Error::Model(error) => error.hint(),
             Error::Watch(error) => error.hint(),
+            Error::Data(error) => error.hint(),
             Error::Task(error) => error.hint(),
             _ => None,
         }

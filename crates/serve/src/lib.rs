@@ -14,6 +14,7 @@ mod error;
 mod example;
 mod feedback;
 mod form;
+pub mod learn;
 mod listen;
 mod metrics;
 mod options;

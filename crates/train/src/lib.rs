@@ -36,4 +36,4 @@ pub use networks::{Assumed, Estimate, Shown, duration, show, show_pipeline};
 pub use plan::{Choice, Golden, InputPlan, LeakGate, OutputPlan, Plan, QualityGate, metric};
 pub use resume::{plan_of, resume};
 pub use sheet::{Sheet, SheetSize, sheet};
-pub use training::{Outcome, estimate, train};
+pub use training::{Outcome, estimate, test_rows, train};

@@ -7,6 +7,7 @@ use cupola_data::augment::Augment;
 use cupola_data::{ColumnType, ImageOptions, Input, ReadOptions};
 use cupola_metrics::METRICS;
 use cupola_task::{ImageNeeds, MetricDef, ModelDef, Needs, Setting, Settings, Task, Value, Where, nearest};
+use cupola_watch::policy::Policy;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -141,6 +142,8 @@ pub struct Plan {
     pub folds: Option<usize>,
     /// What the measures must keep.
     pub gates: Vec<QualityGate>,
+    /// When the model is trained again once it is deployed.
+    pub retrain: Policy,
 }
 
 impl Plan {
@@ -215,9 +218,21 @@ impl Plan {
             importance: eval.flag("importance"),
             folds: eval.try_integer("cv").map(|folds| folds as usize),
             gates,
+            retrain: policy(&recipe)?,
             recipe,
         })
     }
+}
+
+/// The recipe's `[retrain]`.
+fn policy(recipe: &Recipe) -> Result<Policy> {
+    Policy::from_settings(&settings(recipe, &["retrain"])?).map_err(|error| {
+        let wrong = Error::recipe("recipe", &error);
+        match cupola_task::Fault::hint(&error) {
+            Some(hint) => wrong.with_hint(hint),
+            None => wrong,
+        }
+    })
 }
 
 fn texts(settings: &Settings, name: &str) -> Vec<String> {

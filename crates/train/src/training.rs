@@ -135,6 +135,15 @@ pub(crate) fn in_folder(
     Ok(Outcome { folder: folder.to_owned(), report, hash, interrupted: journal.is_stopped(), failed_gates })
 }
 
+/// The rows that a training of the plan measures on, which it never learns from: inputs, targets and keys as typed.
+///
+/// # Errors
+/// As [`train`], up to the split.
+pub fn test_rows(plan: &Plan, run: &Run<'_>) -> Result<Batch> {
+    let deaf = |_: &Event| Flow::Go;
+    Ok(read_all(&**divide(plan, &heard_by(run, &deaf))?.splits.test())?)
+}
+
 /// Reads, splits and looks for leaks.
 pub(crate) fn divide(plan: &Plan, run: &Run<'_>) -> Result<Divided> {
     run.tell(Event::Stage { name: "read".into() });

@@ -5,6 +5,7 @@ mod error;
 mod joined;
 pub mod labels;
 pub mod log;
+pub mod policy;
 pub mod registry;
 mod store;
 

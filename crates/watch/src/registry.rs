@@ -62,6 +62,8 @@ pub struct NewVersion {
     pub recipe: String,
     /// What is known of its making.
     pub facts: Json,
+    /// The record of which row was on which side of its split, when there is one.
+    pub sides: Option<PathBuf>,
 }
 
 /// What was decided. A line of `decisions.jsonl`.
@@ -126,6 +128,11 @@ impl Registry {
         self.root.join("models").join(format!("{}.cupola", version.hash))
     }
 
+    /// Where the sides of a version's rows are recorded, when they are.
+    pub fn sides_file(&self, version: &Version) -> PathBuf {
+        self.root.join("models").join(format!("{}.sides.parquet", version.hash))
+    }
+
     /// All names, in order.
     ///
     /// # Errors
@@ -151,6 +158,15 @@ impl Registry {
     pub fn aliases(&self, name: &str) -> Result<Vec<(String, i64)>> {
         let rows = self.store.query("SELECT alias, number FROM aliases WHERE name = $1 ORDER BY alias", &[name.into()])?;
         Ok(rows.iter().filter_map(|row| Some((row[0].text()?.to_owned(), row[1].integer()?))).collect())
+    }
+
+    /// Since when an alias points where it does, in microseconds since 1970.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub fn since(&self, name: &str, alias: &str) -> Result<Option<i64>> {
+        let rows = self.store.query("SELECT since_us FROM aliases WHERE name = $1 AND alias = $2", &[name.into(), alias.into()])?;
+        Ok(rows.first().and_then(|row| row[0].integer()))
     }
 
     /// The version behind an alias or a number written as text.
@@ -203,7 +219,10 @@ impl Registry {
     /// When the name is none, the file cannot be copied, or the store is away.
     pub fn add(&self, name: &str, file: &Path, new: &NewVersion, at_us: i64) -> Result<Version> {
         check_name(name)?;
-        self.keep(file, &new.hash)?;
+        self.keep(file, &format!("{}.cupola", new.hash))?;
+        if let Some(sides) = new.sides.as_ref().filter(|sides| sides.is_file()) {
+            self.keep(sides, &format!("{}.sides.parquet", new.hash))?;
+        }
         let (version, is_new) = self.store.transaction(|transaction| {
             let statement = format!("SELECT {VERSION} FROM versions WHERE name = $1 AND hash = $2");
             if let Some(row) = transaction.query(&statement, &[name.into(), new.hash.as_str().into()])?.first() {
@@ -336,9 +355,9 @@ impl Registry {
         Ok(self.store.query(statement, &[name.into()])?.iter().map(decision).collect())
     }
 
-    /// Copies the model file to its place, whole or not at all.
-    fn keep(&self, file: &Path, hash: &str) -> Result<()> {
-        let place = self.root.join("models").join(format!("{hash}.cupola"));
+    /// Copies a file to its place beside the models, whole or not at all.
+    fn keep(&self, file: &Path, name: &str) -> Result<()> {
+        let place = self.root.join("models").join(name);
         if place.is_file() {
             return Ok(());
         }
@@ -490,6 +509,7 @@ mod tests {
             origin: "train".into(),
             recipe: "target = \"y\"".into(),
             facts: json!({"run": "0001-a"}),
+            sides: None,
         }
     }
 

@@ -13,6 +13,7 @@ mod models;
 mod plan;
 mod predict;
 mod registry;
+mod retrain;
 mod runs;
 mod schema;
 mod serve;
@@ -45,6 +46,8 @@ pub fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCode> {
         Command::Serve { arguments } => serve::run(&arguments, screen),
         Command::Feedback { file, pairs } => feedback::run(&file, &pairs, screen),
         Command::Log { command } => log::run(command, screen),
+        Command::Retrain(arguments) => retrain::run(&arguments, screen),
+        Command::Backtest(arguments) => retrain::compare(&arguments, screen),
         Command::Registry { command } => registry::run(command, screen),
         Command::Data { command } => data::run(&command, screen),
         Command::Runs { command } => runs::run(command, screen),

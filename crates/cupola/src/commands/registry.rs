@@ -4,6 +4,7 @@ use super::{aligned, moment, now_us, open, open_registry};
 use crate::arguments::RegistryCommand;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
+use cupola_train::recipe::Recipe;
 use cupola_watch::registry::{CHALLENGER, CHAMPION, Decision, NewVersion, Registry, Version};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -73,8 +74,9 @@ fn add(registry: &Registry, model: &Path, pairs: &[String], screen: &Screen) -> 
         hash: artifact.hash().to_owned(),
         parent: None,
         origin: "train".into(),
-        recipe: read("run.toml").unwrap_or_default(),
+        recipe: recipe(folder, is_run)?,
         facts: json!({ "run": run, "lock": lock, "scores": scores }),
+        sides: Some(folder.join("data/sides.parquet")).filter(|_| is_run),
     };
     let version = registry.add(&name, &file, &new, now_us()).context("failed to add the model")?;
     if let Some(alias) = &alias {
@@ -85,6 +87,24 @@ fn add(registry: &Registry, model: &Path, pairs: &[String], screen: &Screen) -> 
     let said = if aliases.is_empty() { String::new() } else { format!(", the {}", aliases.join(" and the ")) };
     screen.text(&format!("{name} version {}{said}\n  serve it   cupola serve {name}", version.number));
     Ok(())
+}
+
+/// The run's recipe, with its files where they are found from anywhere.
+fn recipe(folder: &Path, is_run: bool) -> Result<String> {
+    if !is_run {
+        return Ok(String::new());
+    }
+    let mut recipe = Recipe::open(&folder.join("run.toml")).context("failed to read the run's recipe")?;
+    for key in ["train", "test"] {
+        let path = vec!["data".to_owned(), key.to_owned()];
+        let found = recipe.entry(&["data", key]).map(|entry| (entry.value.clone(), entry.origin));
+        if let Some((cupola_task::Value::Text(text), origin)) = found
+            && let Ok(absolute) = std::fs::canonicalize(&text)
+        {
+            recipe.set(path, cupola_task::Value::Text(absolute.display().to_string()), origin, "registry");
+        }
+    }
+    Ok(cupola_train::recipe::write(&recipe, "The recipe of this version.", &Default::default()))
 }
 
 fn aliases(registry: &Registry, name: &str, number: i64) -> Result<Vec<String>> {

@@ -82,7 +82,7 @@ fn peak_memory() -> Option<u64> {
 }
 
 /// BLAKE3 of this program, for `run.lock`; empty where the system does not tell.
-fn program_hash() -> String {
+pub(super) fn program_hash() -> String {
     let hash = || {
         let mut hash = blake3::Hasher::new();
         hash.update_reader(std::fs::File::open(std::env::current_exe()?)?)?;

@@ -217,8 +217,8 @@ impl Drop for Server {
 pub fn ask(address: &str, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     let length = body.len();
-    let head =
-        format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{headers}");
+    let kind = if headers.contains("content-type") { "" } else { "content-type: application/json\r\n" };
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\n{kind}content-length: {length}\r\n{headers}");
     write!(stream, "{head}connection: close\r\n\r\n{body}").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

@@ -9,5 +9,6 @@ mod help;
 mod pictures;
 mod preview;
 mod releases;
+mod retrain;
 mod stop;
 mod whole;

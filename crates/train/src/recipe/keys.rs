@@ -270,13 +270,14 @@ pub fn lists(table: &[&str]) -> Vec<&'static [Setting]> {
         ["train"] => vec![crate::networks::TRAIN, cupola_nets::optim::SETTINGS],
         ["save"] => vec![crate::networks::SAVE],
         ["eval"] => vec![EVAL],
+        ["retrain"] => vec![cupola_watch::policy::RETRAIN],
         _ => vec![],
     }
 }
 
 /// Every key that can be written without naming a column, as dotted names, for "did you mean".
 pub fn names() -> Vec<String> {
-    let tables: [&[&str]; 10] = [
+    let tables: [&[&str]; 11] = [
         &[],
         &["data"],
         &["data", "split"],
@@ -287,6 +288,7 @@ pub fn names() -> Vec<String> {
         &["train"],
         &["save"],
         &["eval"],
+        &["retrain"],
     ];
     let mut names: Vec<String> = tables
         .iter()
@@ -320,6 +322,7 @@ pub fn json_schema() -> Json {
     top.insert("train".into(), table(&["train"]));
     top.insert("save".into(), table(&["save"]));
     top.insert("eval".into(), table(&["eval"]));
+    top.insert("retrain".into(), table(&["retrain"]));
     top.insert(
         "gates".into(),
         json!({ "type": "object", "description": "Measures that must hold, as \">= 0.7\".", "additionalProperties": { "type": "string" } }),

@@ -67,7 +67,7 @@ fn model_files() {
             hint: `cupola train` writes one into its run folder: model.cupola
             = 1
             $ serve foreign.cupola http=127.0.0.1:0
-            error: failed to open the model: foreign.cupola: found a file that begins with 61 2c 62 2c 63 0a 31 2c, wanted a model file of cupola
+            error: failed to serve: foreign.cupola: found a file that begins with 61 2c 62 2c 63 0a 31 2c, wanted a model file of cupola
             hint: `cupola train` writes one into its run folder: model.cupola
             = 1
         "#]],
@@ -229,7 +229,7 @@ fn serving() {
             error: failed to serve: serve models: found 0001-small twice, wanted a name for each
             = 2
             $ serve 1 good.csv http=127.0.0.1:0
-            error: failed to open the model: good.csv: found a file that begins with 61 2c 62 2c 63 2c 79 0a, wanted a model file of cupola
+            error: failed to serve: good.csv: found a file that begins with 61 2c 62 2c 63 2c 79 0a, wanted a model file of cupola
             hint: `cupola train` writes one into its run folder: model.cupola
             = 1
         "#]],

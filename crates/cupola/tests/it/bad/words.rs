@@ -169,7 +169,7 @@ fn command_lines() {
         expect![[r#"
             $ trian good.csv
             error: unrecognized subcommand 'trian'
-              tip: a similar subcommand exists: 'train'
+              tip: some similar subcommands exist: 'retrain', 'train'
             Usage: cupola [OPTIONS] <COMMAND>
             For more information, try '--help'.
             = 2
