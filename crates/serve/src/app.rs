@@ -17,9 +17,13 @@ use axum::{Json, Router};
 use cupola_task::nearest;
 use serde_json::json;
 use std::collections::HashSet;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use tokio::time::Instant;
 
 pub(crate) struct App {
@@ -215,8 +219,7 @@ async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -
     let is_protocol = request.uri().path().starts_with("/v2");
     let asked = Asked { id: id.as_str().into(), begin, deadline: begin + app.options.request_timeout, key };
     request.extensions_mut().insert(asked);
-    // A task of its own, so that a panic in a handler costs this request alone.
-    let answer = tokio::spawn(next.run(request)).await.unwrap_or_else(|_| Problem::panicked().into_response());
+    let answer = guarded(next.run(request)).await.unwrap_or_else(|| Problem::panicked().into_response());
     let mut response = finish(answer, &id, is_protocol);
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
@@ -225,6 +228,16 @@ async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
     app.metrics.request(route, response.status().as_u16(), begin.elapsed());
     response
+}
+
+/// A handler's answer; none when it panicked, which costs this request alone.
+async fn guarded<T>(handler: impl Future<Output = T>) -> Option<T> {
+    let mut handler = pin!(handler);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context))) {
+        Ok(polled) => polled.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
 }
 
 /// The client's own id when it is short and plain, else a number behind what no other process has.

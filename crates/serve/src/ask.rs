@@ -16,6 +16,9 @@ use tokio::time::Instant;
 /// More rows than these are written on a worker, not between other requests.
 const ROWS_INLINE: usize = 1000;
 
+/// A body of so many bytes at most is answered where it was read, when the model is quick: a handful of rows.
+const BYTES_INLINE: usize = 4096;
+
 /// What a model answered, with what `read` gave beside the rows.
 pub(crate) struct Answered<R> {
     pub(crate) model: Arc<Model>,
@@ -39,8 +42,8 @@ impl<R> Answered<R> {
     }
 }
 
-/// Reads a request's rows, asks a model, counts what it was asked, and writes the answer. Small requests wait for others where the model
-/// answers in batches.
+/// Reads the rows of a request of so many bytes, asks a model, counts what it was asked, and writes the answer. Small requests wait for others
+/// where the model answers in batches.
 ///
 /// # Errors
 /// What is wrong with the request, or why there is no answer in time.
@@ -48,6 +51,7 @@ pub(crate) async fn ask<R: Send + 'static, T: Send + 'static>(
     app: &Arc<App>,
     (service, version): (&Arc<Service>, Option<&str>),
     asked: Asked,
+    bytes: usize,
     read: impl FnOnce(&Inputs) -> Result<(Columns, R), Problem> + Send + 'static,
     write: impl FnOnce(Answered<R>) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
@@ -66,7 +70,10 @@ pub(crate) async fn ask<R: Send + 'static, T: Send + 'static>(
             Ok((columns, unseen, rest, Some(predictions)))
         }
     };
-    let (columns, unseen, rest, predictions) = app.desk.run(asked.deadline, work).await?;
+    let (columns, unseen, rest, predictions) = match model.is_quick && bytes <= BYTES_INLINE {
+        true => work()?,
+        false => app.desk.run(asked.deadline, work).await?,
+    };
     let predictions = match (predictions, &model.batcher) {
         (Some(predictions), _) => predictions,
         (None, Some(batcher)) => batcher.ask(app, &model, columns.clone(), asked.deadline).await?,

@@ -9,6 +9,7 @@ use cupola_task::{
 use cupola_train::{Artifact, Contents, GoldenMode, Pipeline};
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -210,7 +211,8 @@ pub(crate) async fn start_photos(change: impl FnOnce(&mut ServeOptions)) -> Serv
 }
 
 pub(crate) async fn start_models(models: Vec<(String, Source)>, gate: Arc<Gate>, change: impl FnOnce(&mut ServeOptions)) -> Server {
-    let mut options = ServeOptions { http: "127.0.0.1:0".parse().unwrap(), ..ServeOptions::default() };
+    // The fixture waits when it is told to: it must not do so where requests are read.
+    let mut options = ServeOptions { http: "127.0.0.1:0".parse().unwrap(), inline: Duration::ZERO, ..ServeOptions::default() };
     change(&mut options);
     let (stop, stopped) = oneshot::channel();
     let (tell, ready) = oneshot::channel();

@@ -37,6 +37,8 @@ pub struct ServeOptions {
     pub drain: Duration,
     /// How often it is looked whether models were exchanged.
     pub refresh: Duration,
+    /// A model that answers a row in less is asked where the request was read, without the way to a worker and its queue.
+    pub inline: Duration,
     /// What is remembered of answers.
     pub log: LogOptions,
     /// What a challenger does.
@@ -141,6 +143,13 @@ pub const SETTINGS: &[Setting] = &[
         doc: "seconds between two looks whether a model file or an alias of the registry has changed",
     },
     Setting {
+        name: "inline_us",
+        alias: &[],
+        default: "500",
+        range: Range::Real { min: 0.0, max: 1e6 },
+        doc: "a model that answers a row in fewer microseconds is asked at once, without a worker and its queue; 0: never",
+    },
+    Setting {
         name: "challenger",
         alias: &[],
         default: "shadow",
@@ -186,6 +195,7 @@ impl ServeOptions {
             max_connections: count("max_connections"),
             drain: seconds("drain_s"),
             refresh: seconds("refresh_s"),
+            inline: Duration::from_secs_f64(settings.real("inline_us") / 1e6),
             challenger: match settings.text("challenger") {
                 "split" => Challenger::Split,
                 "shadow" => Challenger::Shadow,

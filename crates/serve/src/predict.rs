@@ -53,6 +53,7 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let (sent_as, answered_as) = forms(headers)?;
     let body = reader::read(headers, body, app.options.max_body_bytes, asked.deadline).await?;
+    let bytes = body.len();
     let sent = match sent_as {
         Form::Multipart => Sent::Form(form::read(headers, body).await?),
         _ => Sent::Bytes(body),
@@ -66,7 +67,7 @@ async fn answer(
         };
         Ok((columns?, ()))
     };
-    ask(app, which, asked, read, move |answered| Ok(write(answered, answered_as))).await
+    ask(app, which, asked, bytes, read, move |answered| Ok(write(answered, answered_as))).await
 }
 
 /// A body as it came.

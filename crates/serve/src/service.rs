@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
 
 /// Where a service finds its models.
 pub enum Source {
@@ -40,6 +41,8 @@ pub(crate) struct Model {
     pub(crate) sample: Predictions,
     /// Writes its answers for the log.
     pub(crate) encoder: Encoder,
+    /// Whether it answers a row so quickly that handing it to another thread takes longer.
+    pub(crate) is_quick: bool,
 }
 
 /// The models that answer under one name at one moment.
@@ -104,9 +107,13 @@ impl Model {
         let batcher = (!window.is_zero()).then(|| Batcher::new(window, options.batch_rows, options.queue));
         let columns =
             inputs.read_json(Value::from(example.clone()).to_string().as_bytes(), 1).map_err(|problem| wrong(problem.to_string()))?;
-        let sample = artifact.predict(&columns).map_err(|error| wrong(error.to_string()))?;
+        let answer = || artifact.predict(&columns).map_err(|error| wrong(error.to_string()));
+        let sample = answer()?;
+        let began = Instant::now();
+        answer()?;
+        let is_quick = began.elapsed() < options.inline;
         let encoder = Encoder::new(&name, &version, artifact.hash(), artifact.raw(), &answer_columns(&sample), &options.log.redact);
-        Ok(Model { name, version, artifact, inputs, batcher, example, sample, encoder })
+        Ok(Model { name, version, artifact, inputs, batcher, example, sample, encoder, is_quick })
     }
 }
 
@@ -281,7 +288,7 @@ fn file_stamp(path: &Path) -> Option<(SystemTime, u64, u64)> {
 }
 
 fn open_file(path: &Path) -> Result<Arc<Artifact>> {
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     let opening = Opening { clock: &|| began.elapsed(), replay: Opening::REPLAY };
     Ok(Arc::new(Artifact::open(path, opening)?))
 }

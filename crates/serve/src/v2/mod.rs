@@ -75,7 +75,7 @@ pub(crate) async fn infer(
     let service = app.service(Some(&which.model))?;
     let body = reader::read(&headers, body, app.options.max_body_bytes, asked.deadline).await?;
     let json_length = json_length(&headers, body.len())?;
-    let max_rows = app.options.max_rows;
+    let (bytes, max_rows) = (body.len(), app.options.max_rows);
     let read = move |inputs: &Inputs| {
         let (json, binary) = body.split_at(json_length);
         let mut request = InferRequest::parse(json)?;
@@ -88,7 +88,7 @@ pub(crate) async fn infer(
     };
     // The protocol knows no 422.
     let which = (&service, which.version.as_deref());
-    let (mark, (json_length, bytes)) = ask(&app, which, asked, read, write).await.map_err(Problem::misfit_as_bad)?;
+    let (mark, (json_length, bytes)) = ask(&app, which, asked, bytes, read, write).await.map_err(Problem::misfit_as_bad)?;
     let is_binary = json_length < bytes.len();
     let mut response = (mark, Body::from(bytes)).into_response();
     let content_type = if is_binary { "application/octet-stream" } else { "application/json" };
