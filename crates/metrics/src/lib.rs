@@ -71,6 +71,6 @@ mod parity;
 
 pub use confusion::{Confusion, confusion};
 pub use curves::{CalibrationPoint, RecallPoint, RocPoint, calibration_curve, precision_recall_curve, roc_curve};
-pub use registry::{METRICS, find};
+pub use registry::{METRICS, Ruler, find, plain, ruler};
 pub use residuals::{Residuals, residuals};
 pub use score::{Difference, Sampling, Score, paired, score};

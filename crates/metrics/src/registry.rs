@@ -4,7 +4,7 @@ use crate::{
     accuracy, average_precision, balanced_accuracy, brier, calibration_error, f1, kappa, log_loss, mae, mape, mcc, mse, precision, r2,
     recall, rmse, roc_auc,
 };
-use cupola_task::MetricDef;
+use cupola_task::{MetricDef, Settings};
 
 /// Every measure a recipe can name.
 pub const METRICS: &[MetricDef] = &[
@@ -30,4 +30,18 @@ pub const METRICS: &[MetricDef] = &[
 /// The measure of that name.
 pub fn find(name: &str) -> Option<MetricDef> {
     METRICS.iter().find(|def| def.name == name).copied()
+}
+
+/// A measure with its settings.
+pub type Ruler = (MetricDef, Settings);
+
+/// A measure's settings when nothing is said.
+pub fn plain(def: &MetricDef) -> Settings {
+    Settings::check(def.name, def.settings, []).expect("defaults are in range")
+}
+
+/// The measure of that name, which must be one, with its plain settings.
+pub fn ruler(name: &str) -> Ruler {
+    let def = find(name).expect("the registry has it");
+    (def, plain(&def))
 }

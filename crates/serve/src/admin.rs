@@ -1,16 +1,16 @@
 //! `/admin`: which versions a name has, and which of them answers. What is changed here holds for every server of the registry; this one has
 //! exchanged its models when it answers.
 
-use crate::app::{App, Asked};
+use crate::app::App;
+use crate::call::Call;
 use crate::problem::Problem;
-use crate::reader;
-use crate::service::{Service, Which};
+use crate::service::Service;
 use axum::Json;
-use axum::body::Body;
-use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use cupola_watch::registry::{CHALLENGER, Registry};
+use cupola_watch::registry::{CHALLENGER, Decision, Registry};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -26,23 +26,38 @@ const DECISIONS_MAX: usize = 1000;
 struct Change {
     /// A number or an alias; the challenger when nothing is said.
     version: Option<String>,
-    /// The alias to move, or to take away when no version is named.
+    /// The alias to move, or to take away when no version is named; the challenger's when nothing is said.
     alias: Option<String>,
     /// What is kept with the decision.
     why: Option<String>,
 }
 
-pub(crate) async fn describe(State(app): State<Arc<App>>, Path(which): Path<Which>) -> Result<Response, Problem> {
-    let (_, registry, name) = find(&app, &which)?;
+/// Whoever may ask a model may not exchange it: these pages answer on the machine of the server alone, and no page of another server that
+/// somebody there looks at.
+pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, Problem> {
+    if let Some(message) = trespass(&app, request.headers()) {
+        let hint = "`cupola registry` does the same on the machine of the server";
+        return Err(Problem::new(StatusCode::FORBIDDEN, message).with_hint(hint));
+    }
+    Ok(next.run(request).await)
+}
+
+fn trespass(app: &App, headers: &HeaderMap) -> Option<&'static str> {
+    if !app.address().ip().is_loopback() {
+        return Some("models are administered from the machine of the server alone");
+    }
+    // Browsers name the page's server in every request that can change something.
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let own = text(header::HOST).map(|host| format!("http://{host}"));
+    let is_own = headers.get(header::ORIGIN).is_none_or(|_| text(header::ORIGIN) == own.as_deref());
+    (!is_own).then_some("models are not administered from pages of other servers")
+}
+
+pub(crate) async fn describe(call: Call) -> Result<Response, Problem> {
+    let registry = registry(&call.service)?;
+    let name = call.service.name.clone();
     let about = work(move || {
-        let versions: Vec<Value> = registry
-            .versions(&name)?
-            .iter()
-            .map(|version| {
-                json!({"version": version.number, "hash": version.hash, "parent": version.parent, "origin": version.origin,
-                       "facts": version.facts, "added_us": version.added_us})
-            })
-            .collect();
+        let versions = registry.versions(&name)?;
         let aliases: serde_json::Map<String, Value> =
             registry.aliases(&name)?.into_iter().map(|(alias, number)| (alias, number.into())).collect();
         let decisions = registry.decisions(&name)?;
@@ -52,92 +67,70 @@ pub(crate) async fn describe(State(app): State<Arc<App>>, Path(which): Path<Whic
     Ok(Json(about.await?).into_response())
 }
 
-pub(crate) async fn promote(
-    State(app): State<Arc<App>>,
-    Path(which): Path<Which>,
-    Extension(asked): Extension<Asked>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let change = read(&headers, body, &asked).await?;
-    decide(app, which, move |registry, name, at_us| {
+pub(crate) async fn promote(call: Call) -> Result<Response, Problem> {
+    decide(call, |registry, name, change, at_us| {
         let version = registry.find(name, change.version.as_deref().unwrap_or(CHALLENGER))?;
-        Ok(json!(registry.promote(name, version.number, at_us, &why(&change))?))
+        registry.promote(name, version.number, at_us, &change.facts())
     })
     .await
 }
 
-pub(crate) async fn rollback(
-    State(app): State<Arc<App>>,
-    Path(which): Path<Which>,
-    Extension(asked): Extension<Asked>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let change = read(&headers, body, &asked).await?;
-    decide(app, which, move |registry, name, at_us| Ok(json!(registry.rollback(name, at_us, &why(&change))?))).await
+pub(crate) async fn rollback(call: Call) -> Result<Response, Problem> {
+    decide(call, |registry, name, change, at_us| registry.rollback(name, at_us, &change.facts())).await
 }
 
-pub(crate) async fn alias(
-    State(app): State<Arc<App>>,
-    Path(which): Path<Which>,
-    Extension(asked): Extension<Asked>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let change = read(&headers, body, &asked).await?;
-    let alias = change.alias.clone().ok_or_else(|| Problem::bad("found no alias, wanted one").with_hint(SHAPE))?;
-    decide(app, which, move |registry, name, at_us| {
-        let decision = match &change.version {
-            Some(version) => registry.alias(name, &alias, registry.find(name, version)?.number, at_us, &why(&change))?,
-            None => registry.unalias(name, &alias, at_us, &why(&change))?,
-        };
-        Ok(json!(decision))
+pub(crate) async fn alias(call: Call) -> Result<Response, Problem> {
+    decide(call, |registry, name, change, at_us| {
+        let alias = change.alias.as_deref().unwrap_or(CHALLENGER);
+        match &change.version {
+            Some(version) => registry.alias(name, alias, registry.find(name, version)?.number, at_us, &change.facts()),
+            None => registry.unalias(name, alias, at_us, &change.facts()),
+        }
     })
     .await
 }
 
 const SHAPE: &str = r#"send {"version": "2", "alias": "challenger", "why": "..."}; each may be left out where it is not needed"#;
 
-async fn read(headers: &HeaderMap, body: Body, asked: &Asked) -> Result<Change, Problem> {
-    let bytes = reader::read(headers, body, BODY_MAX, asked.deadline).await?;
-    if bytes.is_empty() {
-        return Ok(Change::default());
+impl Change {
+    async fn read(call: &mut Call) -> Result<Change, Problem> {
+        let bytes = call.body(BODY_MAX).await?;
+        if bytes.is_empty() {
+            return Ok(Change::default());
+        }
+        serde_json::from_slice(&bytes).map_err(|error| Problem::bad(format!("malformed JSON: {error}")).with_hint(SHAPE))
     }
-    serde_json::from_slice(&bytes).map_err(|error| Problem::bad(format!("malformed JSON: {error}")).with_hint(SHAPE))
-}
 
-fn why(change: &Change) -> Value {
-    json!({"by": "http", "why": change.why.as_deref().unwrap_or_default()})
+    /// What is kept with the decision.
+    fn facts(&self) -> Value {
+        json!({"by": "http", "why": self.why.as_deref().unwrap_or_default()})
+    }
 }
 
 /// Changes the registry and exchanges the models at once.
 async fn decide(
-    app: Arc<App>,
-    which: Which,
-    change: impl FnOnce(&Registry, &str, i64) -> cupola_watch::Result<Value> + Send + 'static,
+    mut call: Call,
+    change: impl FnOnce(&Registry, &str, &Change, i64) -> cupola_watch::Result<Decision> + Send + 'static,
 ) -> Result<Response, Problem> {
-    let (service, registry, name) = find(&app, &which)?;
-    let (looked, served) = (app.clone(), service.clone());
+    let said = Change::read(&mut call).await?;
+    let registry = registry(&call.service)?;
+    let (app, service) = (call.app, call.service.clone());
     let decision = work(move || {
-        let decision = change(&registry, &name, (looked.world.now_us)())?;
-        served.refresh(&looked.options);
+        let decision = change(&registry, &service.name, &said, (app.world.now_us)())?;
+        service.refresh(&app.options);
         Ok(decision)
     });
     let decision = decision.await?;
-    let champion = service.champion();
-    let served = json!({"version": champion.version, "hash": champion.artifact.hash(), "fault": service.reloads().fault});
+    let champion = call.service.champion();
+    let served = json!({"version": champion.version, "hash": champion.artifact.hash(), "fault": call.service.reloads().fault});
     Ok(Json(json!({"decision": decision, "champion": served})).into_response())
 }
 
-fn find(app: &App, which: &Which) -> Result<(Arc<Service>, Arc<Registry>, String), Problem> {
-    let service = app.service(Some(&which.model))?;
-    let registry = service.registry().cloned().ok_or_else(|| {
+fn registry(service: &Service) -> Result<Arc<Registry>, Problem> {
+    service.registry().cloned().ok_or_else(|| {
         Problem::new(StatusCode::CONFLICT, format!("{} is served from a file, not from the registry", service.name))
             .with_hint("`cupola registry add RUN` adds it; then serve it by its name")
-    })?;
-    let name = service.name.to_string();
-    Ok((service, registry, name))
+    })
 }
 
 /// Asks the registry on a thread that may block.

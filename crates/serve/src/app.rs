@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use cupola_task::nearest;
+use cupola_watch::log::Logger;
 use serde_json::json;
 use std::collections::HashSet;
 use std::future::{Future, poll_fn};
@@ -145,15 +146,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .route("/predict", post(predict::predict))
-        .route("/models/{model}/predict", post(predict::predict_named))
-        .route("/models/{model}/versions/{version}/predict", post(predict::predict_named))
-        .route("/feedback", post(feedback::first))
-        .route("/models/{model}/feedback", post(feedback::named))
-        .route("/v2/models/{model}/feedback", post(feedback::named))
-        .route("/admin/models/{model}", get(admin::describe))
-        .route("/admin/models/{model}/promote", post(admin::promote))
-        .route("/admin/models/{model}/rollback", post(admin::rollback))
-        .route("/admin/models/{model}/alias", post(admin::alias))
+        .route("/models/{model}/predict", post(predict::predict))
+        .route("/models/{model}/versions/{version}/predict", post(predict::predict))
+        .route("/feedback", post(feedback::feedback))
+        .route("/models/{model}/feedback", post(feedback::feedback))
+        .route("/v2/models/{model}/feedback", post(feedback::feedback))
+        .merge(admin(app.clone()))
         .route("/v2", get(v2::server))
         .route("/v2/", get(v2::server))
         .route("/v2/health/live", get(v2::health))
@@ -165,6 +163,15 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             .route(&format!("{at}/infer"), post(v2::infer));
     }
     router.fallback(unknown).method_not_allowed_fallback(wrong_method).layer(from_fn_with_state(app.clone(), around)).with_state(app)
+}
+
+fn admin(app: Arc<App>) -> Router<Arc<App>> {
+    Router::new()
+        .route("/admin/models/{model}", get(admin::describe))
+        .route("/admin/models/{model}/promote", post(admin::promote))
+        .route("/admin/models/{model}/rollback", post(admin::rollback))
+        .route("/admin/models/{model}/alias", post(admin::alias))
+        .route_layer(from_fn_with_state(app, admin::guard))
 }
 
 async fn health(State(app): State<Arc<App>>) -> Response {
@@ -182,6 +189,9 @@ fn about(service: &Service) -> serde_json::Value {
     }
     if let Some(fault) = service.reloads().fault {
         about["reload_fault"] = fault.into();
+    }
+    if let Some(fault) = service.log.as_ref().and_then(Logger::fault) {
+        about["log_fault"] = fault.into();
     }
     about
 }

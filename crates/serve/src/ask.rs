@@ -1,10 +1,12 @@
 //! From a request's rows to its answer: which model answers, what is counted and remembered of it, and who answers in the shadow.
 
 use crate::app::{App, Asked};
+use crate::call::Call;
 use crate::problem::Problem;
 use crate::rows::{Inputs, Unseen};
 use crate::service::{Lineup, Model, Service};
 use crate::{Challenger, pictures};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use cupola_task::{Columns, Kind, Predictions};
 use cupola_train::answer_columns;
 use cupola_watch::log::{self, Lines};
@@ -33,12 +35,11 @@ pub(crate) struct Answered<R> {
 
 impl<R> Answered<R> {
     /// What the headers of every answer say: which model made it, and whether it is remembered.
-    pub(crate) fn mark(&self) -> [(&'static str, String); 3] {
-        [
-            ("x-model-version", self.model.version.clone()),
-            ("x-model-hash", self.model.artifact.hash().to_owned()),
-            ("x-logged", self.logged.to_string()),
-        ]
+    pub(crate) fn mark(&self) -> [(HeaderName, HeaderValue); 3] {
+        let [version, hash] = self.model.marks.clone();
+        let logged = HeaderValue::from_static(if self.logged { "true" } else { "false" });
+        let name = HeaderName::from_static;
+        [(name("x-model-version"), version), (name("x-model-hash"), hash), (name("x-logged"), logged)]
     }
 }
 
@@ -48,15 +49,14 @@ impl<R> Answered<R> {
 /// # Errors
 /// What is wrong with the request, or why there is no answer in time.
 pub(crate) async fn ask<R: Send + 'static, T: Send + 'static>(
-    app: &Arc<App>,
-    (service, version): (&Arc<Service>, Option<&str>),
-    asked: Asked,
+    call: Call,
     bytes: usize,
     read: impl FnOnce(&Inputs) -> Result<(Columns, R), Problem> + Send + 'static,
     write: impl FnOnce(Answered<R>) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
+    let Call { app, service, version, asked, .. } = call;
     let lineup = service.lineup();
-    let model = choose(app, &lineup, version, &asked.id)?;
+    let model = choose(&app, &lineup, version.as_deref(), &asked.id)?;
     let work = {
         let (app, model) = (app.clone(), model.clone());
         move || {
@@ -76,12 +76,12 @@ pub(crate) async fn ask<R: Send + 'static, T: Send + 'static>(
     };
     let predictions = match (predictions, &model.batcher) {
         (Some(predictions), _) => predictions,
-        (None, Some(batcher)) => batcher.ask(app, &model, columns.clone(), asked.deadline).await?,
+        (None, Some(batcher)) => batcher.ask(&app, &model, columns.clone(), asked.deadline).await?,
         (None, None) => unreachable!("only a model with a batcher gathers"),
     };
     let rows = columns.rows();
-    let logged = remember(app, service, &lineup, &model, &asked, &columns, &predictions).await;
-    shadow(app, service, &lineup, &model, &asked, &columns);
+    let logged = remember(&app, &service, &lineup, &model, &asked, &columns, &predictions).await;
+    shadow(&app, &service, &lineup, &model, &asked, &columns);
     let answered = Answered { model, predictions, unseen, rest, id: asked.id, logged };
     match rows > ROWS_INLINE {
         true => app.desk.run(asked.deadline, move || write(answered)).await,
@@ -102,13 +102,13 @@ fn choose(app: &App, lineup: &Lineup, version: Option<&str>, id: &str) -> Result
 pub(crate) fn unknown_version(lineup: &Lineup, version: &str) -> Problem {
     let served: Vec<String> = lineup.models().map(|(alias, model)| format!("{} ({alias})", model.version)).collect();
     let message = format!("no version {} of {}", crate::problem::shorten(version), lineup.champion.name);
-    Problem::new(axum::http::StatusCode::NOT_FOUND, message).with_hint(format!("served are: {}", served.join(", ")))
+    Problem::new(StatusCode::NOT_FOUND, message).with_hint(format!("served are: {}", served.join(", ")))
 }
 
 /// Hands an answer to the log, and says whether it is kept.
 async fn remember(
-    app: &Arc<App>,
-    service: &Arc<Service>,
+    app: &App,
+    service: &Service,
     lineup: &Lineup,
     model: &Arc<Model>,
     asked: &Asked,

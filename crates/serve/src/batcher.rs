@@ -7,7 +7,7 @@
 use crate::app::App;
 use crate::problem::Problem;
 use crate::service::Model;
-use cupola_task::{Answer, Columns, Predictions};
+use cupola_task::{Columns, Predictions};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
@@ -146,38 +146,18 @@ async fn answer(app: &Arc<App>, model: &Arc<Model>, jobs: Vec<Job>) {
 fn split(predictions: &Predictions, counts: &[usize]) -> Option<Vec<Predictions>> {
     let mut start = 0;
     let part = |&rows: &usize| {
-        let range = start..start + rows;
-        start = range.end;
-        let own = predictions.0.iter().map(|(target, answer)| Some((target.clone(), rows_of(answer, range.clone())?)));
+        let range: Vec<u64> = (start..start + rows as u64).collect();
+        start += rows as u64;
+        let own = predictions.0.iter().map(|(target, answer)| Some((target.clone(), answer.take(&range)?)));
         own.collect::<Option<Vec<_>>>().map(Predictions)
     };
     counts.iter().map(part).collect()
 }
 
-fn rows_of(answer: &Answer, rows: std::ops::Range<usize>) -> Option<Answer> {
-    Some(match answer {
-        Answer::Scores { classes, values } => {
-            let width = classes.len();
-            Answer::Scores { classes: classes.clone(), values: values.get(rows.start * width..rows.end * width)?.to_vec() }
-        }
-        Answer::Numbers { values, range } => Answer::Numbers {
-            values: values.get(rows.clone())?.to_vec(),
-            range: match range {
-                Some(range) => Some(range.get(rows)?.to_vec()),
-                None => None,
-            },
-        },
-        Answer::Texts(texts) => Answer::Texts(texts.get(rows)?.to_vec()),
-        Answer::Vectors { width, values } => {
-            Answer::Vectors { width: *width, values: values.get(rows.start * width..rows.end * width)?.to_vec() }
-        }
-        Answer::Objects(_) | Answer::LogLikelihood { .. } | Answer::List { .. } => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cupola_task::Answer;
 
     #[test]
     fn answers_are_cut_as_rows_came() {

@@ -2,13 +2,10 @@
 //! it is 503 and nothing of them is. Labels of requests that come at once are committed together.
 
 use crate::app::{App, Asked};
+use crate::call::Call;
 use crate::problem::Problem;
-use crate::reader;
-use crate::service::{Service, Which};
 use axum::Json;
-use axum::body::Body;
-use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use cupola_task::{Field, Kind};
 use cupola_watch::labels::{Labels, NewLabel, NewLabels};
@@ -30,9 +27,12 @@ pub(crate) struct Feedback {
     waiting: Mutex<Waiting>,
 }
 
+/// Labels, and who hears whether they are kept.
+type Pending = (NewLabels, oneshot::Sender<Result<(), Problem>>);
+
 #[derive(Default)]
 struct Waiting {
-    pending: Vec<(NewLabels, oneshot::Sender<Result<(), Problem>>)>,
+    pending: Vec<Pending>,
     labels: usize,
     /// Whether a thread is on its way to take them.
     is_committing: bool,
@@ -56,32 +56,12 @@ enum Sent {
     One(Said),
 }
 
-pub(crate) async fn first(
-    State(app): State<Arc<App>>,
-    Extension(asked): Extension<Asked>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let service = app.service(None)?;
-    take(&app, &service, &asked, &headers, body).await
-}
-
-pub(crate) async fn named(
-    State(app): State<Arc<App>>,
-    Path(which): Path<Which>,
-    Extension(asked): Extension<Asked>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let service = app.service(Some(&which.model))?;
-    take(&app, &service, &asked, &headers, body).await
-}
-
 const SHAPE: &str =
     r#"send {"id": "...", "label": ...}, or {"labels": [...]} of such; "target" names one of several targets, "at" says when it was true"#;
 
-async fn take(app: &Arc<App>, service: &Service, asked: &Asked, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
-    let bytes = reader::read(headers, body, app.options.max_body_bytes, asked.deadline).await?;
+pub(crate) async fn feedback(mut call: Call) -> Result<Response, Problem> {
+    let bytes = call.body(call.app.options.max_body_bytes).await?;
+    let Call { app, service, asked, .. } = &call;
     let said = match serde_json::from_slice(&bytes) {
         Ok(Sent::Several { labels } | Sent::List(labels)) => labels,
         Ok(Sent::One(label)) => vec![label],
@@ -174,6 +154,27 @@ async fn keep(app: &Arc<App>, batch: NewLabels, asked: &Asked) -> Result<(), Pro
     }
 }
 
+/// Who commits. Should that panic, the next label finds nobody committing and leads itself.
+struct Leads<'a>(&'a Feedback);
+
+impl Leads<'_> {
+    /// All that waits; none and the end of committing when nothing does.
+    fn next(&self) -> Option<Vec<Pending>> {
+        let mut waiting = self.0.waiting();
+        waiting.labels = 0;
+        waiting.is_committing = !waiting.pending.is_empty();
+        waiting.is_committing.then(|| std::mem::take(&mut waiting.pending))
+    }
+}
+
+impl Drop for Leads<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *self.0.waiting() = Waiting::default();
+        }
+    }
+}
+
 impl Feedback {
     pub(crate) fn new(at: StoreAt, durability: Durability) -> Feedback {
         Feedback { at, durability, labels: Mutex::default(), waiting: Mutex::default() }
@@ -185,16 +186,9 @@ impl Feedback {
 
     /// Commits what waits until nothing does. What comes meanwhile goes into the next commit.
     fn commit_all(&self) {
-        loop {
-            let (batches, tell): (Vec<_>, Vec<_>) = {
-                let mut waiting = self.waiting();
-                waiting.labels = 0;
-                waiting.is_committing = !waiting.pending.is_empty();
-                waiting.pending.drain(..).unzip()
-            };
-            if batches.is_empty() {
-                return;
-            }
+        let leads = Leads(self);
+        while let Some(pending) = leads.next() {
+            let (batches, tell): (Vec<_>, Vec<_>) = pending.into_iter().unzip();
             let kept = self.commit(&batches);
             tell.into_iter().for_each(|tell| drop(tell.send(kept.clone())));
         }

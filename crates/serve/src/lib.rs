@@ -8,6 +8,7 @@ mod answers;
 mod app;
 mod ask;
 mod batcher;
+mod call;
 mod connection;
 mod desk;
 mod error;

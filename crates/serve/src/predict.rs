@@ -1,19 +1,15 @@
 //! `POST /predict`: rows in, predictions out.
 
 use crate::answers::{Answer, Rows, UNSEEN_LISTED, to_csv};
-use crate::app::{App, Asked};
 use crate::ask::{Answered, ask};
+use crate::call::Call;
 use crate::problem::Problem;
 use crate::rows::Inputs;
-use crate::service::{Service, Which};
-use crate::{form, pictures, reader};
-use axum::body::Body;
-use axum::extract::{Extension, Path, State};
+use crate::{form, pictures};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cupola_data::{Input, ReadOptions};
 use cupola_task::Columns;
-use std::sync::Arc;
 
 /// What a body is written in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,49 +21,25 @@ enum Form {
     Multipart,
 }
 
-pub(crate) async fn predict(
-    State(app): State<Arc<App>>,
-    Extension(asked): Extension<Asked>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    answer(&app, (&app.service(None)?, None), asked, &headers, body).await
-}
-
-pub(crate) async fn predict_named(
-    State(app): State<Arc<App>>,
-    Path(which): Path<Which>,
-    Extension(asked): Extension<Asked>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    answer(&app, (&app.service(Some(&which.model))?, which.version.as_deref()), asked, &headers, body).await
-}
-
-async fn answer(
-    app: &Arc<App>,
-    which: (&Arc<Service>, Option<&str>),
-    asked: Asked,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let (sent_as, answered_as) = forms(headers)?;
-    let body = reader::read(headers, body, app.options.max_body_bytes, asked.deadline).await?;
+pub(crate) async fn predict(mut call: Call) -> Result<Response, Problem> {
+    let (sent_as, answered_as) = forms(&call.headers)?;
+    let limits = &call.app.options;
+    let (max_body_bytes, max_rows) = (limits.max_body_bytes, limits.max_rows);
+    let body = call.body(max_body_bytes).await?;
     let bytes = body.len();
     let sent = match sent_as {
-        Form::Multipart => Sent::Form(form::read(headers, body).await?),
+        Form::Multipart => Sent::Form(form::read(&call.headers, body).await?),
         _ => Sent::Bytes(body),
     };
-    let limit = app.options.max_rows;
     let read = move |inputs: &Inputs| {
         let columns = match sent {
-            Sent::Form(form) => form.columns(inputs, limit),
-            Sent::Bytes(body) if sent_as == Form::Json => inputs.read_json(&body, limit),
-            Sent::Bytes(body) => from_csv(inputs, body, sent_as, limit),
+            Sent::Form(form) => form.columns(inputs, max_rows),
+            Sent::Bytes(body) if sent_as == Form::Json => inputs.read_json(&body, max_rows),
+            Sent::Bytes(body) => from_csv(inputs, body, sent_as, max_rows),
         };
         Ok((columns?, ()))
     };
-    ask(app, which, asked, bytes, read, move |answered| Ok(write(answered, answered_as))).await
+    ask(call, bytes, read, move |answered| Ok(write(answered, answered_as))).await
 }
 
 /// A body as it came.

@@ -6,11 +6,11 @@
 use crate::batcher::Batcher;
 use crate::rows::Inputs;
 use crate::{Error, Result, ServeOptions, World, example};
+use axum::http::HeaderValue;
 use cupola_task::{Fault, Predictions, nearest};
 use cupola_train::{Artifact, Opening, answer_columns};
-use cupola_watch::log::{Encoder, LogOptions, LogTo, Logger};
+use cupola_watch::log::{Encoder, LogOptions, Logger};
 use cupola_watch::registry::{CHALLENGER, CHAMPION, Registry, Version};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -39,6 +39,8 @@ pub(crate) struct Model {
     /// A row that may be shown to anybody, and its answers.
     pub(crate) example: Map<String, Value>,
     pub(crate) sample: Predictions,
+    /// Its version and hash, as the headers of its answers say them.
+    pub(crate) marks: [HeaderValue; 2],
     /// Writes its answers for the log.
     pub(crate) encoder: Encoder,
     /// Whether it answers a row so quickly that handing it to another thread takes longer.
@@ -72,13 +74,6 @@ pub(crate) struct Service {
     reloading: Mutex<Reloading>,
 }
 
-/// A model in a path, and perhaps one of its versions: a number or an alias.
-#[derive(Deserialize)]
-pub(crate) struct Which {
-    pub(crate) model: String,
-    pub(crate) version: Option<String>,
-}
-
 /// How exchanges went.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reloads {
@@ -98,6 +93,9 @@ struct Reloading {
 /// How long a request for images waits for others when nothing is said: little beside what a network takes.
 const IMAGE_WINDOW: Duration = Duration::from_millis(2);
 
+/// How often a model that may be quick is timed.
+const TIMED: u32 = 10;
+
 impl Model {
     pub(crate) fn new(name: Arc<str>, version: String, artifact: Arc<Artifact>, options: &ServeOptions) -> Result<Model> {
         let wrong = |what: String| Error::Models(format!("{name}: {what}"));
@@ -107,13 +105,17 @@ impl Model {
         let batcher = (!window.is_zero()).then(|| Batcher::new(window, options.batch_rows, options.queue));
         let columns =
             inputs.read_json(Value::from(example.clone()).to_string().as_bytes(), 1).map_err(|problem| wrong(problem.to_string()))?;
-        let answer = || artifact.predict(&columns).map_err(|error| wrong(error.to_string()));
-        let sample = answer()?;
         let began = Instant::now();
-        answer()?;
-        let is_quick = began.elapsed() < options.inline;
+        let sample = artifact.predict(&columns).map_err(|error| wrong(error.to_string()))?;
+        // The first answer may come from cold caches. A model that is far from quick even so is not asked again.
+        let again = (0..TIMED).take_while(|_| began.elapsed() < options.inline * TIMED).map(|_| {
+            let began = Instant::now();
+            artifact.predict(&columns).map(|_| began.elapsed())
+        });
+        let is_quick = again.flatten().min().is_some_and(|took| took < options.inline);
         let encoder = Encoder::new(&name, &version, artifact.hash(), artifact.raw(), &answer_columns(&sample), &options.log.redact);
-        Ok(Model { name, version, artifact, inputs, batcher, example, sample, encoder, is_quick })
+        let marks = [&*version, artifact.hash()].map(|text| HeaderValue::from_str(text).expect("numbers and hexadecimal are plain"));
+        Ok(Model { name, version, artifact, inputs, batcher, example, sample, marks, encoder, is_quick })
     }
 }
 
@@ -136,14 +138,10 @@ impl Lineup {
 impl Service {
     pub(crate) fn new(name: String, source: Source, options: &ServeOptions, world: &World) -> Result<Service> {
         let name: Arc<str> = name.into();
-        let folder = match &options.log.to {
-            LogTo::Off => None,
-            LogTo::Own => Some(world.deploy.join(&*name).join("log")),
-            LogTo::Folder(folder) => Some(folder.join(&*name)),
-        };
         let stamp = source.stamp(&name)?;
         let lineup = source.open(&name, stamp, None, options)?;
         check_columns(&lineup.champion, &options.log)?;
+        let folder = options.log.to.folder(&world.deploy, &name);
         let log = folder.map(|folder| Logger::open(&folder, &options.log, world.now_us.clone())).transpose()?;
         Ok(Service { name, log, source, lineup: RwLock::new(Arc::new(lineup)), opening: Mutex::default(), reloading: Mutex::default() })
     }

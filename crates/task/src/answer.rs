@@ -69,6 +69,31 @@ impl Answer {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The answers to the given rows, in that order; none for kinds that are not cut (objects, likelihoods, lists), and where a row is not there.
+    pub fn take(&self, rows: &[u64]) -> Option<Answer> {
+        fn pick<T: Clone>(values: &[T], width: usize, rows: &[u64]) -> Option<Vec<T>> {
+            let mut picked = Vec::with_capacity(rows.len() * width);
+            for &row in rows {
+                let start = row as usize * width;
+                picked.extend_from_slice(values.get(start..start + width)?);
+            }
+            Some(picked)
+        }
+        Some(match self {
+            Answer::Scores { classes, values } => Answer::Scores { classes: classes.clone(), values: pick(values, classes.len(), rows)? },
+            Answer::Numbers { values, range } => Answer::Numbers {
+                values: pick(values, 1, rows)?,
+                range: match range {
+                    Some(range) => Some(pick(range, 1, rows)?),
+                    None => None,
+                },
+            },
+            Answer::Texts(texts) => Answer::Texts(pick(texts, 1, rows)?),
+            Answer::Vectors { width, values } => Answer::Vectors { width: *width, values: pick(values, *width, rows)? },
+            Answer::Objects(_) | Answer::LogLikelihood { .. } | Answer::List { .. } => return None,
+        })
+    }
 }
 
 impl Predictions {

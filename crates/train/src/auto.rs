@@ -1,12 +1,12 @@
 //! `model=auto`: a leaderboard by cross-validation on the training rows, within the time given.
 
-use crate::evaluate::plain;
 use crate::fit::{Fit, columns, fit, for_target, read_all};
 use crate::folds::folds;
 use crate::journal::heard_by;
 use crate::models::takes;
 use crate::report::{Better, Candidate, Leaderboard};
 use crate::{Error, Plan, Result};
+use cupola_metrics::plain;
 use cupola_task::{Dataset, Event, Field, Flow, MetricDef, ModelDef, Run, Schema, Settings, Side, Splits, Task, TrainSplit, Value, View};
 use std::time::Duration;
 

@@ -4,17 +4,14 @@ use crate::Result;
 use crate::report::{self, Better, Bin, Calibration, ClassScore, Confusion, Curve, Measure, Point, TargetReport, Threshold};
 use arrow_array::StringArray;
 use arrow_array::cast::AsArray;
-use cupola_metrics::{METRICS, Sampling};
-use cupola_task::{Answer, Column, Columns, Field, Kind, MetricDef, Settings, Task, View, argmax};
+use cupola_metrics::{METRICS, Ruler, Sampling, plain, ruler};
+use cupola_task::{Answer, Column, Columns, Field, Kind, MetricDef, Task, View, argmax};
 use std::sync::Arc;
 
 /// Beyond these many classes, curves and per-class rows are those of the commonest.
 const CLASSES_SHOWN_MAX: usize = 20;
 /// Bins of the calibration plot.
 const CALIBRATION_BINS: usize = 10;
-
-/// A measure with its settings.
-pub type Ruler = (MetricDef, Settings);
 
 /// Rows with truth and answer.
 #[derive(Clone, Copy)]
@@ -37,11 +34,6 @@ pub fn rulers(field: &Field, task: Task, asked: Option<&[&'static MetricDef]>) -
         defs.sort_by_key(|def| def.name != main);
     }
     defs.into_iter().map(|def| (def, plain(&def))).collect()
-}
-
-/// A measure's settings when nothing is said.
-pub fn plain(def: &MetricDef) -> Settings {
-    Settings::check(def.name, def.settings, []).expect("defaults are in range")
 }
 
 /// The measure that headlines when none is asked for.
@@ -152,11 +144,6 @@ fn about_classes(
         target.calibration.push(Calibration { class: class.to_string(), bins });
     }
     Ok(())
-}
-
-fn ruler(name: &str) -> Ruler {
-    let def = cupola_metrics::find(name).expect("the registry has it");
-    (def, plain(&def))
 }
 
 fn truths<'a>(view: &View<'a>) -> Option<&'a StringArray> {

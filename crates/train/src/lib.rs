@@ -30,6 +30,7 @@ pub use artifact::*;
 pub use cupola_nets::LayerRow;
 pub use error::{Error, Result};
 pub use eval::{EvalPlan, Evaluation, evaluate_file};
+pub use evaluate::main_measure;
 pub use load::{Preview, draft, preview};
 pub use models::{model, models};
 pub use networks::{Assumed, Estimate, Shown, duration, show, show_pipeline};

@@ -338,20 +338,12 @@ fn duration(recipe: &Recipe, top: &Settings) -> Result<Option<Duration>> {
 
 fn no_duration(recipe: &Recipe, path: &[&str], text: &str) -> Error {
     let key = path.join(".");
-    Error::recipe(place_of(recipe, path), format!("{key}: found {text:?}, wanted seconds, or a number with s, m or h"))
+    Error::recipe(place_of(recipe, path), format!("{key}: found {text:?}, wanted seconds, or a number with s, m, h or d"))
 }
 
-/// Seconds, or a number with `s`, `m` or `h`; positive and below 30 years.
+/// A time limit or a pause: more than nothing.
 pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
-    let factor = match unit {
-        "" | "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        _ => return None,
-    };
-    let seconds = number.trim().parse::<f64>().ok().filter(|seconds| *seconds > 0.0 && *seconds * factor <= 1e9)?;
-    Some(Duration::from_secs_f64(seconds * factor))
+    cupola_task::duration(text).filter(|time| !time.is_zero())
 }
 
 fn saving(recipe: &Recipe) -> Result<Settings> {
@@ -561,7 +553,7 @@ mod tests {
         refuses(
             "data.train = 'x'",
             &["time=soon"],
-            expect!["command line: time: found \"soon\", wanted seconds, or a number with s, m or h |  | exit 2"],
+            expect![[r#"command line: time: found "soon", wanted seconds, or a number with s, m, h or d |  | exit 2"#]],
         );
         refuses(
             "data.train = 'x'",

@@ -1,6 +1,6 @@
 //! `train`: from a plan to a run folder with a measured model.
 
-use crate::evaluate::{self, Judged, Ruler, Shuffle, rulers};
+use crate::evaluate::{self, Judged, Shuffle, rulers};
 use crate::fit::{Fit, Prepared, columns, fit, read_all};
 use crate::journal::{Journal, heard_by};
 use crate::load::{self, Loaded};
@@ -13,7 +13,7 @@ use crate::{
 use cupola_data::Input;
 use cupola_data::leaks::{self, Finding, Severity};
 use cupola_data::split::{self, Cut, SplitSettings};
-use cupola_metrics::Sampling;
+use cupola_metrics::{Ruler, Sampling};
 use cupola_task::{
     Answer, Batch, Columns, Dataset, Event, Exit, Fault, Field, Flow, Kind, Make, MetricDef, ModelDef, Predictions, Run, Schema, Settings,
     Side, Splits, Task, View,

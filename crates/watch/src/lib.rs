@@ -16,4 +16,4 @@ pub use error::{Error, Result};
 pub use joined::{Joined, join};
 pub use moment::{moment, write_moment};
 pub use share::share;
-pub use store::{Durability, Store, StoreAt};
+pub use store::{Durability, StoreAt};

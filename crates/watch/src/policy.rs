@@ -19,40 +19,21 @@ pub enum Mode {
 }
 
 /// What makes a retraining due.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trigger {
-    /// The monitor has an alarm that is on.
-    Alarm,
-    /// So many labels have come since the champion was trained.
+    /// So many answers were labelled since the champion was added.
     Labels(u64),
     /// So many microseconds have passed since then.
     Every(i64),
-    /// A larger share of columns drifts.
-    DriftShare(f64),
-    /// A live or estimated measure is beyond a bound.
-    Performance {
-        /// Its name.
-        metric: String,
-        /// Whether below the bound is beyond.
-        is_below: bool,
-        /// The bound.
-        bound: f64,
-    },
 }
 
 /// What triggers are held against.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Signs {
-    /// Labels that came since the champion was trained.
+    /// Answers that were labelled since the champion was added.
     pub labels_new: u64,
-    /// Microseconds since the champion was trained.
+    /// Microseconds since the champion was added.
     pub age_us: i64,
-    /// Sentences of the alarms that are on.
-    pub alarms: Vec<String>,
-    /// The share of columns that drift.
-    pub drift_share: Option<f64>,
-    /// Live or estimated measures by name.
-    pub performance: Vec<(String, f64)>,
 }
 
 /// The checked `[retrain]`.
@@ -101,9 +82,9 @@ pub const RETRAIN: &[Setting] = &[
     Setting {
         name: "when",
         alias: &[],
-        default: "[alarm]",
+        default: "[labels > 1000]",
         range: Range::List(&Range::Text),
-        doc: "What makes a retraining due, any of: alarm, labels > 5000, every 30d, drift.share > 0.3, perf.MEASURE < 0.68.",
+        doc: "What makes a retraining due, any of: labels > 5000, every 30d, both counted since the champion was added.",
     },
     Setting { name: "window", alias: &[], default: "90d", range: TIME, doc: "How far back the log is learned from, in seconds or as 90d." },
     Setting {
@@ -180,7 +161,7 @@ impl Policy {
     pub fn from_settings(settings: &Settings) -> Result<Policy> {
         let time = |name: &str| {
             let found = settings.value(name);
-            let time = settings.try_real(name).map(|seconds| (seconds * 1e6) as i64).or_else(|| duration_us(settings.try_text(name)?));
+            let time = settings.try_real(name).map(|seconds| (seconds * 1e6) as i64).or_else(|| time_us(settings.try_text(name)?));
             time.ok_or_else(|| Error::refused(format!("setting retrain.{name}"), found, "a time, as 12h or 90d"))
         };
         Ok(Policy {
@@ -225,39 +206,23 @@ impl Trigger {
     pub fn parse(text: &str) -> Result<Trigger> {
         let wrong = || {
             let error = Error::refused("setting retrain.when", format!("{text:?}"), "a trigger");
-            error.with_hint("alarm, labels > 5000, every 30d, drift.share > 0.3, perf.roc_auc < 0.85")
+            error.with_hint("labels > 5000, every 30d")
         };
         let words: Vec<&str> = text.split_whitespace().collect();
         Ok(match words[..] {
-            ["alarm"] => Trigger::Alarm,
-            ["every", time] => Trigger::Every(duration_us(time).ok_or_else(wrong)?),
-            ["labels" | "labels.new", ">" | ">=", count] => Trigger::Labels(count.parse().map_err(|_| wrong())?),
-            ["drift.share", ">" | ">=", share] => Trigger::DriftShare(share.parse().map_err(|_| wrong())?),
-            [name, sign @ ("<" | "<=" | ">" | ">="), bound] if name.starts_with("perf.") => Trigger::Performance {
-                metric: name.trim_start_matches("perf.").to_owned(),
-                is_below: sign.starts_with('<'),
-                bound: bound.parse().map_err(|_| wrong())?,
-            },
+            ["every", time] => Trigger::Every(time_us(time).ok_or_else(wrong)?),
+            ["labels", ">", count] => Trigger::Labels(count.parse().map_err(|_| wrong())?),
             _ => return Err(wrong()),
         })
     }
 
     fn fires(&self, signs: &Signs) -> Option<String> {
         match self {
-            Trigger::Alarm => signs.alarms.first().cloned(),
             Trigger::Labels(count) => {
-                (signs.labels_new >= *count).then(|| format!("{} labels are new, {count} were waited for", signs.labels_new))
+                (signs.labels_new > *count).then(|| format!("{} labels are new, {count} were waited for", signs.labels_new))
             }
             Trigger::Every(time) => {
                 (signs.age_us >= *time).then(|| format!("the champion is {} old, {} were allowed", days(signs.age_us), days(*time)))
-            }
-            Trigger::DriftShare(bound) => {
-                signs.drift_share.filter(|share| share > bound).map(|share| format!("{:.0} % of the columns drift", share * 100.0))
-            }
-            Trigger::Performance { metric, is_below, bound } => {
-                let (_, value) = signs.performance.iter().find(|(name, _)| name == metric)?;
-                let is_beyond = if *is_below { value < bound } else { value > bound };
-                is_beyond.then(|| format!("{metric} is {value:.4}, the bound is {bound}"))
             }
         }
     }
@@ -267,32 +232,15 @@ impl fmt::Display for Trigger {
     /// As the recipe writes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trigger::Alarm => f.write_str("alarm"),
             Trigger::Labels(count) => write!(f, "labels > {count}"),
             Trigger::Every(time) => write!(f, "every {}", days(*time)),
-            Trigger::DriftShare(share) => write!(f, "drift.share > {share}"),
-            Trigger::Performance { metric, is_below, bound } => write!(f, "perf.{metric} {} {bound}", if *is_below { "<" } else { ">" }),
         }
     }
 }
 
-/// Microseconds of a time as `90s`, `5m`, `12h`, `30d`, `2w`; `0` is none.
-pub fn duration_us(text: &str) -> Option<i64> {
-    let text = text.trim();
-    if text == "0" {
-        return Some(0);
-    }
-    let unit = text.chars().last()?;
-    let seconds = match unit {
-        's' => 1.0,
-        'm' => 60.0,
-        'h' => 3600.0,
-        'd' => 86_400.0,
-        'w' => 604_800.0,
-        _ => return None,
-    };
-    let number: f64 = text[..text.len() - 1].trim().parse().ok()?;
-    (number.is_finite() && number >= 0.0 && number * seconds < 1e10).then_some((number * seconds * 1e6) as i64)
+/// A time in microseconds.
+fn time_us(text: &str) -> Option<i64> {
+    cupola_task::duration(text).map(|time| time.as_micros() as i64)
 }
 
 fn days(time_us: i64) -> String {
@@ -307,38 +255,16 @@ mod tests {
 
     #[test]
     fn triggers_are_read_and_fire() {
-        let quiet = Signs::default();
-        let signs = Signs {
-            labels_new: 6000,
-            age_us: 31 * 86_400_000_000,
-            alarms: vec!["age moved".into()],
-            drift_share: Some(0.4),
-            performance: vec![("f1".into(), 0.6)],
-        };
-        for text in ["alarm", "labels > 5000", "every 30.0d", "drift.share > 0.3", "perf.f1 < 0.68"] {
+        let signs = Signs { labels_new: 6000, age_us: 31 * 86_400_000_000 };
+        for text in ["labels > 5000", "every 30.0d"] {
             let trigger = Trigger::parse(text).unwrap();
             assert_eq!(trigger.to_string(), text);
-            assert!(trigger.fires(&signs).is_some() && trigger.fires(&quiet).is_none(), "{text}");
+            assert!(trigger.fires(&signs).is_some() && trigger.fires(&Signs::default()).is_none(), "{text}");
         }
-        assert!(Trigger::parse("perf.f1 < 0.5").unwrap().fires(&signs).is_none());
-        for text in ["", "labels", "every day", "perf.f1 = 3", "labels > many"] {
+        assert!(Trigger::parse("labels > 6000").unwrap().fires(&signs).is_none());
+        for text in ["", "labels", "every day", "alarm", "labels > many"] {
             assert!(Trigger::parse(text).unwrap_err().hint().unwrap().contains("every 30d"), "{text}");
         }
-        assert_eq!(Policy::default().due(&signs).as_deref(), Some("age moved"));
-    }
-
-    #[test]
-    fn times_have_units() {
-        let cases = [
-            ("90s", Some(90_000_000)),
-            ("0", Some(0)),
-            ("1.5h", Some(5_400_000_000)),
-            ("2w", Some(1_209_600_000_000)),
-            ("5", None),
-            ("-1d", None),
-        ];
-        for (text, wanted) in cases {
-            assert_eq!(duration_us(text), wanted, "{text}");
-        }
+        assert_eq!(Policy::default().due(&signs).as_deref(), Some("6000 labels are new, 1000 were waited for"));
     }
 }

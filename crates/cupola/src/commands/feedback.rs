@@ -1,6 +1,6 @@
 //! `cupola feedback`: labels from a file.
 
-use super::{now_us, open_registry, store_at};
+use super::{named, now_us, open_labels, open_registry};
 use crate::screen::Screen;
 use anyhow::{Context, Result};
 use arrow_array::cast::AsArray;
@@ -9,9 +9,9 @@ use arrow_array::{Array, ArrayRef};
 use cupola_data::{Input, ReadOptions};
 use cupola_task::{Column, Columns};
 use cupola_train::Error;
-use cupola_watch::labels::{Labels, NewLabel, NewLabels};
+use cupola_watch::labels::{NewLabel, NewLabels};
+use cupola_watch::moment;
 use cupola_watch::registry::Registry;
-use cupola_watch::{Durability, moment};
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -19,18 +19,7 @@ use std::process::ExitCode;
 const BATCH: usize = 10_000;
 
 pub fn run(file: &str, pairs: &[String], screen: &Screen) -> Result<ExitCode> {
-    let mut name = None;
-    let mut target = None;
-    for pair in pairs {
-        match pair.split_once('=') {
-            Some(("name" | "model", value)) => name = Some(value.to_owned()),
-            Some(("target", value)) => target = Some(value.to_owned()),
-            _ => {
-                let error = Error::recipe("command line", format!("found {pair:?}, wanted name=NAME or target=COLUMN"));
-                return Err(error.with_hint("cupola feedback labels.csv name=adult").into());
-            }
-        }
-    }
+    let [name, target] = named(pairs, ["name", "target"], "cupola feedback labels.csv name=adult")?;
     let registry = open_registry()?;
     let name = match name {
         Some(name) => name,
@@ -42,8 +31,7 @@ pub fn run(file: &str, pairs: &[String], screen: &Screen) -> Result<ExitCode> {
     };
     let table = cupola_data::read(&Input::parse(file), &ReadOptions::default()).context("failed to read labels")?;
     let labels = labels(&table.columns, &target, now_us(), &|row| table.place(row)).context("failed to read labels")?;
-    let at = store_at().unwrap_or_else(|| Registry::store(registry.root()));
-    let store = Labels::open(&at, Durability::Power).context("failed to open the labels")?;
+    let store = open_labels(&registry)?;
     for part in labels.chunks(BATCH) {
         let batch = NewLabels { name: name.clone(), received_us: now_us(), source: "file".to_owned(), labels: part.to_vec() };
         store.add(&[batch]).context("failed to keep labels")?;

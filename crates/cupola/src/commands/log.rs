@@ -1,15 +1,14 @@
 //! `cupola log`: the prediction log as a table again, and what it is to forget.
 
-use super::{deploy_folder, moment, now_us, open_registry, rows, store_at};
+use super::{log_folder, open_labels, open_registry, rows};
 use crate::arguments::LogCommand;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
 use arrow_array::{StringArray, TimestampMicrosecondArray};
 use cupola_data::{OutputFormat, WholeFile, Writer};
 use cupola_task::{Column, Columns};
-use cupola_watch::labels::Labels;
-use cupola_watch::registry::{CHAMPION, Registry};
-use cupola_watch::{Durability, Joined, join};
+use cupola_watch::registry::CHAMPION;
+use cupola_watch::{Joined, join};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,23 +22,14 @@ pub fn run(command: LogCommand, screen: &Screen) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn folder_of(name: &str, folder: Option<PathBuf>) -> PathBuf {
-    folder.map_or_else(|| deploy_folder().join(name).join("log"), |folder| folder.join(name))
-}
-
-fn labels() -> Result<Labels> {
-    let at = store_at().unwrap_or_else(|| Registry::store(&deploy_folder()));
-    Labels::open(&at, Durability::Power).context("failed to open the labels")
-}
-
 fn export(name: &str, output: Option<&Path>, folder: Option<PathBuf>, labelled: bool, screen: &Screen) -> Result<()> {
     let registry = open_registry()?;
     let version = registry.find(name, CHAMPION).context("failed to find the model")?;
     let (_, artifact) = super::open(&registry.model_file(&version))?;
-    let pieces = cupola_watch::log::read(&folder_of(name, folder), i64::MIN..i64::MAX, None).context("failed to read the log")?;
+    let pieces = cupola_watch::log::read(&log_folder(name, folder), i64::MIN..i64::MAX, None).context("failed to read the log")?;
     let inputs: Vec<Arc<str>> = artifact.raw().inputs().map(|field| field.name.clone()).collect();
     let targets: Vec<Arc<str>> = artifact.raw().targets().map(|(field, _)| field.name.clone()).collect();
-    let known = labels()?.since(name, i64::MIN).context("failed to read labels")?;
+    let known = open_labels(&registry)?.since(name, i64::MIN).context("failed to read labels")?;
     let joined = join(&pieces, &known, &inputs, &targets).context("failed to join labels")?;
     let joined = if labelled { joined.labelled() } else { joined };
     let table = with_ids(&joined);
@@ -78,10 +68,10 @@ fn forget(name: &str, what: &str, folder: Option<PathBuf>, screen: &Screen) -> R
         cupola_train::Error::recipe("command line", format!("found {what:?}, wanted COLUMN=VALUE"))
             .with_hint("key=VALUE, id=VALUE, or an input")
     })?;
-    let forgotten = cupola_watch::log::forget(&folder_of(name, folder), column, value).context("failed to forget")?;
-    let labels = labels()?.forget(name, &forgotten.ids).context("failed to forget labels")?;
+    let forgotten = cupola_watch::log::forget(&log_folder(name, folder), column, value).context("failed to forget")?;
+    let labels = open_labels(&open_registry()?)?.forget(name, &forgotten.ids).context("failed to forget labels")?;
     let count = forgotten.ids.len();
-    screen.object(&json!({ "name": name, "rows": count, "labels": labels, "waiting": forgotten.waiting, "at": moment(now_us()) }));
+    screen.object(&json!({ "name": name, "rows": count, "labels": labels, "waiting": forgotten.waiting }));
     screen.text(&format!("{} and {labels} labels of {name} with {what} are forgotten", rows(count as u64)));
     if forgotten.waiting > 0 {
         screen.note(&format!(

@@ -25,8 +25,10 @@ use crate::screen::Screen;
 use anyhow::{Context, Result};
 use cupola_train::recipe::Recipe;
 use cupola_train::{Artifact, Opening};
-use cupola_watch::StoreAt;
+use cupola_watch::labels::Labels;
+use cupola_watch::log::LogTo;
 use cupola_watch::registry::Registry;
+use cupola_watch::{Durability, StoreAt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
@@ -84,9 +86,30 @@ fn now_us() -> i64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
 }
 
-/// A moment as people write it, in UTC.
-fn moment(at_us: i64) -> String {
-    chrono::DateTime::from_timestamp_micros(at_us).map_or_else(String::new, |at| at.format("%Y-%m-%d %H:%M:%S").to_string())
+/// The labels beside a registry.
+fn open_labels(registry: &Registry) -> Result<Labels> {
+    let at = store_at().unwrap_or_else(|| Registry::store(registry.root()));
+    Labels::open(&at, Durability::Power).context("failed to open the labels")
+}
+
+/// The prediction log of a model, in its own place unless a folder is named.
+fn log_folder(name: &str, folder: Option<PathBuf>) -> PathBuf {
+    let to = folder.map_or(LogTo::Own, LogTo::Folder);
+    to.folder(&deploy_folder(), name).expect("a log that is somewhere has a folder")
+}
+
+/// The values of `key=value` words by the names of `keys`.
+fn named<const N: usize>(pairs: &[String], keys: [&str; N], example: &str) -> Result<[Option<String>; N]> {
+    let mut values = [const { None }; N];
+    for pair in pairs {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let place = keys.iter().position(|known| *known == key).ok_or_else(|| {
+            let error = cupola_train::Error::recipe("command line", format!("found {pair:?}, wanted {}=...", keys.join("=... or ")));
+            error.with_hint(example)
+        })?;
+        values[place] = Some(value.to_owned());
+    }
+    Ok(values)
 }
 
 /// A recipe from what was typed: a recipe file or a data file first, then key=value.

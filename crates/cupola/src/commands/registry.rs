@@ -1,11 +1,12 @@
 //! `cupola registry`: which models are deployed, which of them answers, and why.
 
-use super::{aligned, moment, now_us, open, open_registry};
+use super::{aligned, named, now_us, open, open_registry};
 use crate::arguments::RegistryCommand;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
 use cupola_train::recipe::Recipe;
 use cupola_watch::registry::{CHALLENGER, CHAMPION, Decision, NewVersion, Registry, Version};
+use cupola_watch::write_moment;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
@@ -49,23 +50,11 @@ fn add(registry: &Registry, model: &Path, pairs: &[String], screen: &Screen) -> 
     let folder = file.parent().unwrap_or(Path::new("."));
     let is_run = folder.join("run.toml").is_file();
     let run = folder.file_name().filter(|_| is_run).map(|name| name.to_string_lossy().into_owned());
-    let mut name = None;
-    let mut alias = None;
-    for pair in pairs {
-        match pair.split_once('=') {
-            Some(("name", value)) => name = Some(value.to_owned()),
-            Some(("alias", value)) => alias = Some(value.to_owned()),
-            _ => {
-                return Err(cupola_train::Error::recipe("command line", format!("found {pair:?}, wanted name=NAME or alias=ALIAS"))
-                    .with_hint("cupola registry add runs/latest name=adult alias=challenger")
-                    .into());
-            }
-        }
-    }
+    let [name, alias] = named(pairs, ["name", "alias"], "cupola registry add runs/latest name=adult alias=challenger")?;
     // `0007-adult-gbdt` is the model `adult-gbdt`.
-    let named = run.as_deref().map(|run| run.split_once('-').map_or(run, |(_, label)| label).to_owned());
+    let label = run.as_deref().map(|run| run.split_once('-').map_or(run, |(_, label)| label).to_owned());
     let stem = || file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let name = name.or(named).unwrap_or_else(stem);
+    let name = name.or(label).unwrap_or_else(stem);
     let read = |what: &str| std::fs::read_to_string(folder.join(what)).ok().filter(|_| is_run);
     let lock: Value = read("run.lock").and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let scores: Vec<Value> =
@@ -125,7 +114,7 @@ fn list(registry: &Registry, name: Option<&str>, screen: &Screen) -> Result<()> 
         for version in registry.versions(name).context("failed to read the registry")? {
             let aliases = aliases(registry, name, version.number)?;
             screen.object(&json!({ "name": name, "version": version.number, "hash": version.hash, "parent": version.parent,
-                "origin": version.origin, "aliases": aliases, "added": moment(version.added_us), "facts": version.facts }));
+                "origin": version.origin, "aliases": aliases, "added": write_moment(version.added_us), "facts": version.facts }));
             rows.push(row(name, &version, &aliases));
         }
     }
@@ -148,7 +137,7 @@ fn row(name: &str, version: &Version, aliases: &[String]) -> Vec<String> {
         value,
         origin,
         version.facts["run"].as_str().unwrap_or_default().to_owned(),
-        moment(version.added_us),
+        write_moment(version.added_us),
         version.hash.chars().take(12).collect(),
     ]
 }
@@ -174,7 +163,7 @@ fn log(registry: &Registry, name: &str, screen: &Screen) -> Result<()> {
         .iter()
         .map(|decision| {
             vec![
-                moment(decision.at_us),
+                write_moment(decision.at_us),
                 decision.kind.clone(),
                 decision.alias.clone().unwrap_or_default(),
                 optional(decision.before),

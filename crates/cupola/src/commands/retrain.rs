@@ -1,54 +1,36 @@
 //! `cupola retrain` and `cupola backtest`: the way back from answers to training.
 
 use super::train::{program_hash, with_run};
-use super::{aligned, deploy_folder, moment, now_us, open_registry, runs_folder, store_at};
+use super::{aligned, log_folder, now_us, open_labels, open_registry, runs_folder};
 use crate::arguments::{BacktestArguments, RetrainArguments};
 use crate::screen::Screen;
 use anyhow::{Context, Result};
-use cupola_serve::learn::{Comparison, Decided, Gate, Loop, Sources, backtest};
-use cupola_task::{Draw, Exit};
-use cupola_watch::Durability;
-use cupola_watch::labels::Labels;
-use cupola_watch::policy::duration_us;
-use cupola_watch::registry::{CHALLENGER, CHAMPION, Registry};
+use cupola_serve::learn::{Comparison, Decided, Gate, Loop, Sources, Step, backtest};
+use cupola_task::{Draw, Exit, duration};
+use cupola_watch::registry::{CHALLENGER, CHAMPION};
+use cupola_watch::write_moment;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// Everything that a loop borrows.
-struct Desk {
-    registry: Registry,
-    labels: Labels,
-    began: Instant,
-}
-
-impl Desk {
-    fn open() -> Result<Desk> {
-        let registry = open_registry()?;
-        let at = store_at().unwrap_or_else(|| Registry::store(registry.root()));
-        let labels = Labels::open(&at, Durability::Power).context("failed to open the labels")?;
-        Ok(Desk { registry, labels, began: Instant::now() })
-    }
-}
-
-fn log_of(name: &str, folder: Option<&PathBuf>) -> PathBuf {
-    folder.map_or_else(|| deploy_folder().join(name).join("log"), |folder| folder.join(name))
+/// Does something with the loop of a model.
+fn with_loop<T>(name: &str, folder: Option<&PathBuf>, work: impl FnOnce(&Loop<'_>) -> Result<T>) -> Result<T> {
+    let began = Instant::now();
+    let registry = open_registry()?;
+    let labels = open_labels(&registry)?;
+    let log = log_folder(name, folder.cloned());
+    work(&Loop { registry: &registry, labels: &labels, name, log, now_us: now_us(), clock: &|| began.elapsed() })
 }
 
 pub fn run(arguments: &RetrainArguments, screen: &Screen) -> Result<ExitCode> {
-    let desk = Desk::open()?;
-    let clock = || desk.began.elapsed();
-    let (registry, labels, name) = (&desk.registry, &desk.labels, arguments.name.as_str());
-    let log = log_of(name, arguments.folder.as_ref());
-    let work = Loop { registry, labels, name, log, now_us: now_us(), clock: &clock };
-    let policy = work.policy(&arguments.pairs).context("failed to read the policy")?;
-    let signs = work.signs(vec![]).context("failed to look at the model")?;
-    let decided = match work.begin(policy, &signs, arguments.now, &arguments.pairs).context("failed to retrain")? {
-        Decided::Train(sources) => train(&work, &sources, screen)?,
-        decided => decided,
-    };
-    Ok(tell(name, &decided, screen))
+    with_loop(&arguments.name, arguments.folder.as_ref(), |work| {
+        let decided = match work.begin(arguments.now, &arguments.pairs).context("failed to retrain")? {
+            Step::Train(sources) => train(work, &sources, screen)?,
+            Step::End(decided) => decided,
+        };
+        Ok(tell(&arguments.name, &decided, screen))
+    })
 }
 
 fn train(work: &Loop<'_>, sources: &Sources, screen: &Screen) -> Result<Decided> {
@@ -66,7 +48,6 @@ fn train(work: &Loop<'_>, sources: &Sources, screen: &Screen) -> Result<Decided>
 fn tell(name: &str, decided: &Decided, screen: &Screen) -> ExitCode {
     let (kind, number, said, gates): (&str, Option<i64>, String, &[Gate]) = match decided {
         Decided::Idle(why) => ("idle", None, format!("{name}: nothing to do: {why}"), &[]),
-        Decided::Train(_) => ("train", None, String::new(), &[]),
         Decided::Tried(version, gates) => {
             let number = version.number;
             let next = "it answers in the shadow of live requests now; `cupola retrain` decides once it has answered enough";
@@ -93,12 +74,12 @@ fn tell(name: &str, decided: &Decided, screen: &Screen) -> ExitCode {
 
 /// Compares two versions on the labelled rows of the log.
 pub fn compare(arguments: &BacktestArguments, screen: &Screen) -> Result<ExitCode> {
-    let desk = Desk::open()?;
-    let clock = || desk.began.elapsed();
-    let (registry, labels, name) = (&desk.registry, &desk.labels, arguments.name.as_str());
-    let log = log_of(name, arguments.folder.as_ref());
-    let work = Loop { registry, labels, name, log, now_us: now_us(), clock: &clock };
-    let find = |alias: &str| registry.find(name, alias).context("failed to find the version");
+    with_loop(&arguments.name, arguments.folder.as_ref(), |work| compare_in(work, arguments, screen))
+}
+
+fn compare_in(work: &Loop<'_>, arguments: &BacktestArguments, screen: &Screen) -> Result<ExitCode> {
+    let name = work.name;
+    let find = |alias: &str| work.registry.find(name, alias).context("failed to find the version");
     let versions = [find(arguments.first.as_deref().unwrap_or(CHAMPION))?, find(arguments.second.as_deref().unwrap_or(CHALLENGER))?];
     let models = [work.open(&versions[0]), work.open(&versions[1])].map(|model| model.context("failed to open the model"));
     let [first, second] = models;
@@ -106,14 +87,13 @@ pub fn compare(arguments: &BacktestArguments, screen: &Screen) -> Result<ExitCod
     let since = match &arguments.window {
         None => i64::MIN,
         Some(text) => {
-            let time = duration_us(text)
-                .ok_or_else(|| cupola_train::Error::recipe("command line", format!("found {text:?}, wanted a time, as 30d")))?;
-            now_us() - time
+            let wrong = || cupola_train::Error::recipe("command line", format!("found {text:?}, wanted a time, as 30d"));
+            work.now_us - duration(text).ok_or_else(wrong)?.as_micros() as i64
         }
     };
     let rows = work.joined(&first, since).context("failed to read the log")?;
     let draw = Draw::new(7).stream("backtest");
-    let compared = backtest([&first, &second], &rows, 0.95, 1000, draw, &clock).context("failed to compare")?;
+    let compared = backtest([&first, &second], &rows, 0.95, 1000, draw, work.clock).context("failed to compare")?;
     screen.object(&json!({ "name": name, "versions": versions.each_ref().map(|version| version.number), "answered": rows.rows(), "comparison": compared }));
     screen.text(&table(name, versions.each_ref().map(|version| version.number), &compared));
     Ok(ExitCode::SUCCESS)
@@ -169,7 +149,7 @@ fn table(name: &str, [first, second]: [i64; 2], compared: &Comparison) -> String
         .collect();
     let heads = [format!("version {first}"), format!("version {second}")];
     let measured = compared.slices.first().map_or("", |slice| slice.compared.name.as_str());
-    let [from, to] = compared.span_us.map(moment);
+    let [from, to] = compared.span_us.map(write_moment);
     let mut text = format!("{name}: {} labelled answers of {} from {from} to {to}\n\n", compared.rows, compared.target);
     text += &aligned(&["measure", &heads[0], &heads[1], "difference", "verdict"], &measures);
     if !slices.is_empty() {

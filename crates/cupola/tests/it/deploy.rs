@@ -1,10 +1,9 @@
 //! Deployed models: exchanged while requests go on, remembered, labelled, forgotten.
 
-use crate::desk::{Desk, Server, ask, good};
+use crate::desk::{Desk, Server, ask, good, until};
 use serde_json::Value;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 const ROW: &str = r#"{"a": 0.9, "b": 0.9}"#;
 
@@ -32,15 +31,6 @@ fn deployed() -> Desk {
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-/// Asks until the server says what is wanted.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(20), "{what}");
-        std::thread::yield_now();
-    }
 }
 
 fn version(server: &Server) -> String {

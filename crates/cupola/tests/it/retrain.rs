@@ -1,6 +1,6 @@
 //! From late labels to a better champion, and what the gates stop.
 
-use crate::desk::{Desk, Server, ask};
+use crate::desk::{Desk, Server, ask, until};
 use serde_json::Value;
 
 /// Rows whose class is told by `a` alone, by `b` alone, or by nothing.
@@ -80,11 +80,11 @@ fn a_world_that_changed_is_learned_and_people_or_the_policy_promote() {
 
     // The server looks every 20 ms; whoever asks until a shadow answers waits for nothing else.
     let asked = rows(World::New, 300, 3);
-    let shadows = || server.ask("GET", "/metrics", "").1.contains("cupola_shadow_answers_total{outcome=\"made\"} 0");
-    while shadows() {
+    until("a shadow answers", || {
         live(&desk, &server, "trial", &asked);
-    }
-    while told(&desk.ok(&loop_).stdout)["event"] == "idle" {}
+        !server.ask("GET", "/metrics", "").1.contains("cupola_shadow_answers_total{outcome=\"made\"} 0")
+    });
+    until("the trial is over", || told(&desk.ok(&loop_).stdout)["event"] != "idle");
     let suggested = told(&desk.ok(&loop_).stdout);
     assert_eq!(suggested["event"], "suggested", "{suggested}");
     let promoted = told(&desk.ok(&with(&["retrain.mode=auto"])).stdout);

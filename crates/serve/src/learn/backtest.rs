@@ -3,9 +3,9 @@
 use crate::{Error, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
-use arrow_array::{Array, Float64Array, StringArray};
-use cupola_metrics::Sampling;
-use cupola_task::{Answer, Batch, Column, Columns, Draw, Field, Kind, MetricDef, Settings, Task, View};
+use arrow_array::{Array, ArrayRef, Float64Array, StringArray};
+use cupola_metrics::{Ruler, Sampling, ruler};
+use cupola_task::{Answer, Batch, Column, Columns, Draw, Field, Kind, Task, View};
 use cupola_train::Artifact;
 use cupola_watch::Joined;
 use serde::Serialize;
@@ -102,7 +102,7 @@ pub fn backtest(
             .with_hint("labels come by POST /feedback, or `cupola feedback FILE`")
             .into());
     }
-    let truth = truth(&field, &known.labels)?;
+    let truth = Column::Array(truth(&field, known.labels.array(&field.name)?));
     let answers = answers(models, &known.inputs, &field)?;
     let inputs = models[0].conform(&known.inputs, &|row| format!("id {}", known.ids[row]))?;
     let sampling = Sampling { level, draws, draw };
@@ -121,14 +121,14 @@ pub fn backtest(
     })
 }
 
-/// The labels as the target's own kind.
-fn truth(field: &Field, labels: &Columns) -> Result<Column> {
-    let texts = labels.array(&field.name)?.as_string_opt::<i32>().cloned().unwrap_or_else(|| StringArray::from(Vec::<Option<&str>>::new()));
-    if field.kind != Kind::Number {
-        return Ok(Column::Array(Arc::new(texts)));
+/// Labels, which are texts, as the target's own kind.
+pub(super) fn truth(field: &Field, labels: &ArrayRef) -> ArrayRef {
+    match (&field.kind, labels.as_string_opt::<i32>()) {
+        (Kind::Number, Some(texts)) => {
+            Arc::new(texts.iter().map(|text| text.and_then(|text| text.parse::<f64>().ok())).collect::<Float64Array>())
+        }
+        _ => labels.clone(),
     }
-    let numbers: Float64Array = texts.iter().map(|text| text.and_then(|text| text.parse::<f64>().ok())).collect();
-    Ok(Column::Array(Arc::new(numbers)))
 }
 
 fn answers(models: [&Artifact; 2], inputs: &Columns, field: &Field) -> Result<[Answer; 2]> {
@@ -139,21 +139,11 @@ fn answers(models: [&Artifact; 2], inputs: &Columns, field: &Field) -> Result<[A
     Ok([answer(models[0])?, answer(models[1])?])
 }
 
-type Ruler = (MetricDef, Settings);
-
-fn ruler(name: &str) -> Ruler {
-    let def = cupola_metrics::find(name).expect("the registry has it");
-    (def, Settings::check(def.name, def.settings, []).expect("defaults are in range"))
-}
-
 /// The measure that decides, then some that explain.
 fn measures_of(field: &Field, task: Task) -> Vec<Ruler> {
-    let names: &[&str] = match (task, field.kind.classes().map_or(0, |classes| classes.len())) {
-        (Task::Classify, 0..=2) => &["roc_auc", "log_loss", "accuracy", "f1"],
-        (Task::Classify, _) => &["accuracy", "log_loss", "balanced_accuracy"],
-        _ => &["rmse", "mae", "r2"],
-    };
-    names.iter().map(|name| ruler(name)).collect()
+    let main = cupola_train::main_measure(field, task);
+    let others: &[&str] = if task == Task::Classify { &["accuracy", "log_loss", "balanced_accuracy"] } else { &["mae", "r2"] };
+    std::iter::once(&main).chain(others.iter().filter(|name| **name != main)).map(|name| ruler(name)).collect()
 }
 
 fn compare(
@@ -164,7 +154,8 @@ fn compare(
     rulers: &[Ruler],
     sampling: Sampling,
 ) -> Result<Vec<Compared>> {
-    let (champion, challenger) = (part(&answers[0], rows), part(&answers[1], rows));
+    let part = |answer: &Answer| answer.take(rows).expect("answers are scores or numbers, one a row");
+    let (champion, challenger) = (part(&answers[0]), part(&answers[1]));
     let (truth, none) = (truth.take(rows), Columns::default());
     let view = View { truth: Some(&truth), weight: None, inputs: &none, keys: &none };
     let first = cupola_metrics::score(field, &champion, view, rulers, sampling)?;
@@ -180,19 +171,6 @@ fn compare(
             difference: [difference.value, difference.low, difference.high],
         })
         .collect())
-}
-
-/// Some rows of an answer.
-fn part(answer: &Answer, rows: &[u64]) -> Answer {
-    match answer {
-        Answer::Scores { classes, values } => {
-            let width = classes.len();
-            let row = |&row: &u64| &values[row as usize * width..(row as usize + 1) * width];
-            Answer::Scores { classes: classes.clone(), values: rows.iter().flat_map(row).copied().collect() }
-        }
-        Answer::Numbers { values, .. } => Answer::Numbers { values: rows.iter().map(|&row| values[row as usize]).collect(), range: None },
-        other => other.clone(),
-    }
 }
 
 /// How far from guessing towards perfection: for two classes 2 AUC - 1, for more the balanced accuracy above chance, for numbers R².

@@ -7,4 +7,4 @@ mod retrain;
 
 pub use backtest::{Compared, Comparison, Latency, SliceOf, backtest};
 pub use gates::{Gate, gates};
-pub use retrain::{Decided, Loop, Sources};
+pub use retrain::{Decided, Loop, Sources, Step};

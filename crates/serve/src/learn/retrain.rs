@@ -1,14 +1,15 @@
 //! One pass of the loop: is a retraining due, a challenger ready to be judged, or one in trial ready to be decided on? Passes can be made by hand,
 //! by a timer, or by a server; each does what is next and says it.
 
-use super::backtest::{Comparison, backtest, of_batch};
+use super::backtest::{Comparison, backtest, of_batch, truth};
 use super::gates::{Gate, gates};
 use crate::{Error, Result};
 use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, Float64Array, StringArray, TimestampMicrosecondArray, new_null_array};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 use cupola_data::{OutputFormat, Wanted, WholeFile, Writer};
-use cupola_task::{Batch, Column, Columns, Draw, Field, Key, Role, Value};
+use cupola_task::{Batch, Column, Columns, Draw, Field, Key, Kind, Role, Value};
 use cupola_train::recipe::{Origin, Recipe};
 use cupola_train::{Artifact, Opening, Outcome, Plan};
 use cupola_watch::labels::Labels;
@@ -59,12 +60,18 @@ pub struct Sources {
     rows: Json,
 }
 
+/// What a pass does next.
+pub enum Step {
+    /// A challenger is to be trained from these, and judged.
+    Train(Box<Sources>),
+    /// The pass is over.
+    End(Decided),
+}
+
 /// What a pass has come to.
 pub enum Decided {
     /// Nothing is to be done now, and why.
     Idle(String),
-    /// A challenger is to be trained from these.
-    Train(Box<Sources>),
     /// A challenger has passed the backtest, and is tried.
     Tried(Version, Vec<Gate>),
     /// A challenger has not passed.
@@ -76,48 +83,36 @@ pub enum Decided {
 }
 
 impl Loop<'_> {
-    /// The policy that the champion's recipe holds, with what was said over it.
+    /// Makes the next step up to a training. `is_asked`: whether somebody wants a retraining now, due or not. `over` are recipe keys that go before the
+    /// champion's recipe.
     ///
     /// # Errors
-    /// When the recipe or a value does not hold.
-    pub fn policy(&self, over: &[String]) -> Result<Policy> {
+    /// When the recipe or a key does not hold; when registry, log or data cannot be read or do not fit each other.
+    pub fn begin(&self, is_asked: bool, over: &[String]) -> Result<Step> {
         let champion = self.registry.find(self.name, CHAMPION)?;
-        Ok(plan_of(&champion, over)?.retrain)
-    }
-
-    /// What the policy's triggers are held against; what the monitor says comes from the caller.
-    ///
-    /// # Errors
-    /// When a store is away.
-    pub fn signs(&self, alarms: Vec<String>) -> Result<Signs> {
-        let champion = self.registry.find(self.name, CHAMPION)?;
-        let labels_new = self.labels.since(self.name, champion.added_us)?.len() as u64;
-        Ok(Signs { labels_new, age_us: self.now_us - champion.added_us, alarms, ..Signs::default() })
-    }
-
-    /// Makes the next step up to a training. `is_asked`: whether somebody wants a retraining now, due or not.
-    ///
-    /// # Errors
-    /// When registry, log or data cannot be read or do not fit each other.
-    pub fn begin(&self, policy: Policy, signs: &Signs, is_asked: bool, over: &[String]) -> Result<Decided> {
+        let policy = plan_of(&champion, over)?.retrain;
         if policy.mode == Mode::Off && !is_asked {
-            return Ok(Decided::Idle("retrain.mode is off".to_owned()));
+            return Ok(idle("retrain.mode is off"));
         }
         if let Some(challenger) = self.registry.behind(self.name, CHALLENGER)? {
-            return self.decide(&policy, &challenger);
+            return self.decide(&policy, &champion, &challenger).map(Step::End);
         }
-        let why = match policy.due(signs) {
+        let why = match policy.due(&self.signs(&champion)?) {
             Some(why) => why,
             None if is_asked => "somebody asked for it".to_owned(),
-            None => return Ok(Decided::Idle("no trigger of retrain.when is met".to_owned())),
+            None => return Ok(idle("no trigger of retrain.when is met")),
         };
         if let Some(wait_us) = self.cooling(&policy)?.filter(|_| !is_asked) {
-            return Ok(Decided::Idle(format!(
-                "{why}; the last challenger is too young: {:.1} h to wait (retrain.cooldown)",
-                wait_us as f64 / 3600e6
-            )));
+            let wait_h = wait_us as f64 / 3600e6;
+            return Ok(idle(format!("{why}; the last challenger is too young: {wait_h:.1} h to wait (retrain.cooldown)")));
         }
-        self.gather(policy, why, over)
+        self.gather(champion, policy, why, over)
+    }
+
+    /// What the policy's triggers are held against.
+    fn signs(&self, champion: &Version) -> Result<Signs> {
+        let labels_new = self.labels.since(self.name, champion.added_us)?.len() as u64;
+        Ok(Signs { labels_new, age_us: self.now_us - champion.added_us })
     }
 
     /// How long the cool-down still lasts.
@@ -130,16 +125,13 @@ impl Loop<'_> {
     }
 
     /// Collects labelled rows, keeps the newest for the comparison, and writes the rest with the champion's own training rows as a table.
-    fn gather(&self, policy: Policy, why: String, over: &[String]) -> Result<Decided> {
-        let champion = self.registry.find(self.name, CHAMPION)?;
+    fn gather(&self, champion: Version, policy: Policy, why: String, over: &[String]) -> Result<Step> {
         let artifact = self.open(&champion)?;
         let known = self.joined(&artifact, self.now_us - policy.window_us)?.labelled();
         let rows = known.rows() as u64;
         if rows < policy.min_labels {
-            return Ok(Decided::Idle(format!(
-                "{why}; {rows} answers of the window are labelled, {} are needed (retrain.min_labels)",
-                policy.min_labels
-            )));
+            let wanted = policy.min_labels;
+            return Ok(idle(format!("{why}; {rows} answers of the window are labelled, {wanted} are needed (retrain.min_labels)")));
         }
         let cut = rows - ((rows as f64 * policy.holdout).ceil() as u64).clamp(1, rows - 1);
         let (older, newest) = (known.take(&(0..cut).collect::<Vec<_>>()), known.take(&(cut..rows).collect::<Vec<_>>()));
@@ -156,7 +148,7 @@ impl Loop<'_> {
         let facts = json!({"why": why, "rows": rows, "data": path});
         self.registry.note(self.name, "retrain", Some(champion.number), self.now_us, &facts)?;
         let keeps_sides = keeps_sides || champion_plan.test.is_some() || !policy.with_train;
-        Ok(Decided::Train(Box::new(Sources { plan, champion_plan, keeps_sides, champion, policy, newest, why, rows })))
+        Ok(Step::Train(Box::new(Sources { plan, champion_plan, keeps_sides, champion, policy, newest, why, rows })))
     }
 
     /// Judges what was trained, against the champion. `anchor` are the test rows of the champion's training, when it learned from none of them.
@@ -213,8 +205,7 @@ impl Loop<'_> {
     }
 
     /// Decides on a challenger that was tried in the shadow.
-    fn decide(&self, policy: &Policy, version: &Version) -> Result<Decided> {
-        let champion = self.registry.find(self.name, CHAMPION)?;
+    fn decide(&self, policy: &Policy, champion: &Version, version: &Version) -> Result<Decided> {
         let since = self.registry.since(self.name, CHALLENGER)?.unwrap_or(version.added_us);
         let pieces = read(&self.log, since..i64::MAX, None)?;
         let shadows = latencies(&pieces, &version.hash, |alias| alias == "shadow" || alias == CHALLENGER);
@@ -232,7 +223,7 @@ impl Loop<'_> {
             says: format!("{} answers beside version {} without an error", shadows.len(), champion.number),
         }];
         gates.extend(live_latency(policy, &shadows, &latencies(&pieces, &champion.hash, |alias| alias == CHAMPION)));
-        gates.extend(self.trial(policy, &champion, version, since)?);
+        gates.extend(self.trial(policy, champion, version, since)?);
         let facts = json!({"why": why("the trial is over", &gates), "gates": gates});
         if gates.iter().any(|gate| !gate.holds) {
             self.registry.unalias(self.name, CHALLENGER, self.now_us, &facts)?;
@@ -285,6 +276,10 @@ impl Loop<'_> {
     }
 }
 
+fn idle(why: impl Into<String>) -> Step {
+    Step::End(Decided::Idle(why.into()))
+}
+
 /// The reason, and the first gate that is shut.
 fn why(reason: &str, gates: &[Gate]) -> String {
     match gates.iter().find(|gate| !gate.holds) {
@@ -305,8 +300,7 @@ fn told(comparison: &Comparison) -> Json {
 fn latencies(pieces: &[Logged], hash: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<f64> {
     let mut times: Vec<f64> = Vec::new();
     for piece in pieces.iter().filter(|piece| piece.hash == hash) {
-        let own =
-            piece.columns.get("latency_us").and_then(Column::array).map(|array| array.as_primitive::<arrow_array::types::Float64Type>());
+        let own = piece.columns.get("latency_us").and_then(Column::array).and_then(|array| array.as_primitive_opt::<Float64Type>());
         let Some(own) = own else { continue };
         times.extend(
             piece.texts("alias").iter().zip(own.values()).filter(|(alias, _)| alias.is_some_and(&is_wanted)).map(|(_, time)| *time),
@@ -367,41 +361,36 @@ fn plan_for(version: &Version, name: &str, data: &Path, sides: Option<&Path>, ov
 /// Labelled rows of the log, below the rows of the champion's training when these are wanted, in the columns of its schema.
 fn training_table(artifact: &Artifact, plan: &Plan, rows: &Joined, with_train: bool) -> Result<Columns> {
     let schema = artifact.raw();
+    if schema.inputs().any(|field| matches!(field.kind, Kind::Image { .. })) {
+        return Err(Error::Models("pictures are not in the log, so no challenger can learn from it".to_owned()));
+    }
+    let new = schema.fields.iter().map(|field| (field.name.clone(), Column::Array(column(field, rows))));
+    let new = Columns::new(new.collect());
+    if !with_train {
+        return Ok(new);
+    }
     let raw = cupola_data::read(&plan.train, &plan.read)?;
     let old = cupola_data::conform(&raw.columns, schema, artifact.notation(), &|row| raw.place(row), Wanted::All)?.columns;
-    let new = schema.fields.iter().filter_map(|field| {
-        let array = old.get(&field.name)?.array()?;
-        Some((field.name.clone(), Column::Array(column(field, rows, array.data_type()))))
-    });
-    let new = Columns::new(new.collect());
-    if new.len() < old.len() {
-        return Err(Error::Models("rows with pictures are not in the log, so no challenger can learn from them".to_owned()));
-    }
-    Ok(if with_train { Columns::concat(&[old, new])? } else { new })
+    let new = new.select(|name| old.get(name).is_some());
+    Ok(Columns::concat(&[old, new])?)
 }
 
 /// A field's column of logged rows: what was asked, what turned out to be true, and, where the log cannot know, what says nothing.
-fn column(field: &Field, rows: &Joined, kind: &DataType) -> ArrayRef {
+fn column(field: &Field, rows: &Joined) -> ArrayRef {
+    let kind = match field.kind {
+        Kind::Number => DataType::Float64,
+        Kind::Date => DataType::Timestamp(TimeUnit::Microsecond, None),
+        _ => DataType::Utf8,
+    };
     let known = match field.role {
         Role::Input => rows.inputs.get(&field.name).and_then(Column::array).cloned(),
-        Role::Target(_) => rows.labels.get(&field.name).and_then(Column::array).map(|labels| typed(labels, kind)),
+        Role::Target(_) => rows.labels.get(&field.name).and_then(Column::array).map(|labels| truth(field, labels)),
         Role::Key(Key::Weight) => Some(Arc::new(Float64Array::from(vec![1.0; rows.rows()])) as ArrayRef),
         Role::Key(Key::Time) => Some(Arc::new(TimestampMicrosecondArray::from(rows.at_us.clone())) as ArrayRef),
         Role::Key(Key::Id | Key::Group) => Some(Arc::new(StringArray::from_iter_values(&rows.ids)) as ArrayRef),
         _ => None,
     };
-    known.filter(|array| array.data_type() == kind).unwrap_or_else(|| new_null_array(kind, rows.rows()))
-}
-
-fn typed(labels: &ArrayRef, kind: &DataType) -> ArrayRef {
-    match kind {
-        DataType::Float64 => {
-            let numbers: Float64Array =
-                labels.as_string::<i32>().iter().map(|text| text.and_then(|text| text.parse::<f64>().ok())).collect();
-            Arc::new(numbers)
-        }
-        _ => labels.clone(),
-    }
+    known.filter(|array| *array.data_type() == kind).unwrap_or_else(|| new_null_array(&kind, rows.rows()))
 }
 
 fn write(path: &Path, table: &Columns) -> Result<()> {

@@ -15,6 +15,7 @@ pub(super) fn openapi(app: &App) -> Value {
     paths.insert("/predict".to_owned(), json!({"post": predict(app, &models[0])}));
     for model in &models {
         paths.insert(format!("/models/{}/predict", model.name), json!({"post": predict(app, model)}));
+        paths.insert(format!("/models/{}/feedback", model.name), json!({"post": feedback()}));
         paths.insert(format!("/v2/models/{}/infer", model.name), json!({"post": infer()}));
         paths.insert(format!("/v2/models/{}", model.name), get("Inputs and outputs of the model (Open Inference Protocol)."));
         paths.insert(format!("/v2/models/{}/ready", model.name), get("Whether the model may be asked."));
@@ -103,6 +104,22 @@ fn form(model: &Model) -> Value {
     };
     let properties: Map<String, Value> = model.inputs.columns.iter().map(field).collect();
     json!({"type": "object", "properties": properties})
+}
+
+fn feedback() -> Value {
+    let label = json!({"type": "object", "required": ["id", "label"], "properties": {
+        "id": {"type": "string", "description": "The id that came with the answer."},
+        "label": {"type": ["string", "number", "boolean"], "description": "What turned out to be true."},
+        "target": {"type": "string", "description": "One of several targets."},
+        "at": {"type": ["string", "number"], "description": "When it was true: as 2024-12-31T23:59:59Z, or seconds since 1970."}
+    }});
+    let several = json!({"type": "array", "items": label, "minItems": 1});
+    let body = json!({"oneOf": [label, several, {"type": "object", "required": ["labels"], "properties": {"labels": several}}]});
+    json!({
+        "summary": "What turned out to be true of answers, by their ids; late, in any order, more than once.",
+        "requestBody": {"required": true, "content": {"application/json": {"schema": body}}},
+        "responses": {"200": {"description": "All are kept."}, "422": {"description": "A label does not fit; none is kept."}, "503": {"description": "They cannot be kept now; none is."}}
+    })
 }
 
 fn infer() -> Value {

@@ -133,7 +133,8 @@ pub(super) fn docs(app: &App) -> Markup {
                     li { "A category that training did not see is answered, and listed under " code { "unseen" } "." }
                     li { "At most " (app.options.max_rows) " rows and " (app.options.max_body_bytes) " bytes a request; rows are counted from 1 in errors." }
                     li { "400 malformed, 404 no such page or model, 408 body too slow, 413 too large, 415 other format, 422 a value does not fit, 429 queue full, 503 no worker free, 504 answer too late." }
-                    li { "Send " code { "x-request-id" } " to find a request again; without one the server makes it. It comes back in the answer's headers." }
+                    li { "Send " code { "x-request-id" } " to find a request again; without one the server makes it. It comes back in the answer's headers and as its " code { "id" } "; of several rows the first is " code { "ID-1" } "." }
+                    li { "Say later what turned out to be true: " code { "POST /feedback" } " with " code { "{\"id\": ..., \"label\": ...}" } ". Send " code { "x-key" } " to say whose rows they are, by which they can be forgotten." }
                 }
             }
             section {

@@ -1,5 +1,6 @@
 //! The real server on a free port, asked over the wire.
 
+mod admin;
 mod batches;
 mod pictures;
 
@@ -266,7 +267,7 @@ async fn other_pages_and_methods_are_told_in_json() {
     );
     check("protocol", &server.get("/v2/models/flower").await, 404, expect![[r#"{"error":"no model flower (did you mean flowers?)"}"#]]);
     let reply = server.get("/v2/models/%ff").await;
-    assert_eq!((reply.status, &reply.json()["error"]), (400, &json!("bad request")));
+    assert_eq!((reply.status, &reply.json()["error"]), (400, &json!("the path is not UTF-8")));
     for path in ["/", "/docs", "/openapi.json", "/health", "/assets/page.js", "/assets/page.css", "/?model=flowers"] {
         assert_eq!(server.get(path).await.status, 200, "{path}");
     }

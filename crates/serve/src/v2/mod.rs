@@ -5,15 +5,15 @@
 mod outputs;
 mod request;
 
-use crate::app::{App, Asked};
+use crate::app::App;
 use crate::ask::{Answered, ask, unknown_version};
+use crate::call::Call;
 use crate::problem::Problem;
-use crate::reader;
 use crate::rows::{Input, Inputs};
-use crate::service::{Model, Which};
+use crate::service::Model;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Extension, Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cupola_task::Kind;
@@ -25,14 +25,12 @@ use std::sync::Arc;
 /// Says where the JSON of a body ends and raw tensors begin.
 const JSON_LENGTH: &str = "inference-header-content-length";
 
-impl Which {
-    /// The model that is described, or tells whether it is ready.
-    fn find(&self, app: &App) -> Result<Arc<Model>, Problem> {
-        let lineup = app.service(Some(&self.model))?.lineup();
-        match self.version.as_deref() {
-            None => Ok(lineup.champion.clone()),
-            Some(version) => lineup.version(version).cloned().ok_or_else(|| unknown_version(&lineup, version)),
-        }
+/// The model that is described, or tells whether it is ready.
+fn find(call: &Call) -> Result<Arc<Model>, Problem> {
+    let lineup = call.service.lineup();
+    match call.version.as_deref() {
+        None => Ok(lineup.champion.clone()),
+        Some(version) => lineup.version(version).cloned().ok_or_else(|| unknown_version(&lineup, version)),
     }
 }
 
@@ -46,36 +44,31 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
     (status, Json(json!({"live": true, "ready": is_ready}))).into_response()
 }
 
-pub(crate) async fn model_ready(State(app): State<Arc<App>>, Path(which): Path<Which>) -> Result<Response, Problem> {
-    let model = which.find(&app)?;
-    let is_ready = !app.is_draining();
+pub(crate) async fn model_ready(call: Call) -> Result<Response, Problem> {
+    let model = find(&call)?;
+    let is_ready = !call.app.is_draining();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok((status, Json(json!({"name": model.name, "ready": is_ready}))).into_response())
 }
 
-pub(crate) async fn describe(State(app): State<Arc<App>>, Path(which): Path<Which>) -> Result<Response, Problem> {
-    let model = which.find(&app)?;
+pub(crate) async fn describe(call: Call) -> Result<Response, Problem> {
+    let model = find(&call)?;
     let datatype = |input: &Input| if input.kind == Kind::Number { "FP64" } else { "BYTES" };
     let input = |input: &Input| json!({"name": input.name, "datatype": datatype(input), "shape": [-1]});
     let inputs: Vec<_> = model.inputs.columns.iter().map(input).collect();
     let outputs: Vec<_> = outputs::outputs(&model.sample).iter().map(Output::describe).collect();
-    let lineup = app.service(Some(&which.model))?.lineup();
+    let lineup = call.service.lineup();
     let versions: Vec<&str> = lineup.models().map(|(_, model)| &*model.version).collect();
     let body = json!({"name": model.name, "versions": versions, "platform": "cupola", "inputs": inputs, "outputs": outputs});
     Ok(Json(body).into_response())
 }
 
-pub(crate) async fn infer(
-    State(app): State<Arc<App>>,
-    Path(which): Path<Which>,
-    Extension(asked): Extension<Asked>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let service = app.service(Some(&which.model))?;
-    let body = reader::read(&headers, body, app.options.max_body_bytes, asked.deadline).await?;
-    let json_length = json_length(&headers, body.len())?;
-    let (bytes, max_rows) = (body.len(), app.options.max_rows);
+pub(crate) async fn infer(mut call: Call) -> Result<Response, Problem> {
+    let limits = &call.app.options;
+    let (max_body_bytes, max_rows) = (limits.max_body_bytes, limits.max_rows);
+    let body = call.body(max_body_bytes).await?;
+    let json_length = json_length(&call.headers, body.len())?;
+    let bytes = body.len();
     let read = move |inputs: &Inputs| {
         let (json, binary) = body.split_at(json_length);
         let mut request = InferRequest::parse(json)?;
@@ -87,8 +80,7 @@ pub(crate) async fn infer(
         Ok((mark, outputs::write(&answered, chosen)))
     };
     // The protocol knows no 422.
-    let which = (&service, which.version.as_deref());
-    let (mark, (json_length, bytes)) = ask(&app, which, asked, bytes, read, write).await.map_err(Problem::misfit_as_bad)?;
+    let (mark, (json_length, bytes)) = ask(call, bytes, read, write).await.map_err(Problem::misfit_as_bad)?;
     let is_binary = json_length < bytes.len();
     let mut response = (mark, Body::from(bytes)).into_response();
     let content_type = if is_binary { "application/octet-stream" } else { "application/json" };

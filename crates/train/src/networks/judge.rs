@@ -1,8 +1,9 @@
 //! Validation rows: their loss, and the measure that decides which epoch is best.
 
 use super::settings::LoopSettings;
-use crate::evaluate::{main_measure, plain};
+use crate::evaluate::main_measure;
 use crate::{Error, Result, plan};
+use cupola_metrics::plain;
 use cupola_nets::{Bound, Packing, Trainee};
 use cupola_task::{Answer, Batch, Columns, Dataset, Draw, Field, MetricDef, Predictions, Table, Task, View};
 

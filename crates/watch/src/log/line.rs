@@ -42,6 +42,8 @@ pub(crate) struct Line(
 #[derive(Clone, Debug)]
 pub struct Encoder {
     head: Head,
+    /// The head as a segment's first line, and the hash in it.
+    written: [Arc<str>; 2],
     is_redacted: Vec<bool>,
     version: String,
 }
@@ -76,10 +78,13 @@ impl Encoder {
         let inputs: Vec<_> =
             raw.inputs().filter(|field| is_kept(&field.kind)).map(|field| (field.name.to_string(), field.kind.word().to_owned())).collect();
         let outputs = answers.iter().map(|(name, column)| (name.to_string(), column.array().is_some_and(|array| numbers(array).is_some())));
+        let head = Head { cupola_log: VERSION, model: model.to_owned(), hash: hash.to_owned(), outputs: outputs.collect(), inputs };
+        let line = serde_json::to_string(&head).expect("names are JSON") + "\n";
         Encoder {
-            is_redacted: inputs.iter().map(|(name, _)| redact.contains(name)).collect(),
-            head: Head { cupola_log: VERSION, model: model.to_owned(), hash: hash.to_owned(), outputs: outputs.collect(), inputs },
+            is_redacted: head.inputs.iter().map(|(name, _)| redact.contains(name)).collect(),
+            written: [line.into(), hash.into()],
             version: version.to_owned(),
+            head,
         }
     }
 
@@ -114,8 +119,8 @@ impl Encoder {
             list(&mut bytes, &answers, row);
             bytes.extend_from_slice(b"]\n");
         }
-        let head = serde_json::to_string(&self.head).expect("names are JSON") + "\n";
-        Lines { hash: self.head.hash.as_str().into(), head: head.into(), bytes, rows: rows as u64 }
+        let [head, hash] = self.written.clone();
+        Lines { hash, head, bytes, rows: rows as u64 }
     }
 }
 

@@ -75,12 +75,8 @@ fn within(columns: &Columns, span: &Range<i64>) -> Result<Columns> {
 impl Logged {
     /// The inputs under their own names.
     pub fn inputs(&self) -> Columns {
-        self.part("input.")
-    }
-
-    /// The answers under their own names.
-    pub fn outputs(&self) -> Columns {
-        self.part("output.")
+        let own = self.columns.iter().filter_map(|(name, column)| Some((name.strip_prefix("input.")?.into(), column.clone())));
+        Columns::new(own.collect())
     }
 
     /// The texts of a column; none where a row has none or the column is no text.
@@ -95,10 +91,5 @@ impl Logged {
     pub fn times(&self) -> Vec<i64> {
         let times = self.columns.get("at").and_then(Column::array).and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
         times.map(|times| times.values().to_vec()).unwrap_or_default()
-    }
-
-    fn part(&self, prefix: &str) -> Columns {
-        let own = self.columns.iter().filter_map(|(name, column)| Some((name.strip_prefix(prefix)?.into(), column.clone())));
-        Columns::new(own.collect())
     }
 }

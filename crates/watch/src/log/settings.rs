@@ -3,7 +3,7 @@
 use crate::{Durability, Error, Result};
 use cupola_task::{Range, Setting, Settings, Value};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where a log goes.
@@ -15,6 +15,17 @@ pub enum LogTo {
     Own,
     /// Into a folder, below the model's name.
     Folder(PathBuf),
+}
+
+impl LogTo {
+    /// The folder of a model's log; `deploy` is that of deployed models.
+    pub fn folder(&self, deploy: &Path, name: &str) -> Option<PathBuf> {
+        match self {
+            LogTo::Off => None,
+            LogTo::Own => Some(deploy.join(name).join("log")),
+            LogTo::Folder(folder) => Some(folder.join(name)),
+        }
+    }
 }
 
 /// How to log.

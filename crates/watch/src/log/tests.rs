@@ -106,7 +106,8 @@ fn rows_come_back_from_segments_and_tables() {
         let found = read(folder.path(), DAY * 20_000 + 8..i64::MAX, Some("bbbbbbbbbbbbbbbb")).unwrap();
         assert_eq!((found.len(), found[0].texts("input.colour")), (1, vec![None, None]));
         assert_eq!(found[0].inputs().names().collect::<Vec<_>>(), ["age", "colour", "day"]);
-        assert_eq!(found[0].outputs().names().collect::<Vec<_>>(), ["prediction", "probability_yes"]);
+        assert_eq!(found[0].texts("output.prediction"), [Some("yes"), Some("yes")]);
+        assert!(found[0].columns.get("output.probability_yes").is_some());
         assert_eq!(found[0].texts("key"), [Some("person"), Some("person")]);
     }
 }

@@ -122,7 +122,7 @@ fn recipes() {
             hint: the default is 7
             = 2
             $ train good.csv target=c time=soon
-            error: failed to check the recipe: command line: time: found "soon", wanted seconds, or a number with s, m or h
+            error: failed to check the recipe: command line: time: found "soon", wanted seconds, or a number with s, m, h or d
             = 2
             $ train good.csv target=c name=../up
             error: failed to check the recipe: command line: name: found "../up", wanted letters, digits, - _ . and at most 100 of them

@@ -1,0 +1,47 @@
+//! A request to a service as its handler takes it: from the path which service and version, from the head what is known, and the body to read.
+
+use crate::app::{App, Asked};
+use crate::problem::Problem;
+use crate::reader;
+use crate::service::Service;
+use axum::RequestExt;
+use axum::body::Body;
+use axum::extract::{FromRequest, RawPathParams, Request};
+use axum::http::HeaderMap;
+use std::sync::Arc;
+
+pub(crate) struct Call {
+    pub(crate) app: Arc<App>,
+    /// The one of the path's `{model}`; the first one where the path names none.
+    pub(crate) service: Arc<Service>,
+    /// The path's `{version}`: a number or an alias.
+    pub(crate) version: Option<String>,
+    pub(crate) asked: Asked,
+    pub(crate) headers: HeaderMap,
+    body: Body,
+}
+
+impl FromRequest<Arc<App>> for Call {
+    type Rejection = Problem;
+
+    /// # Errors
+    /// 404 when no such service is there.
+    async fn from_request(mut request: Request, app: &Arc<App>) -> Result<Call, Problem> {
+        let parameters = request.extract_parts::<RawPathParams>().await.map_err(|_| Problem::bad("the path is not UTF-8"))?;
+        let named = |wanted: &str| parameters.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.to_owned());
+        let service = app.service(named("model").as_deref())?;
+        let asked = request.extensions().get::<Asked>().expect("what stands around every request knows its head").clone();
+        let (parts, body) = request.into_parts();
+        Ok(Call { app: app.clone(), service, version: named("version"), asked, headers: parts.headers, body })
+    }
+}
+
+impl Call {
+    /// Reads the body, once.
+    ///
+    /// # Errors
+    /// As [`reader::read`].
+    pub(crate) async fn body(&mut self, limit: usize) -> Result<Vec<u8>, Problem> {
+        reader::read(&self.headers, std::mem::take(&mut self.body), limit, self.asked.deadline).await
+    }
+}
