@@ -2,6 +2,20 @@
 //! quality. No gradient engine and no server: only columns, answers and numbers.
 
 mod error;
+
+mod axis;
+mod calibration;
+mod content;
+mod embedding;
+mod measure;
+mod reference;
+mod tails;
+mod target;
+mod window;
+
+pub mod drift;
+mod estimate;
+
 mod joined;
 pub mod labels;
 pub mod log;
@@ -12,8 +26,16 @@ mod store;
 mod moment;
 mod share;
 
+pub use axis::{Axis, Moments, Tally};
+pub use calibration::Calibration;
+pub use content::Content;
 pub use error::{Error, Result};
+pub use estimate::{Expected, LossEstimate, estimate};
 pub use joined::{Joined, join};
+pub use measure::Quality;
 pub use moment::{moment, write_moment};
+pub use reference::{ColumnReference, Held, Keep, Reference, SliceColumn};
 pub use share::share;
 pub use store::{Durability, StoreAt};
+pub use target::TargetReference;
+pub use window::{ColumnWindow, SchemaFault, TargetWindow, Window, row_hash};
