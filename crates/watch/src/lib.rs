@@ -15,6 +15,13 @@ mod window;
 
 pub mod drift;
 mod estimate;
+mod performance;
+mod quality;
+
+mod alarm;
+mod examine;
+mod monitor;
+mod report;
 
 mod joined;
 pub mod labels;
@@ -26,15 +33,22 @@ mod store;
 mod moment;
 mod share;
 
+#[cfg(test)]
+mod fixtures;
+
+pub use alarm::{AlarmEvent, AlarmKind, Alarms};
 pub use axis::{Axis, Moments, Tally};
 pub use calibration::Calibration;
 pub use content::Content;
 pub use error::{Error, Result};
 pub use estimate::{Expected, LossEstimate, estimate};
+pub use examine::examine;
 pub use joined::{Joined, join};
 pub use measure::Quality;
 pub use moment::{moment, write_moment};
+pub use monitor::{Correction, MONITOR, MonitorOptions, WindowLength, duration};
 pub use reference::{ColumnReference, Held, Keep, Reference, SliceColumn};
+pub use report::{Alarm, REPORT_VERSION, Report, Subject, TargetReport, TestRow, Verdict};
 pub use share::share;
 pub use store::{Durability, StoreAt};
 pub use target::TargetReference;

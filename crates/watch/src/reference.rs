@@ -133,7 +133,7 @@ impl Reference {
             let hint = "train again, or take the version of cupola that made the model";
             return Err(Error::refused("reference: version", reference.version, VERSION).with_hint(hint));
         }
-        let codes: usize = reference.columns.iter().map(|column| column.axes.len()).sum();
+        let codes: usize = reference.columns.iter().map(ColumnReference::codes).sum();
         let is_kept = reference.kept.iter().flatten().all(|row| row.len() == codes);
         let is_sound = is_kept
             && reference.columns.iter().all(ColumnReference::is_sound)
@@ -165,7 +165,7 @@ pub(crate) fn cells(columns: &Columns, field: &Field, content: Content) -> Resul
 }
 
 fn kept(counted: &[(ColumnReference, Cells)], rows: usize, draw: Draw) -> Vec<Vec<u8>> {
-    let width: usize = counted.iter().map(|(column, _)| column.axes.len()).sum();
+    let width: usize = counted.iter().map(|(column, _)| column.codes()).sum();
     let mut chosen = draw.stream("reference").permutation(rows as u64);
     chosen.truncate(ROWS_KEPT.min(CELLS_KEPT / width.max(1)));
     let chosen: Vec<usize> = chosen.into_iter().map(|row| row as usize).collect();
@@ -176,7 +176,7 @@ fn kept(counted: &[(ColumnReference, Cells)], rows: usize, draw: Draw) -> Vec<Ve
 
 /// Cells are many, codes are few: neighbouring cells share one.
 fn push_codes(column: &ColumnReference, cells: Option<&Cells>, rows: &[usize], coded: &mut [Vec<u8>]) {
-    for (dimension, axis) in column.axes.iter().enumerate() {
+    for (dimension, axis) in column.axes.iter().enumerate().take(column.codes()) {
         let places = cells.map(|cells| cells.places(axis, dimension));
         let code = |cell: usize| if axis.cells() <= CODES { cell } else { cell * CODES / axis.cells() } as u8;
         for (&row, codes) in rows.iter().zip(&mut *coded) {
@@ -208,6 +208,11 @@ impl ColumnReference {
         cells.add_to(&axes, &mut tallies);
         tallies.iter_mut().for_each(|tally| tally.unseen.clear());
         ColumnReference { name, content, axes, tallies }
+    }
+
+    /// How many codes it has in kept rows. Dates have none: time goes on, so they would tell every window from training.
+    fn codes(&self) -> usize {
+        if self.content == Content::Date { 0 } else { self.axes.len() }
     }
 
     /// Empty counts of the same bins.

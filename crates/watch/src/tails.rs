@@ -104,11 +104,41 @@ pub(crate) fn kolmogorov_tail(x: f64) -> f64 {
     (2.0 * terms.map(|k| sign(k) * (-2.0 * (f64::from(k) * x).powi(2)).exp()).sum::<f64>()).clamp(0.0, 1.0)
 }
 
+/// Fisher's exact test that the second sample's share is larger: the chance of so many or more of its rows when both come from one share. Each
+/// sample is a count and how many rows there are.
+pub(crate) fn fisher_tail([count, all]: [u64; 2], [other, others]: [u64; 2]) -> f64 {
+    let hits = count + other;
+    let ln_choose = |n: u64, k: u64| ln_gamma(n as f64 + 1.0) - ln_gamma(k as f64 + 1.0) - ln_gamma((n - k) as f64 + 1.0);
+    let most = hits.min(others);
+    if other > most || hits == 0 {
+        return 1.0;
+    }
+    let total = ln_choose(all + others, hits);
+    let mut term = (ln_choose(others, other) + ln_choose(all, hits - other) - total).exp();
+    let mut sum = 0.0;
+    for seen in other..=most {
+        sum += term;
+        if term < sum * 1e-15 || hits == seen {
+            break;
+        }
+        // The next term of the hypergeometric distribution by this one.
+        term *= (others - seen) as f64 * (hits - seen) as f64 / ((seen + 1) as f64 * (all + seen + 1 - hits) as f64);
+    }
+    sum.min(1.0)
+}
+
+/// The chance that so many or more of `others` values lie beyond the smallest or the largest of `all` when both come from one source: of all values in
+/// order those before the first and after the last of the reference, each step being one of the others with chance `others / (all + others)`.
+pub(crate) fn many_beyond(count: u64, all: u64, others: u64) -> f64 {
+    let q = others as f64 / (all + others) as f64;
+    (q.powf(count as f64) * (1.0 + count as f64 * (1.0 - q))).min(1.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Values of scipy 1.17: `chi2.sf`, `norm.sf`, `kstwobign.sf`, `gamma.sf`.
+    /// Values of scipy 1.17: `chi2.sf`, `norm.sf`, `kstwobign.sf`, `gamma.sf`, `fisher_exact`.
     #[test]
     fn tails_equal_scipys() {
         for (found, wanted) in [
@@ -118,6 +148,9 @@ mod tests {
             (chi2_tail(100.0, 3.0), 1.5541594313896026e-21),
             (chi2_tail(0.0, 3.0), 1.0),
             (gamma_tail(2.5, 6.0), 0.03478778050624185),
+            (fisher_tail([3, 100], [9, 120]), 0.12096003942995594),
+            (fisher_tail([0, 1000], [5, 200]), 0.00012330707123359922),
+            (fisher_tail([50, 100], [5, 100]), 0.9999999999999948),
             (normal_tail(1.959963984540054), 0.025),
             (normal_tail(-1.0), 0.841344746068543),
             (kolmogorov_tail(0.5), 0.9639452436648751),

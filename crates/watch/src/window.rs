@@ -362,40 +362,10 @@ impl Truth {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drift::fixtures::{NAMES, field, hashes, names, numbers, reference, schema, table};
-    use crate::reference::{Held, Keep};
+    use crate::fixtures::{NAMES, answers, field, full, hashes, names, reference, table};
+    use crate::reference::Keep;
     use cupola_task::{Answer, Kind, Role, Schema};
     use proptest::prelude::*;
-
-    /// The table's schema with a class and a number to answer.
-    fn with_targets() -> Schema {
-        let mut schema = schema();
-        schema.fields.push(field("paid", Kind::Category { classes: ["no".into(), "yes".into()].into() }, Role::Target(Task::Classify)));
-        schema.fields.push(field("price", Kind::Number, Role::Target(Task::Regress)));
-        schema
-    }
-
-    fn answers(seed: u64, rows: u64) -> (Predictions, Columns) {
-        let draw = Draw::new(seed).stream("answers");
-        let scores: Vec<f64> = (0..rows).map(|row| draw.uniform(row)).collect();
-        let truth = scores.iter().zip(rows..).map(|(score, row)| Some(if draw.uniform(row) < *score { "yes" } else { "no" }));
-        let truth = Columns::new(vec![
-            ("paid".into(), names(truth)),
-            ("price".into(), numbers((0..rows).map(|row| scores[row as usize] + draw.normal(row)))),
-        ]);
-        let classes: Arc<[Arc<str>]> = ["no".into(), "yes".into()].into();
-        let values = scores.iter().flat_map(|score| [1.0 - score, *score]).collect();
-        let answers =
-            vec![("paid".into(), Answer::Scores { classes, values }), ("price".into(), Answer::Numbers { values: scores, range: None })];
-        (Predictions(answers), truth)
-    }
-
-    fn full(rows: u64) -> Reference {
-        let (predictions, truth) = answers(1, rows);
-        let inputs = table(1, rows, 0.0);
-        let held = Held { inputs: &inputs, predictions: &predictions, truth: &truth };
-        Reference::new(&with_targets(), &inputs, Some(held), Keep::Rows(Draw::new(1))).unwrap()
-    }
 
     fn part(predictions: &Predictions, rows: &[u64]) -> Predictions {
         let take = |answer: &Answer| match answer {
@@ -486,7 +456,7 @@ mod tests {
         window.push(&reference, &[1, 2, 3], &inputs, &Predictions::default()).unwrap();
         assert_eq!((window.rows, window.columns[0].mistyped, window.columns[1].absent), (3, 3, 3));
         assert!(window.push(&reference, &[1], &inputs, &Predictions::default()).is_err());
-        assert!(window.push(&crate::drift::fixtures::reference(100), &[], &Columns::default(), &Predictions::default()).is_err());
+        assert!(window.push(&crate::fixtures::reference(100), &[], &Columns::default(), &Predictions::default()).is_err());
         assert!(window.merge(&Window::new(&reference_of_numbers())).is_err());
         let text = Predictions(vec![("price".into(), Answer::Texts(vec![String::new(); 3]))]);
         assert!(window.push(&reference, &[1, 2, 3], &inputs, &text).is_err());

@@ -1,7 +1,7 @@
 //! What every statistic of the registry must do.
 
-use super::fixtures::{hashes, numbers, reference, table, window};
 use super::{DRIFTS, DriftDef, Moved, Test, column};
+use crate::fixtures::{hashes, numbers, reference, table, window};
 use crate::reference::{Keep, Reference};
 use crate::window::Window;
 use cupola_task::{Columns, Draw, Field, Kind, Predictions, Role, Schema};
@@ -31,7 +31,7 @@ fn unchanged_data_alarm_seldom_and_p_values_are_even() {
             let mut alarms = 0;
             for round in 0..rounds {
                 let reference =
-                    Reference::new(&super::fixtures::schema(), &table(round * 2 + 1000, 1500, 0.0), None, Keep::Rows(Draw::new(1)));
+                    Reference::new(&crate::fixtures::schema(), &table(round * 2 + 1000, 1500, 0.0), None, Keep::Rows(Draw::new(1)));
                 let reference = reference.unwrap();
                 let window = window(&reference, round, &table(round * 2 + 1001, rows, 0.0));
                 for moved in measure(def, &reference, &window) {

@@ -14,7 +14,5 @@ mod wasserstein;
 
 #[cfg(test)]
 mod conformance;
-#[cfg(test)]
-pub(crate) mod fixtures;
 
 pub use registry::{DRIFTS, DriftDef, Moved, Test, column, find};

@@ -1,9 +1,9 @@
 //! Small tables that drift, or do not.
 
-use crate::reference::{Keep, Reference};
+use crate::reference::{Held, Keep, Reference};
 use crate::window::{Window, row_hash};
 use arrow_array::{Float64Array, StringArray, TimestampMicrosecondArray};
-use cupola_task::{Column, Columns, Draw, Field, Kind, Predictions, Role, Schema};
+use cupola_task::{Answer, Column, Columns, Draw, Field, Kind, Predictions, Role, Schema, Task};
 use std::sync::Arc;
 
 pub(crate) const NAMES: [&str; 6] = ["ash", "birch", "cedar", "elm", "fir", "oak"];
@@ -69,4 +69,34 @@ pub(crate) fn window(reference: &Reference, seed: u64, inputs: &Columns) -> Wind
     let mut window = Window::new(reference);
     window.push(reference, &hashes(seed, inputs.rows() as u64), inputs, &Predictions::default()).unwrap();
     window
+}
+
+/// The table's schema with a class and a number to answer.
+pub(crate) fn with_targets() -> Schema {
+    let mut schema = schema();
+    schema.fields.push(field("paid", Kind::Category { classes: ["no".into(), "yes".into()].into() }, Role::Target(Task::Classify)));
+    schema.fields.push(field("price", Kind::Number, Role::Target(Task::Regress)));
+    schema
+}
+
+pub(crate) fn answers(seed: u64, rows: u64) -> (Predictions, Columns) {
+    let draw = Draw::new(seed).stream("answers");
+    let scores: Vec<f64> = (0..rows).map(|row| draw.uniform(row)).collect();
+    let truth = scores.iter().zip(rows..).map(|(score, row)| Some(if draw.uniform(row) < *score { "yes" } else { "no" }));
+    let truth = Columns::new(vec![
+        ("paid".into(), names(truth)),
+        ("price".into(), numbers((0..rows).map(|row| scores[row as usize] + draw.normal(row)))),
+    ]);
+    let classes: Arc<[Arc<str>]> = ["no".into(), "yes".into()].into();
+    let values = scores.iter().flat_map(|score| [1.0 - score, *score]).collect();
+    let answers =
+        vec![("paid".into(), Answer::Scores { classes, values }), ("price".into(), Answer::Numbers { values: scores, range: None })];
+    (Predictions(answers), truth)
+}
+
+pub(crate) fn full(rows: u64) -> Reference {
+    let (predictions, truth) = answers(1, rows);
+    let inputs = table(1, rows, 0.0);
+    let held = Held { inputs: &inputs, predictions: &predictions, truth: &truth };
+    Reference::new(&with_targets(), &inputs, Some(held), Keep::Rows(Draw::new(1))).unwrap()
 }
