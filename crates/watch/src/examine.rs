@@ -268,10 +268,6 @@ mod tests {
         expect![[r#"
             1000 rows from 1970-01-01T00:00:00Z to 1970-01-02T00:00:00Z, held against 3000 training rows: alarms:
 
-            - when is out of range more often: 0 -> 0.188 of rows outside 1.6e9 to 8.6e11; now 1.6e11 to 1.0e12.
-              Quality holds so far: accuracy 0.69 (0.643 to 0.733) on 400 labelled rows of paid, 0.74 when it was made. The model leans on it: number 2 of 3 inputs.
-              Look at where the column comes from: this is more often a fault on the way than a change of the world.
-
             - number moved: mean 0.0543 -> 0.562 (+0.51 standard deviations); largest difference of shares 0.208, 0.1 matters.
               Quality holds so far: accuracy 0.69 (0.643 to 0.733) on 400 labelled rows of paid, 0.74 when it was made. The model leans on it: number 1 of 3 inputs.
               Nothing needs to be done at once: see that labels come, and retrain if quality follows.
@@ -292,7 +288,7 @@ mod tests {
               Quality holds so far: accuracy 0.69 (0.643 to 0.733) on 400 labelled rows of paid, 0.74 when it was made.
               Nothing needs to be done at once: see that labels come, and retrain if quality follows.
 
-            - All inputs together moved: a classifier tells them from training rows, ROC-AUC 0.841.
+            - All inputs together moved: a classifier tells them from training rows, ROC-AUC 0.773.
               Quality holds so far: accuracy 0.69 (0.643 to 0.733) on 400 labelled rows of paid, 0.74 when it was made.
               Nothing needs to be done at once: see that labels come, and retrain if quality follows.
 
@@ -302,33 +298,32 @@ mod tests {
 
             price when made, 3000 rows: mae 0.796 (0.775 to 0.818), rmse 0.996 (0.971 to 1.02), mse 0.993 (0.943 to 1.05), r2 0.0802 (0.0623 to 0.0975)
 
-            about      column                   test               effect   threshold  p         verdict  change
-            data       when                     range              0.188    0.01       5.3e-110  ALARM    0 -> 0.188 of rows outside 1.6e9 to 8.6e11; now 1.6e11 to 1.0e12
-            input      number                   ks                 0.208    0.1        4.0e-27   ALARM    mean 0.0543 -> 0.562 (+0.51 standard deviations)
-            input      whole                    ks                 0.225    0.1        5.1e-32   ALARM    mean -0.0613 -> 1.14 (+0.59 standard deviations)
-            input      name                     chi2               0.415    0.1        3.0e-22   ALARM    share of "ash" 0.166 -> 0.061
-            input      when                     ks                 0.197    0.1        3.2e-24   ALARM    mean 1970-01-06T00:17:22Z -> 1970-01-07T19:06:57Z
-            input      note                     ks                 0.26     0.1        9.5e-42   ALARM    its embedding
-            rows       all inputs               domain_classifier  0.841    0.55       7.4e-72   ALARM    told apart by a classifier
-            live       paid                     accuracy           0.068    0.05       0.116     fine     0.74 -> accuracy 0.69 (0.643 to 0.733) on 400 rows
-            estimated  paid                     accuracy           0        0.05       1         fine     0.74 -> accuracy 0.744 (0.717 to 0.771) on 1000 rows
-            slice      paid where name = birch  accuracy           0.145    0.05       0.531     fine     0.758 -> accuracy 0.648 (0.517 to 0.76) on 54 rows
-            slice      paid where name = cedar  accuracy           0.00698  0.05       1         fine     0.748 -> accuracy 0.742 (0.628 to 0.831) on 66 rows
-            slice      paid where name = elm    accuracy           0.0259   0.05       1         fine     0.73 -> accuracy 0.711 (0.607 to 0.796) on 83 rows
-            slice      paid where name = fir    accuracy           0        0.05       1         fine     0.753 -> accuracy 0.772 (0.67 to 0.85) on 79 rows
-            slice      paid where name = oak    accuracy           0.189    0.05       0.0845    fine     0.714 -> accuracy 0.579 (0.48 to 0.672) on 95 rows
-            data       number                   missing            0        0.02       1         fine     0 -> 0 of rows
-            data       number                   range              0.003    0.01       1         fine     0 -> 0.003 of rows outside -3.73 to 3.09; now -2.91 to 3.58
-            data       whole                    missing            0        0.02       1         fine     0 -> 0 of rows
-            data       whole                    range              0.003    0.01       1         fine     0 -> 0.003 of rows outside -7 to 6; now -5 to 7
-            data       name                     missing            0        0.02       1         fine     0 -> 0 of rows
-            data       name                     unseen             0        0.01       1         fine     0 -> 0 of rows
-            data       when                     missing            0        0.02       1         fine     0 -> 0 of rows
-            data       note                     missing            0        0.02       1         fine     0 -> 0 of rows
-            answer     P(paid = yes)            ks                 0.024    0.1        1         fine     mean 0.503 -> 0.51 (+0.02 standard deviations)
-            answer     class of paid            chi2               0.0227   0.1        1         fine     share of "no" 0.49 -> 0.479
-            answer     predicted price          ks                 0.024    0.1        1         fine     mean 0.503 -> 0.51 (+0.02 standard deviations)
-            label      paid                     chi2               3.3e-4   0.1        1         fine     share of "yes" 0.507 -> 0.507
+            about      column                   test               effect   threshold  p        verdict  change
+            input      number                   ks                 0.208    0.1        4.0e-27  ALARM    mean 0.0543 -> 0.562 (+0.51 standard deviations)
+            input      whole                    ks                 0.225    0.1        5.1e-32  ALARM    mean -0.0613 -> 1.14 (+0.59 standard deviations)
+            input      name                     chi2               0.415    0.1        3.0e-22  ALARM    share of "ash" 0.166 -> 0.061
+            input      when                     ks                 0.197    0.1        3.2e-24  ALARM    mean 1970-01-06T00:17:22Z -> 1970-01-07T19:06:57Z
+            input      note                     ks                 0.26     0.1        9.5e-42  ALARM    its embedding
+            rows       all inputs               domain_classifier  0.773    0.55       7.4e-47  ALARM    told apart by a classifier
+            live       paid                     accuracy           0.068    0.05       0.116    fine     0.74 -> accuracy 0.69 (0.643 to 0.733) on 400 rows
+            estimated  paid                     accuracy           0        0.05       1        fine     0.74 -> accuracy 0.744 (0.717 to 0.771) on 1000 rows
+            slice      paid where name = birch  accuracy           0.145    0.05       0.531    fine     0.758 -> accuracy 0.648 (0.517 to 0.76) on 54 rows
+            slice      paid where name = cedar  accuracy           0.00698  0.05       1        fine     0.748 -> accuracy 0.742 (0.628 to 0.831) on 66 rows
+            slice      paid where name = elm    accuracy           0.0259   0.05       1        fine     0.73 -> accuracy 0.711 (0.607 to 0.796) on 83 rows
+            slice      paid where name = fir    accuracy           0        0.05       1        fine     0.753 -> accuracy 0.772 (0.67 to 0.85) on 79 rows
+            slice      paid where name = oak    accuracy           0.189    0.05       0.0845   fine     0.714 -> accuracy 0.579 (0.48 to 0.672) on 95 rows
+            data       number                   missing            0        0.02       1        fine     0 -> 0 of rows
+            data       number                   range              0.003    0.01       1        fine     0 -> 0.003 of rows outside -3.73 to 3.09; now -2.91 to 3.58
+            data       whole                    missing            0        0.02       1        fine     0 -> 0 of rows
+            data       whole                    range              0.003    0.01       1        fine     0 -> 0.003 of rows outside -7 to 6; now -5 to 7
+            data       name                     missing            0        0.02       1        fine     0 -> 0 of rows
+            data       name                     unseen             0        0.01       1        fine     0 -> 0 of rows
+            data       when                     missing            0        0.02       1        fine     0 -> 0 of rows
+            data       note                     missing            0        0.02       1        fine     0 -> 0 of rows
+            answer     P(paid = yes)            ks                 0.024    0.1        1        fine     mean 0.503 -> 0.51 (+0.02 standard deviations)
+            answer     class of paid            chi2               0.0227   0.1        1        fine     share of "no" 0.49 -> 0.479
+            answer     predicted price          ks                 0.024    0.1        1        fine     mean 0.503 -> 0.51 (+0.02 standard deviations)
+            label      paid                     chi2               3.3e-4   0.1        1        fine     share of "yes" 0.507 -> 0.507
         "#]].assert_eq(&report.text());
     }
 
