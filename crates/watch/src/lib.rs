@@ -35,6 +35,8 @@ mod share;
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod parity;
 
 pub use alarm::{AlarmEvent, AlarmKind, Alarms};
 pub use axis::{Axis, Moments, Tally};

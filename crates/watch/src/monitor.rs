@@ -39,7 +39,7 @@ pub const MONITOR: &[Setting] = &[
         alias: &[],
         default: "0.0",
         range: Range::Real { min: 0.0, max: 1e9 },
-        doc: "the smallest drift that matters, in the statistic's own terms; 0: the statistic's default (cupola drift lists them)",
+        doc: "the smallest drift that matters, in the statistic's own terms; 0: the statistic's default",
     },
     Setting {
         name: "quality_loss",

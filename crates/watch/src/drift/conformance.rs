@@ -26,7 +26,7 @@ fn unchanged_data_alarm_seldom_and_p_values_are_even() {
     let mut wrong = Vec::new();
     for rows in [100, 1000] {
         for def in DRIFTS {
-            let rounds = if matches!(def.test, Test::Rows(_)) { 60 } else { 200 };
+            let rounds = if matches!(def.test, Test::Rows(_)) { 100 } else { 200 };
             let mut ps = Vec::new();
             let mut alarms = 0;
             for round in 0..rounds {
@@ -64,7 +64,9 @@ fn the_same_rows_have_not_moved() {
     for def in DRIFTS.iter().filter(|def| !matches!(def.test, Test::Rows(_))) {
         for moved in measure(def, &reference, &window(&reference, 1, &table(1, 1000, 0.0))) {
             let moved = moved.unwrap();
-            assert!(moved.effect < 1e-6 && moved.p.unwrap() > 0.999, "{}: {moved:?}", def.name);
+            // Wasserstein's distance takes the window's values as even between edges, where the reference's are known to be at them.
+            let most = if def.name == "wasserstein" { 0.005 } else { 1e-6 };
+            assert!(moved.effect < most && moved.p.unwrap() > 0.999, "{}: {moved:?}", def.name);
         }
     }
 }

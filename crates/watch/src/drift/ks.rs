@@ -1,7 +1,7 @@
 //! Kolmogorov-Smirnov: the largest difference of the two distribution functions (Smirnov, "Table for estimating the goodness of fit of empirical
 //! distributions", 1948).
 //!
-//! The functions are read at the reference's edges, so the statistic is at most 1/256 too small, and exact where the reference has at most 257
+//! The functions are read at the reference's edges, so the statistic is at most 1/240 too small, and exact where the reference has at most 241
 //! distinct values. The p-value is Kolmogorov's limit with Stephens' correction for small samples ("Use of the Kolmogorov-Smirnov, Cramér-von Mises
 //! and related statistics without extensive tables", 1970); with ties it is too large, never too small.
 

@@ -8,6 +8,8 @@ const CELLS_OF_NUMBERS: f64 = 10.0;
 /// strengthening the common chi-squared tests", 1954) asks for 5, at which p-values below 0.05 came in 7 % of windows of 100 unchanged rows for
 /// the population stability index (`conformance.rs`).
 const EXPECTED_MIN: f64 = 10.0;
+/// So many rows of the smaller sample are a cell whatever was expected: if nothing moved and fewer than 10 are expected, they never come.
+const FOUND_MIN: f64 = 25.0;
 
 /// Rows of the reference and of the window, cell by cell. Neighbouring cells of numbers are put together until they are full enough, and so are
 /// rare names, those unseen among them.
@@ -16,12 +18,13 @@ pub(crate) fn cells(axis: &Axis, reference: &Tally, window: &Tally) -> Vec<[f64;
     let [own, other] = [reference.values() as f64, window.values() as f64];
     // Of so many rows together the smaller sample has EXPECTED_MIN when nothing moved.
     let full = EXPECTED_MIN * (own + other) / own.min(other);
+    let is_full = |[a, b]: [f64; 2]| a + b >= full || (if own < other { a } else { b }) >= FOUND_MIN;
     match axis {
         Axis::Numbers { edges } => {
             let share = if edges.len() > 1 { own / CELLS_OF_NUMBERS } else { 0.0 };
-            neighbours(&pairs, |[a, b]| a + b >= full && a >= share)
+            neighbours(&pairs, |cell| is_full(cell) && cell[0] >= share)
         }
-        Axis::Names { .. } => rare(&pairs, |[a, b]| a + b >= full),
+        Axis::Names { .. } => rare(&pairs, is_full),
     }
 }
 
