@@ -2,12 +2,13 @@
 //! exchanged its models when it answers.
 
 use crate::app::App;
+use crate::auth::is_of_own_page;
 use crate::call::Call;
 use crate::problem::Problem;
 use crate::service::Service;
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use cupola_watch::registry::{CHALLENGER, Decision, Registry};
@@ -30,26 +31,29 @@ struct Change {
     alias: Option<String>,
     /// What is kept with the decision.
     why: Option<String>,
+    /// Whose token asked for it.
+    #[serde(skip)]
+    by: Option<Arc<str>>,
 }
 
-/// Whoever may ask a model may not exchange it: these pages answer on the machine of the server alone, and no page of another server that
-/// somebody there looks at.
+/// Whoever may ask a model may not exchange it: where no tokens say who may, these pages answer on the machine of the server alone, and no page
+/// of another server that somebody there looks at.
 pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, Problem> {
     if let Some(message) = trespass(&app, request.headers()) {
-        let hint = "`cupola registry` does the same on the machine of the server";
+        let hint = "pass tokens=FILE; or `cupola registry` does the same on the machine of the server";
         return Err(Problem::new(StatusCode::FORBIDDEN, message).with_hint(hint));
     }
     Ok(next.run(request).await)
 }
 
 fn trespass(app: &App, headers: &HeaderMap) -> Option<&'static str> {
-    if !app.address().ip().is_loopback() {
-        return Some("models are administered from the machine of the server alone");
+    if app.gate.is_some() {
+        return None;
     }
-    // Browsers name the page's server in every request that can change something.
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let own = text(header::HOST).map(|host| format!("http://{host}"));
-    let is_own = headers.get(header::ORIGIN).is_none_or(|_| text(header::ORIGIN) == own.as_deref());
+    if !app.address().ip().is_loopback() {
+        return Some("without tokens models are administered from the machine of the server alone");
+    }
+    let is_own = !headers.contains_key(header::ORIGIN) || is_of_own_page(headers);
     (!is_own).then_some("models are not administered from pages of other servers")
 }
 
@@ -95,15 +99,14 @@ const SHAPE: &str = r#"send {"version": "2", "alias": "challenger", "why": "..."
 impl Change {
     async fn read(call: &mut Call) -> Result<Change, Problem> {
         let bytes = call.body(BODY_MAX).await?;
-        if bytes.is_empty() {
-            return Ok(Change::default());
-        }
-        serde_json::from_slice(&bytes).map_err(|error| Problem::bad(format!("malformed JSON: {error}")).with_hint(SHAPE))
+        let said = if bytes.is_empty() { Ok(Change::default()) } else { serde_json::from_slice(&bytes) };
+        let said = said.map_err(|error| Problem::bad(format!("malformed JSON: {error}")).with_hint(SHAPE))?;
+        Ok(Change { by: call.asked.by.clone(), ..said })
     }
 
     /// What is kept with the decision.
     fn facts(&self) -> Value {
-        json!({"by": "http", "why": self.why.as_deref().unwrap_or_default()})
+        json!({"by": self.by.as_deref().unwrap_or("http"), "why": self.why.as_deref().unwrap_or_default()})
     }
 }
 

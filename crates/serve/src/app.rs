@@ -1,11 +1,14 @@
 //! What a server holds, its routes, and what happens around every request: id, deadline, measure, panic guard.
 
+use crate::auth::{Gate, Peer};
 use crate::batcher::Batcher;
 use crate::desk::Desk;
 use crate::feedback::{self, Feedback};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::renewed::exposed;
 use crate::service::{Model, Service, Source};
+use crate::tls::Tls;
 use crate::{Error, Result, ServeOptions, World, admin, pages, predict, v2};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
@@ -14,7 +17,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use cupola_task::nearest;
+use cupola_task::{Event, nearest};
 use cupola_watch::log::Logger;
 use serde_json::json;
 use std::collections::HashSet;
@@ -36,6 +39,9 @@ pub(crate) struct App {
     pub(crate) shadows: Desk,
     pub(crate) feedback: Feedback,
     pub(crate) metrics: Metrics,
+    /// Who may ask what; without one everybody may everything.
+    pub(crate) gate: Option<Gate>,
+    pub(crate) tls: Option<Tls>,
     is_draining: AtomicBool,
     requests: AtomicU64,
     /// Known once the server listens.
@@ -55,6 +61,8 @@ pub(crate) struct Asked {
     pub(crate) deadline: Instant,
     /// Whose rows they are, when the client says so in `x-key`.
     pub(crate) key: Option<Arc<str>>,
+    /// Whose token it carries, where tokens are asked for.
+    pub(crate) by: Option<Arc<str>>,
 }
 
 /// The routes as 404 and `/docs` list them.
@@ -90,7 +98,11 @@ impl App {
             return Err(Error::Models(format!("found {name} twice, wanted a name for each")));
         }
         let open = |(name, source): (String, Source)| Service::new(name, source, &options, &world).map(Arc::new);
+        let secrets = options.tokens.iter().chain(options.tls.as_ref().map(|files| &files.key));
+        secrets.filter_map(|path| exposed(path)).for_each(|text| (world.tell)(Event::Warning { text }));
         Ok(App {
+            gate: options.tokens.as_deref().map(Gate::open).transpose()?,
+            tls: options.tls.as_ref().map(Tls::open).transpose()?,
             services: services.into_iter().map(open).collect::<Result<_>>()?,
             desk: Desk::new(options.workers, options.queue),
             shadows: Desk::new(1, SHADOWS_WAITING),
@@ -109,9 +121,14 @@ impl App {
         self.services.iter().map(|service| service.champion()).collect()
     }
 
-    /// Where the examples of the docs send their requests.
     pub(crate) fn address(&self) -> SocketAddr {
         *self.address.get().unwrap_or(&self.options.http)
+    }
+
+    /// Where the examples of the docs send their requests.
+    pub(crate) fn origin(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address())
     }
 
     pub(crate) fn begin_drain(&self) {
@@ -198,7 +215,9 @@ fn about(service: &Service) -> serde_json::Value {
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
     let gathered: usize = app.champions().iter().filter_map(|model| model.batcher.as_ref()).map(Batcher::waiting).sum();
-    let text = app.metrics.text(&app.services, app.desk.waiting() + gathered);
+    let tokens = app.gate.as_ref().map(|gate| ("tokens", gate.counts()));
+    let secrets: Vec<_> = tokens.into_iter().chain(app.tls.as_ref().map(|tls| ("tls", tls.counts()))).collect();
+    let text = app.metrics.text(&app.services, app.desk.waiting() + gathered, &secrets);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -227,9 +246,14 @@ async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -
     let key = plain_header(&request, "x-key").map(Arc::from);
     let route = request.extensions().get::<MatchedPath>().cloned();
     let is_protocol = request.uri().path().starts_with("/v2");
-    let asked = Asked { id: id.as_str().into(), begin, deadline: begin + app.options.request_timeout, key };
-    request.extensions_mut().insert(asked);
-    let answer = guarded(next.run(request)).await.unwrap_or_else(|| Problem::panicked().into_response());
+    let answer = match passes(&app, &request, route.as_ref()) {
+        Ok(by) => {
+            let asked = Asked { id: id.as_str().into(), begin, deadline: begin + app.options.request_timeout, key, by };
+            request.extensions_mut().insert(asked);
+            guarded(next.run(request)).await.unwrap_or_else(|| Problem::panicked().into_response())
+        }
+        Err(problem) => problem.into_response(),
+    };
     let mut response = finish(answer, &id, is_protocol);
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
@@ -248,6 +272,12 @@ async fn guarded<T>(handler: impl Future<Output = T>) -> Option<T> {
         Err(_) => Poll::Ready(None),
     })
     .await
+}
+
+/// Whose token the request carries, where tokens are asked for.
+fn passes(app: &App, request: &Request, route: Option<&MatchedPath>) -> Result<Option<Arc<str>>, Problem> {
+    let Some(gate) = &app.gate else { return Ok(None) };
+    gate.check(request.method(), request.headers(), request.extensions().get::<Peer>().copied(), route.map(MatchedPath::as_str))
 }
 
 /// The client's own id when it is short and plain, else a number behind what no other process has.

@@ -1,6 +1,7 @@
 //! Why a server cannot start or go on. What is wrong with a request is a [`Problem`](crate::problem::Problem).
 
 use cupola_task::{Exit, Fault};
+use std::fmt::Display;
 use std::net::SocketAddr;
 
 /// A fault of this crate. Texts are fragments that follow "failed to".
@@ -13,10 +14,22 @@ pub enum Error {
         found: String,
     },
     /// The address can be reached from other machines, and nobody said that this is wanted.
-    #[error("serve on {address}: other machines can reach this address, and there is neither encryption nor a password")]
+    #[error("serve on {address}: other machines can reach this address, and there is {missing}")]
     Open {
         /// The address.
         address: SocketAddr,
+        /// What would guard it.
+        missing: &'static str,
+    },
+    /// A file of tokens, or a certificate with its key, is none. What stands in it is not repeated.
+    #[error("read {place}: found {found}, wanted {wanted}")]
+    Secret {
+        /// File, and line where there are lines.
+        place: String,
+        /// What stood there, in other words.
+        found: String,
+        /// What would have been right.
+        wanted: String,
     },
     /// There is nothing to serve, or one name for two models.
     #[error("serve models: {0}")]
@@ -52,10 +65,17 @@ pub enum Error {
 /// The result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+impl Error {
+    /// An [`Error::Secret`].
+    pub(crate) fn secret(place: impl Display, found: impl Display, wanted: impl Display) -> Error {
+        Error::Secret { place: place.to_string(), found: found.to_string(), wanted: wanted.to_string() }
+    }
+}
+
 impl Fault for Error {
     fn exit(&self) -> Exit {
         match self {
-            Error::Address { .. } | Error::Open { .. } | Error::Models(_) | Error::NoChampion { .. } => Exit::Usage,
+            Error::Address { .. } | Error::Open { .. } | Error::Models(_) | Error::NoChampion { .. } | Error::Secret { .. } => Exit::Usage,
             Error::Listen { .. } => Exit::Failure,
             Error::Model(error) => error.exit(),
             Error::Watch(error) => error.exit(),
@@ -66,8 +86,9 @@ impl Fault for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Error::Open { address } => Some(format!(
-                "serve on 127.0.0.1:{} behind a proxy, or pass insecure=true if everyone who reaches it may ask",
+            Error::Open { address, .. } => Some(format!(
+                "pass tls_cert=FILE tls_key=FILE tokens=FILE; or serve on 127.0.0.1:{} behind a proxy; or pass \
+                 insecure=true if everyone who reaches it may ask and listen",
                 address.port()
             )),
             Error::Listen { source, address } if source.kind() == std::io::ErrorKind::AddrInUse => {

@@ -226,7 +226,7 @@ pub(crate) async fn start_models(models: Vec<(String, Source)>, gate: Arc<Gate>,
 /// A world whose time stands still.
 pub(crate) fn world() -> World {
     let deploy = std::env::temp_dir().join("cupola-tests-keep-nothing-here");
-    World { instance: "r".to_owned(), now_us: Arc::new(|| 1_700_000_000_000_000), deploy, store: None }
+    World { instance: "r".to_owned(), now_us: Arc::new(|| 1_700_000_000_000_000), deploy, store: None, tell: Arc::new(|_| {}) }
 }
 
 /// Status, headers and body.

@@ -1,19 +1,22 @@
 //! Our own accept loop: `axum::serve` sets no timer, so that slow clients could hold it.
 
 use crate::app::{self, App};
+use crate::auth::Peer;
 use crate::connection::{Limits, Timed};
 use crate::{Error, Result, ServeOptions, Source, World};
 use axum::Router;
 use axum::body::Body;
+use cupola_task::Event;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt;
@@ -27,7 +30,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// shut the runtime down with a timeout.
 ///
 /// # Errors
-/// When there is no model or a name comes twice, the address is open to others without `insecure`, or the system does not let us listen.
+/// When there is no model or a name comes twice, the address is open to others without encryption and tokens or `insecure`, a file of tokens
+/// or a certificate is none, or the system does not let us listen.
 pub async fn serve(
     services: Vec<(String, Source)>,
     options: ServeOptions,
@@ -36,9 +40,7 @@ pub async fn serve(
     ready: impl FnOnce(SocketAddr),
 ) -> Result<()> {
     let address = options.http;
-    if !address.ip().is_loopback() && !options.insecure {
-        return Err(Error::Open { address });
-    }
+    options.check_open()?;
     let app = App::new(services, options, world)?;
     let refused = |source| Error::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
@@ -57,11 +59,11 @@ async fn run(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>
     let graceful = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);
     loop {
-        let (stream, permit) = tokio::select! {
+        let (stream, peer, permit) = tokio::select! {
             next = next(&listener, &permits) => next,
             () = &mut shutdown => break,
         };
-        converse(stream, permit, &app, router.clone(), &graceful);
+        tokio::spawn(converse(stream, peer, permit, app.clone(), router.clone(), graceful.watcher()));
     }
     drop(listener);
     app.begin_drain();
@@ -78,32 +80,59 @@ impl Drop for Ended {
     }
 }
 
-/// Looks from time to time whether a service's models have changed.
+/// Looks from time to time whether a service's models, the tokens or the certificate have changed.
 async fn refresh(app: Arc<App>) {
     loop {
         tokio::time::sleep(app.options.refresh).await;
         let looked = app.clone();
         // A panic in a model that is tried leaves the others serving.
-        let _ = tokio::task::spawn_blocking(move || looked.services.iter().for_each(|service| service.refresh(&looked.options))).await;
+        let _ = tokio::task::spawn_blocking(move || {
+            renew(&looked);
+            looked.services.iter().for_each(|service| service.refresh(&looked.options));
+        })
+        .await;
     }
 }
 
-async fn next(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+/// Reads tokens and certificate again, and says how that went. What is broken leaves what was there.
+fn renew(app: &App) {
+    let tell = |what: &str, outcome: Result<()>| {
+        (app.world.tell)(match outcome {
+            Ok(()) => Event::Note { text: format!("{what} renewed") },
+            Err(error) => Event::Warning { text: format!("{what} not renewed, the old stay: failed to {error}") },
+        });
+    };
+    app.gate.iter().filter_map(|gate| gate.refresh()).for_each(|outcome| tell("tokens", outcome));
+    app.tls.iter().filter_map(|tls| tls.refresh()).for_each(|outcome| tell("certificate and key", outcome));
+}
+
+async fn next(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, permit),
+            Ok((stream, peer)) => return (stream, peer, permit),
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }
 
-fn converse(stream: TcpStream, permit: OwnedSemaphorePermit, app: &App, router: Router, graceful: &GracefulShutdown) {
+async fn converse(stream: TcpStream, peer: SocketAddr, _permit: OwnedSemaphorePermit, app: Arc<App>, router: Router, watcher: Watcher) {
     // Small answers must not wait for the client's next acknowledgement; where the system refuses, they wait.
     let _ = stream.set_nodelay(true);
+    let peer = Peer(peer.ip());
+    let Some(tls) = &app.tls else { return talk(stream, peer, &app, router, watcher).await };
+    // Who does not shake hands in time, or not as it should be done, is the client's affair: there is nobody to tell.
+    if let Ok(Ok(stream)) = tokio::time::timeout(app.options.header_timeout, tls.acceptor().accept(stream)).await {
+        talk(stream, peer, &app, router, watcher).await;
+    }
+}
+
+/// Answers a connection's requests until it ends.
+async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, peer: Peer, app: &App, router: Router, watcher: Watcher) {
     let limits = Limits { header: app.options.header_timeout, idle: app.options.idle_timeout };
     let (stream, phase) = Timed::new(stream, limits);
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let (busy, router) = (phase.begin(), router.clone());
         async move {
             let answer = router.oneshot(request.map(Body::new)).await;
@@ -118,10 +147,6 @@ fn converse(stream: TcpStream, permit: OwnedSemaphorePermit, app: &App, router: 
         .max_headers(100)
         .max_buf_size(64 << 10)
         .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        // A connection that breaks is the client's affair: there is nobody to tell.
-        let _ = connection.await;
-        drop(permit);
-    });
+    // A connection that breaks is the client's affair, too.
+    let _ = watcher.watch(connection).await;
 }

@@ -73,7 +73,7 @@ impl Metrics {
         *lock(&self.unseen).entry((model.to_owned(), column.clone())).or_default() += count;
     }
 
-    pub(crate) fn text(&self, services: &[Arc<Service>], waiting: usize) -> String {
+    pub(crate) fn text(&self, services: &[Arc<Service>], waiting: usize, secrets: &[(&str, [u64; 2])]) -> String {
         let mut text = String::new();
         family(&mut text, "cupola_requests_total", "counter", "Requests answered, by route and status.");
         for ((route, status), count) in &*lock(&self.requests) {
@@ -108,6 +108,7 @@ impl Metrics {
             line(&mut text, "cupola_labels_total", &[("model", model)], count);
         }
         models(&mut text, services);
+        renewals(&mut text, secrets);
         logs(&mut text, services);
         text
     }
@@ -141,6 +142,17 @@ fn models(text: &mut String, services: &[Arc<Service>]) {
         let reloads = service.reloads();
         line(text, "cupola_reloads_total", &[("model", &service.name), ("outcome", "done")], reloads.done);
         line(text, "cupola_reloads_total", &[("model", &service.name), ("outcome", "failed")], reloads.failed);
+    }
+}
+
+fn renewals(text: &mut String, secrets: &[(&str, [u64; 2])]) {
+    if secrets.is_empty() {
+        return;
+    }
+    family(text, "cupola_secret_reloads_total", "counter", "Times that changed tokens or certificates were read again, by how it ended.");
+    for (secret, [done, failed]) in secrets {
+        line(text, "cupola_secret_reloads_total", &[("secret", secret), ("outcome", "done")], done);
+        line(text, "cupola_secret_reloads_total", &[("secret", secret), ("outcome", "failed")], failed);
     }
 }
 
@@ -183,7 +195,7 @@ mod tests {
         metrics.request("/predict", 200, Duration::from_millis(2));
         metrics.request("/predict", 422, Duration::from_secs(60));
         metrics.unseen("m", &"a \"quoted\"\nname".into(), 3);
-        let text = metrics.text(&[], 5);
+        let text = metrics.text(&[], 5, &[]);
         let kept: Vec<&str> = text.lines().filter(|line| !line.starts_with('#') && !line.contains("build_info")).collect();
         expect![[r#"
             cupola_requests_total{route="/predict",status="200"} 1

@@ -1,9 +1,10 @@
 //! What a recipe or a command line may say about serving.
 
-use crate::{Error, Result};
+use crate::{Error, Result, TlsFiles};
 use cupola_task::{Range, Setting, Settings};
 use cupola_watch::log::LogOptions;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How to serve.
@@ -45,6 +46,10 @@ pub struct ServeOptions {
     pub challenger: Challenger,
     /// The share of requests that a challenger answers when it answers any.
     pub split: f64,
+    /// A file of bearer tokens and what each may; without one everybody may everything.
+    pub tokens: Option<PathBuf>,
+    /// Certificate and key; without them nothing is encrypted.
+    pub tls: Option<TlsFiles>,
 }
 
 /// What a challenger does beside the champion.
@@ -74,7 +79,7 @@ pub const SETTINGS: &[Setting] = &[
         alias: &[],
         default: "false",
         range: Range::Flag,
-        doc: "whether to listen where other machines can reach it, without encryption or password",
+        doc: "whether to listen where other machines can reach it, without both of encryption and tokens",
     },
     Setting {
         name: "max_body_bytes",
@@ -163,26 +168,38 @@ pub const SETTINGS: &[Setting] = &[
         range: Range::Real { min: 0.0, max: 1.0 },
         doc: "the share of requests that the challenger answers with challenger=split; the request's id decides",
     },
+    Setting {
+        name: "tokens",
+        alias: &[],
+        default: "off",
+        range: Range::Text,
+        doc: "a file of bearer tokens, a line each: NAME ROLES TOKEN, roles some of predict,feedback,admin,metrics with commas; for TOKEN also \
+              sha256: and its SHA-256; read again when it changes",
+    },
+    Setting {
+        name: "tls_cert",
+        alias: &[],
+        default: "off",
+        range: Range::Text,
+        doc: "a file with the server's certificate and those that lead to a root, in PEM; read again when it changes",
+    },
+    Setting { name: "tls_key", alias: &[], default: "off", range: Range::Text, doc: "a file with the certificate's key, in PEM" },
 ];
 
 impl ServeOptions {
     /// Takes what the recipe says; the settings were checked against [`SETTINGS`]. `log` is what `[serve.log]` says.
     ///
     /// # Errors
-    /// When the address is none, or can be reached from other machines without `insecure`.
+    /// When the address is none, or can be reached from other machines without encryption and tokens or `insecure`.
     pub fn from_settings(settings: &Settings, log: LogOptions) -> Result<ServeOptions> {
         let found = settings.text("http");
         let local = found.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
         let http: SocketAddr = local.as_deref().unwrap_or(found).parse().map_err(|_| Error::Address { found: found.to_owned() })?;
-        let insecure = settings.flag("insecure");
-        if !http.ip().is_loopback() && !insecure {
-            return Err(Error::Open { address: http });
-        }
         let count = |name: &str| settings.integer(name).unsigned_abs() as usize;
         let seconds = |name: &str| Duration::from_secs_f64(settings.real(name));
-        Ok(ServeOptions {
+        let options = ServeOptions {
             http,
-            insecure,
+            insecure: settings.flag("insecure"),
             max_body_bytes: count("max_body_bytes"),
             max_rows: count("max_rows"),
             queue: count("queue"),
@@ -202,8 +219,41 @@ impl ServeOptions {
                 _ => Challenger::Off,
             },
             split: settings.real("split"),
+            tokens: file(settings, "tokens"),
+            tls: tls(settings)?,
             log,
-        })
+        };
+        options.check_open()?;
+        Ok(options)
+    }
+
+    /// An address that other machines can reach wants encryption and tokens.
+    ///
+    /// # Errors
+    /// When it has not both, and `insecure` does not say that this is meant.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        let missing = match (&self.tls, &self.tokens) {
+            (Some(_), Some(_)) => return Ok(()),
+            (None, None) => "neither encryption nor a token",
+            (None, Some(_)) => "no encryption: tokens can be read on the way",
+            (Some(_), None) => "no token",
+        };
+        let is_meant = self.http.ip().is_loopback() || self.insecure;
+        if is_meant { Ok(()) } else { Err(Error::Open { address: self.http, missing }) }
+    }
+}
+
+fn file(settings: &Settings, name: &str) -> Option<PathBuf> {
+    Some(settings.text(name)).filter(|path| *path != "off").map(PathBuf::from)
+}
+
+fn tls(settings: &Settings) -> Result<Option<TlsFiles>> {
+    let alone = |name: &str, wanted: &str| Err(cupola_task::Error::setting(format!("serve.{name}"), "off", wanted).into());
+    match (file(settings, "tls_cert"), file(settings, "tls_key")) {
+        (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
+        (None, None) => Ok(None),
+        (Some(_), None) => alone("tls_key", "the key of tls_cert"),
+        (None, Some(_)) => alone("tls_cert", "the certificate of tls_key"),
     }
 }
 
@@ -232,11 +282,15 @@ mod tests {
     fn an_open_address_is_refused_until_it_is_asked_for() {
         assert_eq!(check(&[("http", "localhost:9000"), ("drain_s", "0.5")]).unwrap().http.to_string(), "127.0.0.1:9000");
         assert!(check(&[("http", "0.0.0.0:80"), ("insecure", "true")]).is_ok());
-        let error = check(&[("http", "0.0.0.0:80")]).unwrap_err();
-        expect![
-            "serve on 0.0.0.0:80: other machines can reach this address, and there is neither encryption nor a password
-serve on 127.0.0.1:80 behind a proxy, or pass insecure=true if everyone who reaches it may ask"
-        ]
+        let (http, tokens, cert, key) = (("http", "0.0.0.0:80"), ("tokens", "a"), ("tls_cert", "b"), ("tls_key", "c"));
+        assert!(check(&[http, tokens, cert, key]).is_ok());
+        assert!(check(&[http, tokens]).unwrap_err().to_string().ends_with("there is no encryption: tokens can be read on the way"));
+        assert!(check(&[http, cert, key]).unwrap_err().to_string().ends_with("there is no token"));
+        assert_eq!(check(&[key]).unwrap_err().to_string(), "setting serve.tls_cert: found off, wanted the certificate of tls_key");
+        let error = check(&[http]).unwrap_err();
+        expect![[r#"
+            serve on 0.0.0.0:80: other machines can reach this address, and there is neither encryption nor a token
+            pass tls_cert=FILE tls_key=FILE tokens=FILE; or serve on 127.0.0.1:80 behind a proxy; or pass insecure=true if everyone who reaches it may ask and listen"#]]
         .assert_eq(&format!("{error}\n{}", error.hint().unwrap()));
         assert!(check(&[("http", "here")]).unwrap_err().to_string().contains("found \"here\", wanted an address"));
     }

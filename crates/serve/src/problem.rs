@@ -75,6 +75,12 @@ impl Problem {
         Problem { retry_after: true, ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no worker was free in time") }
     }
 
+    /// Somebody tries tokens.
+    pub(crate) fn guessing() -> Problem {
+        let message = "this address has presented too many tokens that are not known: come back in a second";
+        Problem { retry_after: true, ..Problem::new(StatusCode::TOO_MANY_REQUESTS, message) }
+    }
+
     /// A store is away: what was sent is not kept, and may be sent again.
     pub(crate) fn away(error: &impl Fault) -> Problem {
         let hint = error.hint().unwrap_or_else(|| "nothing of it was kept: send it again later".to_owned());
@@ -139,6 +145,12 @@ impl IntoResponse for Problem {
         *response.status_mut() = self.status;
         if self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            // The second is for browsers, which ask for a password.
+            for scheme in ["Bearer realm=\"cupola\"", "Basic realm=\"cupola\""] {
+                response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
+            }
         }
         response.extensions_mut().insert(self);
         response

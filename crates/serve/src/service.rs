@@ -59,7 +59,7 @@ pub(crate) struct Lineup {
 #[derive(Clone, Debug, PartialEq)]
 enum Stamp {
     Fixed,
-    File(Option<(SystemTime, u64, u64)>),
+    File(Option<FileStamp>),
     Registry { champion: Option<Box<Version>>, challenger: Option<Box<Version>> },
 }
 
@@ -276,7 +276,10 @@ fn check_twins(champion: &Model, challenger: &Model) -> Result<()> {
     )))
 }
 
-fn file_stamp(path: &Path) -> Option<(SystemTime, u64, u64)> {
+/// Time, size and number of a file: what changes when it is written or replaced.
+pub(crate) type FileStamp = (SystemTime, u64, u64);
+
+pub(crate) fn file_stamp(path: &Path) -> Option<FileStamp> {
     let about = std::fs::metadata(path).ok()?;
     #[cfg(unix)]
     let inode = std::os::unix::fs::MetadataExt::ino(&about);

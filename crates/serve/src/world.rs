@@ -1,5 +1,6 @@
 //! What a server takes from the world: the time of day, what tells this process from every other, and where it keeps things.
 
+use cupola_task::Event;
 use cupola_watch::StoreAt;
 use cupola_watch::registry::Registry;
 use std::fmt;
@@ -13,6 +14,8 @@ pub struct World {
     pub instance: String,
     /// Microseconds since 1970. It may jump: durations are measured otherwise.
     pub now_us: Arc<dyn Fn() -> i64 + Send + Sync>,
+    /// Hears notes and warnings for whoever runs the server.
+    pub tell: Arc<dyn Fn(Event) + Send + Sync>,
     /// The folder of deployed models, for logs and labels.
     pub deploy: PathBuf,
     /// Where labels are kept when not in that folder.

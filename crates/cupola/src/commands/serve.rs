@@ -4,20 +4,22 @@ use super::{deploy_folder, now_us, open_registry, runs_folder, store_at, use_thr
 use crate::screen::Screen;
 use anyhow::{Context, Result};
 use cupola_serve::{ServeOptions, Source, World};
-use cupola_task::{Settings, Value};
+use cupola_task::{Event, Settings, Value};
 use cupola_watch::log::{LOG, LogOptions};
 use cupola_watch::registry::Registry;
 use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::UnboundedSender;
 
 pub fn run(arguments: &[String], screen: &Screen) -> Result<ExitCode> {
     let threads = use_threads(None);
     let (named, pairs): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|word| !word.contains('=') || Path::new(word).exists());
     let options = options(&pairs)?;
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
     let has_registry = store_at().is_some() || Registry::is_in(&deploy_folder());
     let registry = has_registry.then(open_registry).transpose()?.map(Arc::new);
     let services = named.iter().map(|named| service(named, registry.as_ref())).collect::<Result<Vec<_>>>()?;
@@ -37,9 +39,22 @@ pub fn run(arguments: &[String], screen: &Screen) -> Result<ExitCode> {
         let names: Vec<String> = services.iter().map(|(name, _)| name.clone()).collect();
         let ready = |address: std::net::SocketAddr| {
             screen.object(&json!({ "event": "ready", "address": address.to_string(), "models": names }));
-            screen.text(&format!("serving {} on http://{address}\n  try it   http://{address}/\n  docs     http://{address}/docs\n  metrics  http://{address}/metrics", names.join(", ")));
+            let at = format!("{scheme}://{address}");
+            screen.text(&format!("serving {} on {at}\n  try it   {at}/\n  docs     {at}/docs\n  metrics  {at}/metrics", names.join(", ")));
         };
-        cupola_serve::serve(services, options, world(), stop, ready).await.context("failed to serve")
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let serving = cupola_serve::serve(services, options, world(tell), stop, ready);
+        let began = Instant::now();
+        let telling = async {
+            while let Some(event) = told.recv().await {
+                screen.event(&event, began.elapsed());
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            served = serving => served.context("failed to serve"),
+            () = telling => unreachable!("it never ends"),
+        }
     });
     // A prediction that outlasts the drain must not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -82,7 +97,11 @@ fn service(named: &str, registry: Option<&Arc<Registry>>) -> Result<(String, Sou
 }
 
 /// This process's clock, and a name that no other process has: when it began, and its number.
-fn world() -> World {
+fn world(tell: UnboundedSender<Event>) -> World {
     let instance = format!("{:x}-{:x}-", now_us(), std::process::id());
-    World { instance, now_us: Arc::new(now_us), deploy: deploy_folder(), store: store_at() }
+    let tell = move |event| {
+        // At the very end nobody listens any more.
+        let _ = tell.send(event);
+    };
+    World { instance, now_us: Arc::new(now_us), tell: Arc::new(tell), deploy: deploy_folder(), store: store_at() }
 }

@@ -48,6 +48,11 @@ fn navigation(app: &App, here: &str) -> Markup {
     }
 }
 
+/// What a command adds where tokens are asked for.
+fn token(app: &App) -> &'static str {
+    if app.gate.is_some() { " -H \"authorization: Bearer $TOKEN\"" } else { "" }
+}
+
 /// A text as part of a query or a path.
 fn encode(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -164,16 +169,16 @@ fn model_docs(app: &App, model: &Model) -> Markup {
                 @for input in &model.inputs.columns { tr { td { code { (input.name) } } td { (input.kind.word()) } td { (values(input)) } } }
             } }
             h3 { "Ask" }
-            pre { code { "curl -s http://" (app.address()) (path) " -H 'content-type: application/json' -d @- <<'END'\n" (request) "\nEND" } }
+            pre { code { "curl -s " (app.origin()) (path) (token(app)) " -H 'content-type: application/json' -d @- <<'END'\n" (request) "\nEND" } }
             h3 { "Answer" }
             pre { code { (answer) } }
             @if model.inputs.has_images() {
                 h3 { "Pictures as files" }
-                pre { code { (format!("curl -s http://{}{path}{}", app.address(), form(model))) } }
+                pre { code { (format!("curl -s {}{path}{}{}", app.origin(), token(app), form(model))) } }
                 p.note { "A field may come several times, once a row. In JSON a picture is its file's content in base64, with or without data:image/...;base64, before it. A path or an address is never opened." }
             } @else {
                 h3 { "A whole file" }
-                pre { code { "curl -s http://" (app.address()) (path) " -H 'content-type: text/csv' --data-binary @rows.csv > predictions.csv" } }
+                pre { code { "curl -s " (app.origin()) (path) (token(app)) " -H 'content-type: text/csv' --data-binary @rows.csv > predictions.csv" } }
             }
         }
     }

@@ -3,6 +3,7 @@
 mod admin;
 mod batches;
 mod pictures;
+mod secrets;
 
 use crate::fixture::{PANIC, Reply, WAIT, start, world};
 use crate::{Error, ServeOptions, Source, serve};

@@ -215,8 +215,8 @@ fn serving() {
         ],
         expect![[r#"
             $ serve 1 http=0.0.0.0:0
-            error: failed to read the command line: serve on 0.0.0.0:0: other machines can reach this address, and there is neither encryption nor a password
-            hint: serve on 127.0.0.1:0 behind a proxy, or pass insecure=true if everyone who reaches it may ask
+            error: failed to read the command line: serve on 0.0.0.0:0: other machines can reach this address, and there is neither encryption nor a token
+            hint: pass tls_cert=FILE tls_key=FILE tokens=FILE; or serve on 127.0.0.1:0 behind a proxy; or pass insecure=true if everyone who reaches it may ask and listen
             = 2
             $ serve 1 http=here
             error: failed to read the command line: setting serve.http: found "here", wanted an address with a port, as 127.0.0.1:8000
