@@ -55,6 +55,8 @@ deployed: build
     python3 crates/serve/proof/kill.py "${CARGO_TARGET_DIR:-target}/release/cupola"
     python3 crates/serve/proof/kill.py "${CARGO_TARGET_DIR:-target}/release/cupola" --durability power
     python3 crates/cupola/proof/story.py "${CARGO_TARGET_DIR:-target}/release/cupola"
+    # needs Chromium; writes the pictures of the documents
+    python3 crates/serve/proof/page.py "${CARGO_TARGET_DIR:-target}/release/cupola" --shots docs
     crates/watch/proof/postgresql.sh "${CARGO_TARGET_DIR:-target}/release/cupola"
 
 # all that takes too long for every change, or needs other systems

@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -42,7 +42,8 @@ Example: cupola feedback labels.csv name=adult";
 const AFTER_RETRAIN: &str = "\
 Each call does what is next: nothing when no trigger is met; a challenger from the champion's recipe, its data and labelled answers of the
 log; a decision once the challenger has answered enough in the shadow. Exit code 4 when a challenger is refused.
-Keys of [retrain]: mode, when, window, data, min_labels, holdout, cooldown, level, anchor_drop, slice_drop, attain, latency_ratio, shadow_rows
+Keys of [retrain]: mode, when, window, data, min_labels, holdout, start, budget, cooldown, level, anchor_drop, slice_drop, attain, latency_ratio,
+shadow_rows
 Example: cupola retrain adult --now retrain.mode=auto retrain.shadow_rows=100";
 const AFTER_REGISTRY: &str = "\
 Models are kept in deploy/, in CUPOLA_HOME or the present folder; CUPOLA_STORE=postgres://... shares registry and labels.
@@ -56,6 +57,20 @@ const AFTER_PREVIEW: &str = "\
 Examples:
   cupola data preview photos/ augment.policy=standard -o sheet.png
   cupola data preview recipe.toml augment.rotate=15 augment.cutout=8";
+
+/// The keys of `monitor`.
+fn after_monitor() -> String {
+    let keys: Vec<String> =
+        cupola_watch::MONITOR.iter().map(|setting| format!("  {:<14} {:<8} {}", setting.name, setting.default, setting.doc)).collect();
+    format!(
+        "Windows of the log are held against what training counted, one after another; exit code 4 when an alarm is raised at the end. A table is one \
+         window unless `window` says how many rows; with its targets in it, it is measured, too.\n\n\
+         Keys of [monitor], their defaults, and what they say; those of [data] for a table:\n{}\n\n\
+         Examples:\n  cupola monitor adult\n  cupola monitor adult --last 30d window=1d --html report.html\n  \
+         cupola monitor runs/latest new.csv drift=psi threshold=0.2",
+        keys.join("\n")
+    )
+}
 
 /// The keys of `serve`, which no recipe holds.
 fn after_serve() -> String {
@@ -139,6 +154,9 @@ pub enum Command {
         #[command(subcommand)]
         command: LogCommand,
     },
+    /// Say what moved since training: drift, data quality, live and estimated quality
+    #[command(after_help = after_monitor())]
+    Monitor(MonitorArguments),
     /// Make the next step from labels to a better model: train a challenger, try it, promote it, or say why not
     #[command(after_help = AFTER_RETRAIN)]
     Retrain(RetrainArguments),
@@ -244,6 +262,32 @@ pub enum ModelCommand {
         #[arg(value_name = "KEY=VALUE")]
         pairs: Vec<String>,
     },
+}
+
+/// What `monitor` takes.
+#[derive(Args)]
+pub struct MonitorArguments {
+    /// A name of the registry, whose log is read; with a table also a model file, run folder, or a run's name, number or `latest`
+    #[arg(value_name = "NAME|MODEL", value_hint = ValueHint::AnyPath)]
+    pub named: String,
+    /// A data file to look at in place of the log, - for standard input, then key=value
+    #[arg(value_name = "DATA|KEY=VALUE")]
+    pub arguments: Vec<String>,
+    /// A data file that windows are held against, in place of the training rows
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub reference: Option<String>,
+    /// How far back in the log, as 30d; default: the whole log
+    #[arg(long, value_name = "TIME")]
+    pub last: Option<String>,
+    /// The folder that the server's log.to names, when it is not deploy/
+    #[arg(long, value_hint = ValueHint::DirPath)]
+    pub folder: Option<PathBuf>,
+    /// Write the report as a page, too
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
+    /// Where raised alarms are posted, as JSON
+    #[arg(long, value_name = "URL")]
+    pub webhook: Option<String>,
 }
 
 /// What `retrain` takes.
@@ -405,22 +449,33 @@ pub enum RunsCommand {
     },
 }
 
-/// Flags that clap knows; every other `--key value` or `--key=value` is a recipe key.
-const FLAGS: [&str; 17] = [
-    "now", "window", "folder", "labelled", "json", "quiet", "help", "version", "tiny", "output", "force", "format", "bare", "rows",
-    "views", "why", "",
-];
+/// The long flags of the command that is typed; every other `--key value` or `--key=value` is a recipe key.
+fn flags(words: &[OsString]) -> Vec<String> {
+    let root = Arguments::command();
+    let mut path = vec![&root];
+    for word in words.iter().skip(1).filter_map(|word| word.to_str()) {
+        match path.last().and_then(|command| command.find_subcommand(word)) {
+            Some(command) => path.push(command),
+            None if word.starts_with('-') => {}
+            None => break,
+        }
+    }
+    let longs = path.iter().flat_map(|command| command.get_arguments()).filter_map(|argument| argument.get_long());
+    longs.chain(["help", "version", ""]).map(str::to_owned).collect()
+}
 
 /// Writes `--train.lr 1e-3` and `--train.lr=1e-3` as `train.lr=1e-3`, the one form that commands read.
 pub fn as_pairs(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let words: Vec<OsString> = words.collect();
+    let flags = flags(&words);
     let mut pairs = Vec::new();
-    let mut words = words.peekable();
+    let mut words = words.into_iter().peekable();
     let mut is_literal = false;
     while let Some(word) = words.next() {
         is_literal |= word == "--";
         let key = word.to_str().and_then(|word| word.strip_prefix("--")).filter(|_| !is_literal);
         match key {
-            Some(key) if !FLAGS.contains(&key.split('=').next().unwrap_or(key)) => match key.contains('=') {
+            Some(key) if flags.iter().all(|flag| flag != key.split('=').next().unwrap_or(key)) => match key.contains('=') {
                 true => pairs.push(key.into()),
                 false => {
                     let value = words
@@ -448,6 +503,8 @@ mod tests {
             ("cupola train x.csv --train.lr 1e-3 --json", "cupola train x.csv train.lr=1e-3 --json"),
             ("cupola train x.csv --target=y -q", "cupola train x.csv target=y -q"),
             ("cupola predict m d -o out.csv --format csv", "cupola predict m d -o out.csv --format csv"),
+            ("cupola monitor m --window 500 --last 30d", "cupola monitor m window=500 --last 30d"),
+            ("cupola --json backtest m --window 30d", "cupola --json backtest m --window 30d"),
             ("cupola serve m --insecure", "cupola serve m insecure=true"),
             ("cupola serve m --insecure http=0.0.0.0:80", "cupola serve m insecure=true http=0.0.0.0:80"),
         ] {
@@ -458,7 +515,6 @@ mod tests {
 
     #[test]
     fn definitions_are_sound() {
-        use clap::CommandFactory;
         Arguments::command().debug_assert();
     }
 }

@@ -40,6 +40,11 @@ impl Screen {
         }
     }
 
+    /// Another for another thread, that shows things alike.
+    pub fn another(&self) -> Screen {
+        Screen::new(self.json, self.quiet)
+    }
+
     /// Whether colours may be used on standard output.
     pub fn paint(&self) -> Paint {
         let is_coloured = !self.json && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();

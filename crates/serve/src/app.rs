@@ -80,6 +80,8 @@ pub(crate) const ROUTES: &[(&str, &str, &str)] = &[
     ("POST", "/admin/models/{model}/promote", "makes the challenger, or the version that is named, the champion"),
     ("POST", "/admin/models/{model}/rollback", "goes back to the champion before"),
     ("POST", "/admin/models/{model}/alias", "points an alias to a version, or takes it away"),
+    ("GET", "/monitor", "traffic, alarms, quality, drift, versions and decisions, for people"),
+    ("GET", "/models/{model}/monitor", "alarms, quality and drift, for programs"),
     ("GET", "/v2", "Open Inference Protocol: the server"),
     ("GET", "/v2/health/live", "Open Inference Protocol: is it up"),
     ("GET", "/v2/health/ready", "Open Inference Protocol: may it be asked"),
@@ -160,6 +162,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/openapi.json", get(pages::openapi))
         .route("/assets/page.css", get(pages::style))
         .route("/assets/page.js", get(pages::script))
+        .route("/assets/monitor.js", get(pages::monitor_script))
+        .route("/monitor", get(pages::monitor))
+        .route("/models/{model}/monitor", get(pages::monitor_json))
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .route("/predict", post(predict::predict))
@@ -209,6 +214,13 @@ fn about(service: &Service) -> serde_json::Value {
     }
     if let Some(fault) = service.log.as_ref().and_then(Logger::fault) {
         about["log_fault"] = fault.into();
+    }
+    if let Some(monitor) = &service.monitor {
+        about["alarms"] = monitor.told().raised.clone().into();
+        let notes = monitor.notes();
+        if !notes.is_empty() {
+            about["monitor_notes"] = notes.into();
+        }
     }
     about
 }

@@ -80,6 +80,9 @@ pub(crate) async fn ask<R: Send + 'static, T: Send + 'static>(
         (None, None) => unreachable!("only a model with a batcher gathers"),
     };
     let rows = columns.rows();
+    if let Some(monitor) = service.monitor.as_ref().filter(|_| Arc::ptr_eq(&model, &lineup.champion)) {
+        monitor.push(&model, (app.world.now_us)(), &asked.id, &columns, &predictions);
+    }
     let logged = remember(&app, &service, &lineup, &model, &asked, &columns, &predictions).await;
     shadow(&app, &service, &lineup, &model, &asked, &columns);
     let answered = Answered { model, predictions, unseen, rest, id: asked.id, logged };

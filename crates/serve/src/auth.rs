@@ -70,8 +70,11 @@ pub(crate) struct Gate {
 fn roles(route: Option<&str>) -> &'static [Role] {
     match route.unwrap_or_default() {
         "/health" | "/v2/health/live" | "/v2/health/ready" => &[],
+        // What pages are drawn with tells nothing, and pages are for different roles.
+        path if path.starts_with("/assets/") => &[],
         "/metrics" => &[Role::Metrics, Role::Admin],
         path if path.starts_with("/admin/") => &[Role::Admin],
+        "/monitor" | "/models/{model}/monitor" => &[Role::Metrics, Role::Admin],
         path if path.ends_with("/feedback") => &[Role::Feedback],
         _ => &[Role::Predict],
     }
@@ -100,7 +103,13 @@ impl Gate {
     ///
     /// # Errors
     /// 401 without a token that is known, 403 when it is good for something else, 429 to an address that presents many that are not.
-    pub(crate) fn check(&self, method: &Method, headers: &HeaderMap, peer: Option<Peer>, route: Option<&str>) -> Result<Option<Arc<str>>, Problem> {
+    pub(crate) fn check(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        peer: Option<Peer>,
+        route: Option<&str>,
+    ) -> Result<Option<Arc<str>>, Problem> {
         let wanted = roles(route);
         if wanted.is_empty() {
             return Ok(None);
@@ -301,6 +310,8 @@ mod tests {
             ("/feedback", &[Role::Feedback]),
             ("/v2/models/{model}/feedback", &[Role::Feedback]),
             ("/admin/models/{model}/promote", &[Role::Admin]),
+            ("/assets/page.css", &[]),
+            ("/monitor", &[Role::Metrics, Role::Admin]),
             ("/", &[Role::Predict]),
         ] {
             assert_eq!(roles(Some(route)), wanted, "{route}");

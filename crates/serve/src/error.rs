@@ -40,6 +40,9 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A model file that holds nothing to hold its answers against.
+    #[error("watch the model: its file holds nothing that answers could be held against")]
+    Unwatched,
     /// The operating system refused to listen.
     #[error("listen on {address}: {source}")]
     Listen {
@@ -75,7 +78,12 @@ impl Error {
 impl Fault for Error {
     fn exit(&self) -> Exit {
         match self {
-            Error::Address { .. } | Error::Open { .. } | Error::Models(_) | Error::NoChampion { .. } | Error::Secret { .. } => Exit::Usage,
+            Error::Address { .. }
+            | Error::Open { .. }
+            | Error::Models(_)
+            | Error::NoChampion { .. }
+            | Error::Secret { .. }
+            | Error::Unwatched => Exit::Usage,
             Error::Listen { .. } => Exit::Failure,
             Error::Model(error) => error.exit(),
             Error::Watch(error) => error.exit(),
@@ -97,6 +105,7 @@ impl Fault for Error {
             Error::NoChampion { name } => {
                 Some(format!("`cupola registry add RUN name={name}` adds a model; the first one is the champion"))
             }
+            Error::Unwatched => Some("train it again: model files keep a reference since format version 2".to_owned()),
             Error::Model(error) => error.hint(),
             Error::Watch(error) => error.hint(),
             Error::Data(error) => error.hint(),

@@ -131,7 +131,7 @@ pub(crate) fn artifact(gate: &Arc<Gate>, targets: usize) -> Arc<Artifact> {
     let (profile, extra) = (serde_json::Value::Null, serde_json::Value::Null);
     let missing_values = cupola_data::ReadOptions::default().missing_values;
     let notation = cupola_data::Notation { missing_values, ..Default::default() };
-    let contents = Contents { notation, pipelines, scores: vec![], profile, extra, raw };
+    let contents = Contents { notation, pipelines, scores: vec![], profile, extra, raw, watched: None };
     let x = Column::Array(Arc::new(Float64Array::from(vec![1.0, 2.0, 4.0])));
     let text = |values: Vec<Option<&str>>| Column::Array(Arc::new(StringArray::from(values)));
     let rows = vec![("x".into(), x), ("colour".into(), text(vec![Some("green"); 3])), ("day".into(), text(vec![None; 3]))];
@@ -187,7 +187,15 @@ fn brightness() -> Arc<Artifact> {
     let own = || Box::new(Brightness(raw.clone()));
     let pipeline = Pipeline { target: "light".into(), model: &MODEL, settings: Settings::default(), fitted: own(), predictor: own() };
     let (profile, extra) = (serde_json::Value::Null, serde_json::Value::Null);
-    let contents = Contents { notation: Default::default(), pipelines: vec![pipeline], scores: vec![], profile, extra, raw: raw.clone() };
+    let contents = Contents {
+        notation: Default::default(),
+        pipelines: vec![pipeline],
+        scores: vec![],
+        profile,
+        extra,
+        raw: raw.clone(),
+        watched: None,
+    };
     Arc::new(Artifact::new(contents, &Columns::default(), GoldenMode::Off, Draw::new(1)).unwrap())
 }
 
@@ -226,7 +234,14 @@ pub(crate) async fn start_models(models: Vec<(String, Source)>, gate: Arc<Gate>,
 /// A world whose time stands still.
 pub(crate) fn world() -> World {
     let deploy = std::env::temp_dir().join("cupola-tests-keep-nothing-here");
-    World { instance: "r".to_owned(), now_us: Arc::new(|| 1_700_000_000_000_000), deploy, store: None, tell: Arc::new(|_| {}) }
+    World {
+        instance: "r".to_owned(),
+        now_us: Arc::new(|| 1_700_000_000_000_000),
+        deploy,
+        store: None,
+        tell: Arc::new(|_| {}),
+        retrain: None,
+    }
 }
 
 /// Status, headers and body.

@@ -3,10 +3,12 @@
 use crate::app::{self, App};
 use crate::auth::Peer;
 use crate::connection::{Limits, Timed};
+use crate::learn::is_auto;
 use crate::{Error, Result, ServeOptions, Source, World};
 use axum::Router;
 use axum::body::Body;
 use cupola_task::Event;
+use cupola_watch::log::LogTo;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -55,6 +57,7 @@ async fn run(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>
     let app = Arc::new(app);
     let router = app::router(app.clone());
     let _refreshing = Ended(tokio::spawn(refresh(app.clone())));
+    let _retraining = Ended(tokio::spawn(retrain(app.clone())));
     let permits = Arc::new(Semaphore::new(app.options.max_connections));
     let graceful = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);
@@ -91,6 +94,42 @@ async fn refresh(app: Arc<App>) {
             looked.services.iter().for_each(|service| service.refresh(&looked.options));
         })
         .await;
+    }
+}
+
+/// Looks from time to time whether models that are to be trained again by themselves are due.
+async fn retrain(app: Arc<App>) {
+    let (Some(every), Some(step)) = (app.options.retrain, app.world.retrain.clone()) else { return };
+    let mut told = String::new();
+    loop {
+        tokio::time::sleep(every).await;
+        for service in &app.services {
+            let Some(registry) = service.registry().cloned() else { continue };
+            let folder = match &app.options.log.to {
+                LogTo::Off => continue,
+                LogTo::Own => None,
+                LogTo::Folder(folder) => Some(folder.clone()),
+            };
+            let (step, name) = (step.clone(), service.name.clone());
+            let made = tokio::task::spawn_blocking(move || match is_auto(&registry, &name) {
+                Ok(true) => step(&name, folder.as_deref()),
+                Ok(false) => Ok(None),
+                Err(error) => Err(error.to_string()),
+            });
+            let event = match made.await {
+                Ok(Ok(None)) => continue,
+                Ok(Ok(Some(text))) => Event::Note { text },
+                Ok(Err(text)) => Event::Warning { text: format!("{}: not retrained: {text}", service.name) },
+                Err(_) => return,
+            };
+            // What stays wrong is said once.
+            if let Event::Note { text } | Event::Warning { text } = &event
+                && *text != told
+            {
+                told.clone_from(text);
+                (app.world.tell)(event);
+            }
+        }
     }
 }
 

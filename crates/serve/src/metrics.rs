@@ -1,11 +1,11 @@
 //! Counters in Prometheus' text format, version 0.0.4.
 
 use crate::service::Service;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Upper ends of the latency buckets in seconds.
 const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
@@ -21,6 +21,8 @@ pub(crate) struct Metrics {
     batched: AtomicU64,
     /// Labels that are kept, by model.
     labels: Mutex<BTreeMap<String, u64>>,
+    /// What was answered in the last minutes.
+    pulse: Mutex<Pulse>,
     /// Columns come from the models' schemas, so that clients cannot make this grow.
     unseen: Mutex<BTreeMap<(String, Arc<str>), u64>>,
 }
@@ -37,8 +39,83 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What was answered in some seconds.
+#[derive(Clone)]
+pub(crate) struct Beat {
+    /// Counted in beats since the server began.
+    number: u64,
+    pub(crate) requests: u64,
+    /// Answers that say it was the server's fault, or that it had no time.
+    pub(crate) failed: u64,
+    /// By time: three an octave of microseconds.
+    times: [u32; TIMES],
+}
+
+const TIMES: usize = 80;
+/// How long a beat is, and how many are kept.
+pub(crate) const BEAT: Duration = Duration::from_secs(10);
+pub(crate) const BEATS: u64 = 90;
+
+struct Pulse {
+    began: Instant,
+    beats: VecDeque<Beat>,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Pulse { began: Instant::now(), beats: VecDeque::new() }
+    }
+}
+
+impl Pulse {
+    fn number(&self) -> u64 {
+        self.began.elapsed().as_secs() / BEAT.as_secs()
+    }
+
+    fn count(&mut self, status: u16, took: Duration) {
+        let number = self.number();
+        if self.beats.back().is_none_or(|beat| beat.number != number) {
+            self.beats.push_back(Beat { number, requests: 0, failed: 0, times: [0; TIMES] });
+            self.beats.retain(|beat| beat.number + BEATS > number);
+        }
+        let Some(beat) = self.beats.back_mut() else { return };
+        beat.requests += 1;
+        beat.failed += u64::from(status >= 500 || status == 429);
+        let place = ((took.as_secs_f64() * 1e6).max(1.0).log2() * 3.0) as usize;
+        beat.times[place.min(TIMES - 1)] += 1;
+    }
+}
+
+impl Beat {
+    /// So many seconds or fewer took this share of the answers, within an eighth.
+    pub(crate) fn quantile(&self, share: f64) -> f64 {
+        let mut below = 0;
+        let place = self.times.iter().position(|count| {
+            below += u64::from(*count);
+            below as f64 >= share * self.requests as f64
+        });
+        2f64.powf((place.unwrap_or(0) as f64 + 0.5) / 3.0) / 1e6
+    }
+}
+
+/// Whether a route answers rows.
+fn is_answer(route: &str) -> bool {
+    route.ends_with("/predict") || route.ends_with("/infer")
+}
+
 impl Metrics {
+    /// The last minutes, a beat each; none where nothing was asked.
+    pub(crate) fn beats(&self) -> Vec<Option<Beat>> {
+        let pulse = lock(&self.pulse);
+        let now = pulse.number();
+        let ago = (0..BEATS).rev().map(|ago| now.checked_sub(ago));
+        ago.map(|number| pulse.beats.iter().find(|beat| Some(beat.number) == number).cloned()).collect()
+    }
+
     pub(crate) fn request(&self, route: &str, status: u16, took: Duration) {
+        if is_answer(route) {
+            lock(&self.pulse).count(status, took);
+        }
         *lock(&self.requests).entry((route.to_owned(), status)).or_default() += 1;
         let mut latencies = lock(&self.latency);
         let latency = latencies.entry(route.to_owned()).or_default();
@@ -110,6 +187,7 @@ impl Metrics {
         models(&mut text, services);
         renewals(&mut text, secrets);
         logs(&mut text, services);
+        monitors(&mut text, services);
         text
     }
 
@@ -170,6 +248,56 @@ fn logs(text: &mut String, services: &[Arc<Service>]) {
     family(text, "cupola_log_waiting_bytes", "gauge", "Bytes that wait to be written to the prediction log.");
     for (model, counts) in logs() {
         line(text, "cupola_log_waiting_bytes", &[("model", model)], counts.waiting);
+    }
+}
+
+/// Most inputs of a model whose drift is a series.
+const INPUTS_MAX: usize = 200;
+
+fn monitors(text: &mut String, services: &[Arc<Service>]) {
+    let seen: Vec<_> = services.iter().filter_map(|service| Some((service, service.monitor.as_ref()?))).collect();
+    if seen.is_empty() {
+        return;
+    }
+    let gauges = [
+        ("cupola_monitor_skipped_rows_total", "counter", "Rows that were not watched for want of time."),
+        ("cupola_monitor_notes", "gauge", "What somebody should know of watching itself: /health says it."),
+        ("cupola_alarms_raised", "gauge", "Alarms that are raised and not over."),
+        ("cupola_alarm", "gauge", "1 for each alarm that is raised."),
+        ("cupola_window_rows", "gauge", "Rows of the newest window that is over."),
+        ("cupola_window_end_seconds", "gauge", "When its last row was answered, in seconds since 1970."),
+        ("cupola_drift", "gauge", "Drift of inputs in that window, as a multiple of what matters."),
+        ("cupola_quality", "gauge", "Quality in that window: when the model was made, with labels, expected without."),
+    ];
+    for (name, kind, help) in gauges {
+        family(text, name, kind, help);
+        for (service, monitor) in &seen {
+            let model = ("model", &*service.name);
+            let told = monitor.told();
+            let report = told.report.as_ref();
+            match name {
+                "cupola_monitor_skipped_rows_total" => line(text, name, &[model], monitor.skipped()),
+                "cupola_monitor_notes" => line(text, name, &[model], monitor.notes().len()),
+                "cupola_alarms_raised" => line(text, name, &[model], told.raised.len()),
+                "cupola_alarm" => told.raised.iter().take(INPUTS_MAX).for_each(|key| line(text, name, &[model, ("key", key)], 1)),
+                "cupola_window_rows" => report.iter().for_each(|report| line(text, name, &[model], report.rows)),
+                "cupola_window_end_seconds" => {
+                    let end = report.and_then(|report| report.period).map(|period| period[1] as f64 / 1e6);
+                    end.iter().for_each(|end| line(text, name, &[model], end));
+                }
+                "cupola_drift" => {
+                    told.drift.iter().take(INPUTS_MAX).for_each(|(column, drift)| line(text, name, &[model, ("column", column)], drift));
+                }
+                _ => report.iter().flat_map(|report| &report.targets).for_each(|target| {
+                    for (kind, qualities) in [("made", &target.reference), ("live", &target.live), ("expected", &target.estimated)] {
+                        for quality in qualities {
+                            let labels = [model, ("target", &*target.target), ("metric", &*quality.metric), ("kind", kind)];
+                            line(text, name, &labels, quality.value);
+                        }
+                    }
+                }),
+            }
+        }
     }
 }
 

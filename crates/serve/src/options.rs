@@ -1,7 +1,8 @@
 //! What a recipe or a command line may say about serving.
 
+use crate::monitor::LiveOptions;
 use crate::{Error, Result, TlsFiles};
-use cupola_task::{Range, Setting, Settings};
+use cupola_task::{Range, Setting, Settings, Value};
 use cupola_watch::log::LogOptions;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,6 +43,10 @@ pub struct ServeOptions {
     pub inline: Duration,
     /// What is remembered of answers.
     pub log: LogOptions,
+    /// How often it is looked whether a model is to be trained again; none: never.
+    pub retrain: Option<Duration>,
+    /// How answers are watched; none when they are not.
+    pub monitor: Option<LiveOptions>,
     /// What a challenger does.
     pub challenger: Challenger,
     /// The share of requests that a challenger answers when it answers any.
@@ -169,6 +174,27 @@ pub const SETTINGS: &[Setting] = &[
         doc: "the share of requests that the challenger answers with challenger=split; the request's id decides",
     },
     Setting {
+        name: "monitor",
+        alias: &[],
+        default: "true",
+        range: Range::Flag,
+        doc: "whether answers of champions are watched; the keys of [monitor] say how, as monitor.window=6h",
+    },
+    Setting {
+        name: "retrain_s",
+        alias: &[],
+        default: "60",
+        range: Range::Real { min: 0.0, max: 86_400.0 },
+        doc: "seconds between two looks whether a model whose recipe says retrain.mode=auto is to be trained again, by another process; 0: never",
+    },
+    Setting {
+        name: "webhook",
+        alias: &[],
+        default: "off",
+        range: Range::Text,
+        doc: "an http:// or https:// address that alarms are posted to as JSON, with a text that chat services show",
+    },
+    Setting {
         name: "tokens",
         alias: &[],
         default: "off",
@@ -187,11 +213,11 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 impl ServeOptions {
-    /// Takes what the recipe says; the settings were checked against [`SETTINGS`]. `log` is what `[serve.log]` says.
+    /// Takes what was said; the settings were checked against [`SETTINGS`]. `log` is what `log.` keys say, `monitor` are keys of `[monitor]`.
     ///
     /// # Errors
-    /// When the address is none, or can be reached from other machines without encryption and tokens or `insecure`.
-    pub fn from_settings(settings: &Settings, log: LogOptions) -> Result<ServeOptions> {
+    /// When an address is none, or can be reached from other machines without encryption and tokens or `insecure`.
+    pub fn from_settings(settings: &Settings, log: LogOptions, monitor: Vec<(String, Value)>) -> Result<ServeOptions> {
         let found = settings.text("http");
         let local = found.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
         let http: SocketAddr = local.as_deref().unwrap_or(found).parse().map_err(|_| Error::Address { found: found.to_owned() })?;
@@ -222,6 +248,11 @@ impl ServeOptions {
             tokens: file(settings, "tokens"),
             tls: tls(settings)?,
             log,
+            retrain: Some(seconds("retrain_s")).filter(|every| !every.is_zero()),
+            monitor: match settings.flag("monitor") {
+                true => Some(LiveOptions { said: monitor, webhook: webhook(settings)? }),
+                false => None,
+            },
         };
         options.check_open()?;
         Ok(options)
@@ -243,6 +274,16 @@ impl ServeOptions {
     }
 }
 
+fn webhook(settings: &Settings) -> Result<Option<String>> {
+    let url = settings.text("webhook");
+    match url.split_once("://") {
+        _ if url == "off" => Ok(None),
+        Some(("http" | "https", rest)) if !rest.is_empty() => Ok(Some(url.to_owned())),
+        // It may hold a secret, and is not repeated.
+        _ => Err(cupola_task::Error::setting("serve.webhook", "something else", "an address that begins with http:// or https://").into()),
+    }
+}
+
 fn file(settings: &Settings, name: &str) -> Option<PathBuf> {
     Some(settings.text(name)).filter(|path| *path != "off").map(PathBuf::from)
 }
@@ -260,14 +301,14 @@ fn tls(settings: &Settings) -> Result<Option<TlsFiles>> {
 impl Default for ServeOptions {
     fn default() -> Self {
         let settings = Settings::check("serve", SETTINGS, []).expect("defaults are in range");
-        ServeOptions::from_settings(&settings, LogOptions::default()).expect("defaults make options")
+        ServeOptions::from_settings(&settings, LogOptions::default(), vec![]).expect("defaults make options")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cupola_task::{Fault, Value};
+    use cupola_task::Fault;
     use expect_test::expect;
 
     fn check(given: &[(&str, &str)]) -> Result<ServeOptions> {
@@ -275,6 +316,7 @@ mod tests {
         ServeOptions::from_settings(
             &Settings::check("serve", SETTINGS, values.iter().map(|(name, value)| (*name, value)))?,
             LogOptions::default(),
+            vec![],
         )
     }
 

@@ -4,6 +4,7 @@
 //! open, or does not answer its golden rows as it did, leaves the ones that serve where they are.
 
 use crate::batcher::Batcher;
+use crate::monitor::{Around, Live, LiveOptions, MONITOR_FOLDER};
 use crate::rows::Inputs;
 use crate::{Error, Result, ServeOptions, World, example};
 use axum::http::HeaderValue;
@@ -67,6 +68,8 @@ pub(crate) struct Service {
     pub(crate) name: Arc<str>,
     /// The prediction log, when there is one.
     pub(crate) log: Option<Logger>,
+    /// Watches the champion's answers.
+    pub(crate) monitor: Option<Live>,
     source: Source,
     lineup: RwLock<Arc<Lineup>>,
     /// Held while a model is opened: one at a time.
@@ -142,8 +145,26 @@ impl Service {
         let lineup = source.open(&name, stamp, None, options)?;
         check_columns(&lineup.champion, &options.log)?;
         let folder = options.log.to.folder(&world.deploy, &name);
-        let log = folder.map(|folder| Logger::open(&folder, &options.log, world.now_us.clone())).transpose()?;
-        Ok(Service { name, log, source, lineup: RwLock::new(Arc::new(lineup)), opening: Mutex::default(), reloading: Mutex::default() })
+        let log = folder.as_ref().map(|folder| Logger::open(folder, &options.log, world.now_us.clone())).transpose()?;
+        let registry = source.registry().cloned();
+        let around = |options: &LiveOptions| Around {
+            name: name.clone(),
+            folder: registry.as_ref().map(|registry| registry.folder(&name).join(MONITOR_FOLDER)),
+            log: folder,
+            registry: registry.clone(),
+            options: options.clone(),
+            world: world.clone(),
+        };
+        let monitor = options.monitor.as_ref().map(|options| Live::begin(lineup.champion.clone(), around(options))).transpose()?;
+        Ok(Service {
+            name,
+            log,
+            monitor,
+            source,
+            lineup: RwLock::new(Arc::new(lineup)),
+            opening: Mutex::default(),
+            reloading: Mutex::default(),
+        })
     }
 
     pub(crate) fn lineup(&self) -> Arc<Lineup> {
@@ -163,10 +184,7 @@ impl Service {
     }
 
     pub(crate) fn registry(&self) -> Option<&Arc<Registry>> {
-        match &self.source {
-            Source::Registry(registry) => Some(registry),
-            Source::Fixed(_) | Source::File(_) => None,
-        }
+        self.source.registry()
     }
 
     /// Looks whether the source has changed, and if so opens what it offers and exchanges the models. Blocks; one at a time.
@@ -204,6 +222,13 @@ impl Service {
 }
 
 impl Source {
+    fn registry(&self) -> Option<&Arc<Registry>> {
+        match self {
+            Source::Registry(registry) => Some(registry),
+            Source::Fixed(_) | Source::File(_) => None,
+        }
+    }
+
     fn stamp(&self, name: &str) -> Result<Stamp> {
         Ok(match self {
             Source::Fixed(_) => Stamp::Fixed,

@@ -102,6 +102,11 @@ impl Predictions {
         self.0.iter().find(|(name, _)| &**name == target).map(|(_, answer)| answer)
     }
 
+    /// The answers to the given rows, as [`Answer::take`].
+    pub fn take(&self, rows: &[u64]) -> Option<Predictions> {
+        self.0.iter().map(|(target, answer)| Some((target.clone(), answer.take(rows)?))).collect::<Option<_>>().map(Predictions)
+    }
+
     /// How many rows are answered.
     pub fn rows(&self) -> usize {
         self.0.first().map_or(0, |(_, answer)| answer.len())

@@ -3,7 +3,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, Float64Array, StringArray};
-use cupola_task::{Answer, Column, Columns, Predictions, argmax};
+use cupola_task::{Answer, Column, Columns, Field, Predictions, Schema, Task, argmax};
 use std::sync::Arc;
 
 /// Predictions as columns: `prediction`, for classes also `probability_<class>`, for numbers with an interval also
@@ -46,6 +46,29 @@ fn answer_columns(answer: &Answer) -> Vec<(String, ArrayRef)> {
     }
 }
 
+/// Answers out of columns that [`columns`] wrote, for the targets whose columns are there and whole.
+pub fn predictions(schema: &Schema, written: &Columns) -> Predictions {
+    let is_one = schema.targets().count() == 1;
+    let answer = |(field, task): (&Field, Task)| {
+        let prefix = if is_one { String::new() } else { format!("{}_", field.name) };
+        let numbers = |name: &str| {
+            let array = written.get(&format!("{prefix}{name}"))?.array()?.as_primitive_opt::<Float64Type>()?;
+            (array.null_count() == 0).then(|| array.values().to_vec())
+        };
+        let answer = match (task, field.kind.classes()) {
+            (Task::Classify, Some(classes)) => {
+                let scores = classes.iter().map(|class| numbers(&format!("probability_{class}"))).collect::<Option<Vec<_>>>()?;
+                let values = (0..scores.first()?.len()).flat_map(|row| scores.iter().map(move |class| class[row])).collect();
+                Answer::Scores { classes: classes.clone(), values }
+            }
+            (Task::Regress, _) => Answer::Numbers { values: numbers("prediction")?, range: None },
+            _ => return None,
+        };
+        Some((field.name.clone(), answer))
+    };
+    Predictions(schema.targets().filter_map(answer).collect())
+}
+
 /// A cell of a raw column as JSON; a date as its ISO text.
 pub(crate) fn cell(array: &ArrayRef, row: usize) -> serde_json::Value {
     if array.is_null(row) {
@@ -63,6 +86,23 @@ pub(crate) fn cell(array: &ArrayRef, row: usize) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cupola_task::{Kind, Role};
+
+    #[test]
+    fn answers_come_back_from_their_columns() {
+        let classes: Arc<[Arc<str>]> = ["no".into(), "yes".into()].into();
+        let field = |name: &str, kind: Kind, task: Task| Field { name: name.into(), kind, role: Role::Target(task) };
+        let fields = [field("y", Kind::Category { classes: classes.clone() }, Task::Classify), field("z", Kind::Number, Task::Regress)];
+        let answers = vec![
+            ("y".into(), Answer::Scores { classes, values: vec![0.4, 0.6, 0.9, 0.1] }),
+            ("z".into(), Answer::Numbers { values: vec![1.0, 2.0], range: None }),
+        ];
+        for given in [answers.clone(), answers[1..].to_vec()] {
+            let named = |field: &&Field| given.iter().any(|(name, _)| *name == field.name);
+            let schema = Schema { fields: fields.iter().filter(named).cloned().collect() };
+            assert_eq!(predictions(&schema, &columns(&Predictions(given.clone()))).0, given);
+        }
+    }
 
     #[test]
     fn one_target_is_plain_and_several_are_prefixed() {

@@ -44,6 +44,9 @@ pub enum Error {
     /// A fault of the data crate.
     #[error(transparent)]
     Read(#[from] cupola_data::Error),
+    /// A fault of the watch crate.
+    #[error(transparent)]
+    Watch(Box<cupola_watch::Error>),
     /// The operating system refused.
     #[error("{action}: {source}")]
     Io {
@@ -56,6 +59,12 @@ pub enum Error {
 
 /// The result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl From<cupola_watch::Error> for Error {
+    fn from(error: cupola_watch::Error) -> Self {
+        Error::Watch(Box::new(error))
+    }
+}
 
 impl Error {
     /// An [`Error::Io`] that says what was tried.
@@ -80,7 +89,7 @@ impl Error {
             Error::Recipe { hint, .. } | Error::Artifact { hint, .. } | Error::Data(_, hint) | Error::Runs(_, hint) => {
                 *hint = Some(text.to_string());
             }
-            Error::Leaks(_) | Error::Gate(_) | Error::Task(_) | Error::Read(_) | Error::Io { .. } => {}
+            Error::Leaks(_) | Error::Gate(_) | Error::Task(_) | Error::Read(_) | Error::Watch(_) | Error::Io { .. } => {}
         }
         self
     }
@@ -95,6 +104,7 @@ impl Fault for Error {
             Error::Artifact { .. } | Error::Runs(..) | Error::Io { .. } => Exit::Failure,
             Error::Task(error) => error.exit(),
             Error::Read(error) => error.exit(),
+            Error::Watch(error) => error.exit(),
         }
     }
 
@@ -104,6 +114,7 @@ impl Fault for Error {
             Error::Leaks(_) => Some("mend the data as each finding says, or pass leaks=warn to go on anyway".into()),
             Error::Task(error) => error.hint(),
             Error::Read(error) => error.hint(),
+            Error::Watch(error) => error.hint(),
             Error::Gate(_) | Error::Io { .. } => None,
         }
     }

@@ -22,10 +22,11 @@ pub mod report;
 mod resume;
 pub mod runs;
 mod summary;
+mod watching;
 
 mod error;
 
-pub use answers::columns as answer_columns;
+pub use answers::{columns as answer_columns, predictions as answers_of};
 pub use artifact::*;
 pub use cupola_nets::LayerRow;
 pub use error::{Error, Result};

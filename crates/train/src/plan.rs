@@ -7,6 +7,7 @@ use cupola_data::augment::Augment;
 use cupola_data::{ColumnType, ImageOptions, Input, ReadOptions};
 use cupola_metrics::METRICS;
 use cupola_task::{ImageNeeds, MetricDef, ModelDef, Needs, Setting, Settings, Task, Value, Where, nearest};
+use cupola_watch::MonitorOptions;
 use cupola_watch::policy::Policy;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -144,6 +145,8 @@ pub struct Plan {
     pub gates: Vec<QualityGate>,
     /// When the model is trained again once it is deployed.
     pub retrain: Policy,
+    /// How its answers are watched, as the recipe says it.
+    pub monitor: Settings,
 }
 
 impl Plan {
@@ -219,6 +222,7 @@ impl Plan {
             folds: eval.try_integer("cv").map(|folds| folds as usize),
             gates,
             retrain: policy(&recipe)?,
+            monitor: monitor(&recipe)?,
             recipe,
         })
     }
@@ -226,13 +230,22 @@ impl Plan {
 
 /// The recipe's `[retrain]`.
 fn policy(recipe: &Recipe) -> Result<Policy> {
-    Policy::from_settings(&settings(recipe, &["retrain"])?).map_err(|error| {
-        let wrong = Error::recipe("recipe", &error);
-        match cupola_task::Fault::hint(&error) {
-            Some(hint) => wrong.with_hint(hint),
-            None => wrong,
-        }
-    })
+    Policy::from_settings(&settings(recipe, &["retrain"])?).map_err(in_recipe)
+}
+
+/// The recipe's `[monitor]`.
+fn monitor(recipe: &Recipe) -> Result<Settings> {
+    let settings = settings(recipe, &["monitor"])?;
+    MonitorOptions::from_settings(&settings).map_err(in_recipe)?;
+    Ok(settings)
+}
+
+fn in_recipe(error: cupola_watch::Error) -> Error {
+    let wrong = Error::recipe("recipe", &error);
+    match cupola_task::Fault::hint(&error) {
+        Some(hint) => wrong.with_hint(hint),
+        None => wrong,
+    }
 }
 
 fn texts(settings: &Settings, name: &str) -> Vec<String> {

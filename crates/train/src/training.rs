@@ -8,7 +8,7 @@ use crate::networks::{self, Estimate, Trained};
 use crate::report::{self, Report, TargetReport};
 use crate::{
     Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, QualityGate, Result, Score, auto, models, records, resume, runs,
-    summary,
+    summary, watching,
 };
 use cupola_data::Input;
 use cupola_data::leaks::{self, Finding, Severity};
@@ -120,13 +120,16 @@ pub(crate) fn in_folder(
     }
     let answers = targets.iter_mut().filter_map(|target| Some((target.field.name.clone(), target.answer.take()?)));
     let answers = Predictions(answers.collect());
-    let (artifact, targets) = assemble(plan, run, divided, &sides, targets)?;
-    run.tell(Event::Stage { name: "save".into() });
-    let hash = artifact.save(&folder.join(runs::MODEL_FILE))?;
-    let targets = match plan.importance && !journal.is_stopped() {
+    let (mut artifact, targets) = assemble(plan, run, divided, &sides, targets)?;
+    // The model file keeps it, so a run that was stopped measures it, too: its recipe gives the same bytes again.
+    let targets = match plan.importance {
         true => with_importance(plan, run, &sides, &artifact, targets)?,
         false => targets,
     };
+    let permutations = targets.iter().filter_map(|target| target.measured.permutation.as_ref());
+    artifact.watch(watching::watched(plan, run, &divided.splits, &sides, &artifact, &answers, permutations)?)?;
+    run.tell(Event::Stage { name: "save".into() });
+    let hash = artifact.save(&folder.join(runs::MODEL_FILE))?;
     run.tell(Event::Stage { name: "report".into() });
     records::write_predictions(folder, &sides.test, &answers)?;
     let report = summary::write(&summary::Facts { plan, journal, folder, divided, artifact: &artifact, targets, hash: &hash, binary })?;
@@ -398,6 +401,7 @@ fn assemble(
         scores: contents_scores,
         profile: serde_json::to_value(profile).expect("a profile is plain data"),
         extra: serde_json::json!({ "seed": plan.seed, "rows": { "train": divided.cut.counts[0], "valid": divided.cut.counts[1], "test": sides.test.rows.len() } }),
+        watched: None,
     };
     let mode = match plan.golden {
         Golden::Real => GoldenMode::Real,

@@ -8,7 +8,6 @@
 use arrow_array::{Float64Array, StringArray};
 use cupola_task::{Answer, Column, Columns, Draw, Field, Kind, Predictions, Role, Schema, Task};
 use cupola_watch::{AlarmKind, Alarms, Held, Keep, MonitorOptions, Reference, Report, Result, Verdict, Window, examine, row_hash};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const REFERENCE_ROWS: u64 = 5000;
@@ -106,7 +105,7 @@ fn report(reference: &Reference, seed: u64, rows: u64, shift: f64, options: &Mon
     let labelled: Vec<u64> = (0..rows / 5).collect();
     let (answers, _) = answers(seed, rows / 5);
     window.push_labels(reference, &hashes[..labelled.len()], &inputs.take(&labelled), &answers, &truth.take(&labelled))?;
-    examine(reference, &window, options, &BTreeMap::new())
+    examine(reference, &window, options)
 }
 
 fn reference(turn: u64) -> Result<Reference> {

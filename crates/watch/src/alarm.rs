@@ -59,6 +59,8 @@ impl Alarms {
             let key = test.key();
             match test.verdict {
                 Verdict::Unknown => {}
+                // A slice that is worse as the whole is told with it.
+                Verdict::Alarm if !alarms.contains_key(key.as_str()) => {}
                 Verdict::Alarm => {
                     let state = self.states.entry(key.clone()).or_default();
                     if state.alarm(options, at_us) {

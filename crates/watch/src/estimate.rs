@@ -3,17 +3,17 @@
 //! Of classes: confidence-based performance estimation (CBPE, NannyML). When probabilities hold, each row's probability of its predicted class is
 //! its chance of being right, so the expected confusion matrix is a sum over rows, and every measure of it can be expected too. Scores are
 //! calibrated on held-out rows first (`calibration.rs`). It is wrong when what inputs mean changes (concept drift): only labels tell that.
-//! Of numbers: direct loss estimation (DLE, NannyML). A model of the model's losses says what to expect of each row ([`LossEstimate`]).
+//! Of numbers: direct loss estimation (DLE, NannyML). A model of the model's losses says what to expect of each row ([`Expected`] takes it).
 //!
 //! Intervals are the sampling error that a window of so many rows has on the held rows: their standard error times the root of the ratio of rows.
 //!
 //! Differs: ROC-AUC is read from 1/16-logit wide bins of scores, ties counting half, so that a window's size does not depend on its rows.
 
+use crate::measure;
 use crate::measure::{LEVEL, Quality};
 use crate::tails::reach;
 use crate::target::TargetReference;
-use crate::{Result, measure};
-use cupola_task::{Columns, Predictions, Task};
+use cupola_task::Task;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -22,9 +22,6 @@ const BINS_PER_LOGIT: f64 = 16.0;
 const LOGIT_MAX: f64 = 30.0;
 /// As scikit-learn clips probabilities for the log loss of `f64`.
 const PROBABILITY_MIN: f64 = f64::EPSILON;
-
-/// A model of a model's losses: for each row the expected absolute and squared error of one target's answer.
-pub type LossEstimate<'a> = dyn Fn(&Columns, &Predictions) -> Result<Vec<[f64; 2]>> + Sync + 'a;
 
 /// Sums from which quality is expected.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]

@@ -18,12 +18,13 @@ const FAMILIES: f64 = 3.0;
 /// An input of this share of the greatest importance or more is called important.
 const IMPORTANT: f64 = 0.2;
 
-/// Tests a window. `importance` says how much each input counts for the model, in any unit, where that is known.
+/// Tests a window.
 ///
 /// # Errors
 /// When the window is of another reference, or labels do not fit their answers.
-pub fn examine(reference: &Reference, window: &Window, options: &MonitorOptions, importance: &BTreeMap<String, f64>) -> Result<Report> {
+pub fn examine(reference: &Reference, window: &Window, options: &MonitorOptions) -> Result<Report> {
     window.check(reference)?;
+    let importance = &reference.importance();
     let mut data = checks(reference, window);
     if options.is_drift_on {
         data.extend(drifts(reference, window, options));
@@ -43,7 +44,7 @@ pub fn examine(reference: &Reference, window: &Window, options: &MonitorOptions,
     let mut alarming: Vec<&TestRow> = tests.iter().filter(|test| test.verdict == Verdict::Alarm).collect();
     alarming.sort_by(|a, b| a.subject.cmp(&b.subject).then(weight(b).total_cmp(&weight(a))).then(b.effect.total_cmp(&a.effect)));
     let stake = stake(&targets, &tests);
-    let alarms = alarming.into_iter().map(|test| alarm(test, &stake, importance)).collect();
+    let alarms = folded(alarming).into_iter().map(|test| alarm(test, &stake, importance)).collect();
     Ok(Report {
         version: REPORT_VERSION,
         period: window.period,
@@ -54,6 +55,23 @@ pub fn examine(reference: &Reference, window: &Window, options: &MonitorOptions,
         targets,
         alarms,
     })
+}
+
+/// Slices and groups that are told by themselves when the whole is worse, too.
+const SLICES_TOLD: usize = 3;
+
+/// When a target's quality fell on the whole, only the slices where it fell most are told beside.
+fn folded(alarming: Vec<&TestRow>) -> Vec<&TestRow> {
+    let is_part = |test: &TestRow| matches!(test.subject, Subject::Slice | Subject::Group);
+    let fell: Vec<String> =
+        alarming.iter().filter(|test| test.subject == Subject::Live).map(|test| format!("{} where ", test.column)).collect();
+    let mut told = 0;
+    let is_told = |test: &&TestRow| {
+        let is_folded = is_part(test) && fell.iter().any(|target| test.column.starts_with(target.as_str()));
+        told += usize::from(is_folded);
+        !is_folded || told <= SLICES_TOLD
+    };
+    alarming.into_iter().filter(is_told).collect()
 }
 
 /// Corrects p-values and says what is an alarm.
@@ -242,7 +260,7 @@ mod tests {
     }
 
     fn check(window: &Window, reference: &Reference) -> Report {
-        let report = examine(reference, window, &MonitorOptions::default(), &BTreeMap::new()).unwrap();
+        let report = examine(reference, window, &MonitorOptions::default()).unwrap();
         let json = serde_json::to_string(&report).unwrap();
         assert!(serde_json::from_str::<Report>(&json).unwrap() == report, "{json}");
         report
@@ -264,7 +282,8 @@ mod tests {
         let mut window = window(&reference, 1000, 0.6, 400, 0.0);
         window.period = Some([0, 86_400_000_000]);
         let importance = [("number", 0.9), ("name", 0.01), ("when", 0.3)].map(|(name, value)| (name.to_owned(), value)).into();
-        let report = examine(&reference, &window, &MonitorOptions::default(), &importance).unwrap();
+        let reference = reference.with_importance(&importance);
+        let report = examine(&reference, &window, &MonitorOptions::default()).unwrap();
         expect![[r#"
             1000 rows from 1970-01-01T00:00:00Z to 1970-01-02T00:00:00Z, held against 3000 training rows: alarms:
 
@@ -298,32 +317,28 @@ mod tests {
 
             price when made, 3000 rows: mae 0.796 (0.775 to 0.818), rmse 0.996 (0.971 to 1.02), mse 0.993 (0.943 to 1.05), r2 0.0802 (0.0623 to 0.0975)
 
-            about      column                   test               effect   threshold  p        verdict  change
-            input      number                   ks                 0.208    0.1        2.6e-27  ALARM    mean 0.0543 -> 0.562 (+0.51 standard deviations)
-            input      whole                    ks                 0.225    0.1        5.1e-32  ALARM    mean -0.0613 -> 1.14 (+0.59 standard deviations)
-            input      name                     chi2               0.415    0.1        3.0e-22  ALARM    share of "ash" 0.166 -> 0.061
-            input      when                     ks                 0.198    0.1        1.4e-24  ALARM    mean 1970-01-06T00:17:22Z -> 1970-01-07T19:06:57Z
-            input      note                     ks                 0.26     0.1        9.5e-42  ALARM    its embedding
-            rows       all inputs               domain_classifier  0.775    0.55       1.7e-47  ALARM    told apart by a classifier
-            live       paid                     accuracy           0.068    0.05       0.116    fine     0.74 -> accuracy 0.69 (0.643 to 0.733) on 400 rows
-            estimated  paid                     accuracy           0        0.05       1        fine     0.74 -> accuracy 0.744 (0.717 to 0.771) on 1000 rows
-            slice      paid where name = birch  accuracy           0.145    0.05       0.531    fine     0.758 -> accuracy 0.648 (0.517 to 0.76) on 54 rows
-            slice      paid where name = cedar  accuracy           0.00698  0.05       1        fine     0.748 -> accuracy 0.742 (0.628 to 0.831) on 66 rows
-            slice      paid where name = elm    accuracy           0.0259   0.05       1        fine     0.73 -> accuracy 0.711 (0.607 to 0.796) on 83 rows
-            slice      paid where name = fir    accuracy           0        0.05       1        fine     0.753 -> accuracy 0.772 (0.67 to 0.85) on 79 rows
-            slice      paid where name = oak    accuracy           0.189    0.05       0.0845   fine     0.714 -> accuracy 0.579 (0.48 to 0.672) on 95 rows
-            data       number                   missing            0        0.02       1        fine     0 -> 0 of rows
-            data       number                   range              0.003    0.01       1        fine     0 -> 0.003 of rows outside -3.73 to 3.09; now -2.91 to 3.58
-            data       whole                    missing            0        0.02       1        fine     0 -> 0 of rows
-            data       whole                    range              0.003    0.01       1        fine     0 -> 0.003 of rows outside -7 to 6; now -5 to 7
-            data       name                     missing            0        0.02       1        fine     0 -> 0 of rows
-            data       name                     unseen             0        0.01       1        fine     0 -> 0 of rows
-            data       when                     missing            0        0.02       1        fine     0 -> 0 of rows
-            data       note                     missing            0        0.02       1        fine     0 -> 0 of rows
-            answer     P(paid = yes)            ks                 0.022    0.1        1        fine     mean 0.503 -> 0.51 (+0.02 standard deviations)
-            answer     class of paid            chi2               0.0227   0.1        1        fine     share of "no" 0.49 -> 0.479
-            answer     predicted price          ks                 0.022    0.1        1        fine     mean 0.503 -> 0.51 (+0.02 standard deviations)
-            label      paid                     chi2               3.3e-4   0.1        1        fine     share of "yes" 0.507 -> 0.507
+            about      column           test               effect  threshold  p        verdict  change
+            input      number           ks                 0.208   0.1        2.6e-27  ALARM    mean 0.0543 -> 0.562 (+0.51 standard deviations)
+            input      whole            ks                 0.225   0.1        5.1e-32  ALARM    mean -0.0613 -> 1.14 (+0.59 standard deviations)
+            input      name             chi2               0.415   0.1        3.0e-22  ALARM    share of "ash" 0.166 -> 0.061
+            input      when             ks                 0.198   0.1        1.4e-24  ALARM    mean 1970-01-06T00:17:22Z -> 1970-01-07T19:06:57Z
+            input      note             ks                 0.26    0.1        9.5e-42  ALARM    its embedding
+            rows       all inputs       domain_classifier  0.775   0.55       1.7e-47  ALARM    told apart by a classifier
+            live       paid             accuracy           0.068   0.05       0.116    fine     0.74 -> accuracy 0.69 (0.643 to 0.733) on 400 rows
+            estimated  paid             accuracy           0       0.05       1        fine     0.74 -> accuracy 0.744 (0.717 to 0.771) on 1000 rows
+            data       number           missing            0       0.02       1        fine     0 -> 0 of rows
+            data       number           range              0.003   0.01       1        fine     0 -> 0.003 of rows outside -3.73 to 3.09; now -2.91 to 3.58
+            data       whole            missing            0       0.02       1        fine     0 -> 0 of rows
+            data       whole            range              0.003   0.01       1        fine     0 -> 0.003 of rows outside -7 to 6; now -5 to 7
+            data       name             missing            0       0.02       1        fine     0 -> 0 of rows
+            data       name             unseen             0       0.01       1        fine     0 -> 0 of rows
+            data       when             missing            0       0.02       1        fine     0 -> 0 of rows
+            data       note             missing            0       0.02       1        fine     0 -> 0 of rows
+            answer     P(paid = yes)    ks                 0.022   0.1        1        fine     mean 0.503 -> 0.51 (+0.02 standard deviations)
+            answer     class of paid    chi2               0.0227  0.1        1        fine     share of "no" 0.49 -> 0.479
+            answer     predicted price  ks                 0.022   0.1        1        fine     mean 0.503 -> 0.51 (+0.02 standard deviations)
+            label      paid             chi2               3.3e-4  0.1        1        fine     share of "yes" 0.507 -> 0.507
+            and 5 slices and groups without an alarm
         "#]].assert_eq(&report.text());
     }
 

@@ -8,9 +8,9 @@ use cupola_task::{Answer, Column, Columns, Settings, Task, View};
 use serde::{Deserialize, Serialize};
 
 /// What is measured of classes, the one that counts first.
-const OF_CLASSES: [&str; 6] = ["accuracy", "f1", "roc_auc", "precision", "recall", "log_loss"];
+pub(crate) const OF_CLASSES: [&str; 6] = ["accuracy", "f1", "roc_auc", "precision", "recall", "log_loss"];
 /// What is measured of numbers.
-const OF_NUMBERS: [&str; 4] = ["mae", "rmse", "mse", "r2"];
+pub(crate) const OF_NUMBERS: [&str; 4] = ["mae", "rmse", "mse", "r2"];
 /// The level of all intervals.
 pub(crate) const LEVEL: f64 = 0.95;
 

@@ -1,18 +1,12 @@
 //! How to watch: the settings of `[monitor]`.
 
 use crate::drift;
+use crate::policy::time_us;
 use crate::{Error, Result};
 use cupola_task::{Range, Setting, Settings, Value};
 
 /// The keys of `[monitor]`.
 pub const MONITOR: &[Setting] = &[
-    Setting {
-        name: "reference",
-        alias: &[],
-        default: "training",
-        range: Range::Any(&[Range::Choice(&["training"]), Range::Text]),
-        doc: "what windows are held against: training (what the model file counted), or a table",
-    },
     Setting {
         name: "window",
         alias: &["chunk"],
@@ -47,6 +41,13 @@ pub const MONITOR: &[Setting] = &[
         default: "0.05",
         range: Range::Real { min: 0.0, max: 1e9 },
         doc: "the smallest loss of quality that matters, as a share of the quality when the model was made",
+    },
+    Setting {
+        name: "rows",
+        alias: &[],
+        default: "true",
+        range: Range::Flag,
+        doc: "whether the model file keeps 1,000 training rows as cells (32 an input at most): the domain classifier needs them; golden=off leaves them out, too",
     },
     Setting {
         name: "min_rows",
@@ -108,8 +109,6 @@ pub enum Correction {
 /// How to watch.
 #[derive(Clone, Debug)]
 pub struct MonitorOptions {
-    /// The table windows are held against; none: what training counted.
-    pub reference: Option<String>,
     /// How long a window is.
     pub window: WindowLength,
     /// The statistic of each column; none: what suits it.
@@ -134,21 +133,6 @@ pub struct MonitorOptions {
     pub cooldown_us: i64,
 }
 
-/// Microseconds of a time as settings write it: a whole number and s, m, h, d or w.
-pub fn duration(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        "w" => 604_800,
-        _ => return None,
-    };
-    number.trim().parse::<u32>().ok().and_then(|number| i64::from(number).checked_mul(seconds * 1_000_000))
-}
-
 impl MonitorOptions {
     /// Takes what was said; the settings were checked against [`MONITOR`].
     ///
@@ -157,7 +141,7 @@ impl MonitorOptions {
     pub fn from_settings(settings: &Settings) -> Result<MonitorOptions> {
         let time = |name: &str, text: &str| {
             let wrong = || Error::refused(format!("setting monitor.{name}"), format!("{text:?}"), "a time such as 30m, 6h or 1d");
-            duration(text).ok_or_else(wrong)
+            time_us(text).ok_or_else(wrong)
         };
         let window = match settings.value("window") {
             Value::Integer(rows) => WindowLength::Rows(rows.unsigned_abs()),
@@ -172,7 +156,6 @@ impl MonitorOptions {
         };
         let windows = |name: &str| u32::try_from(settings.integer(name)).unwrap_or(u32::MAX);
         Ok(MonitorOptions {
-            reference: Some(settings.text("reference")).filter(|text| *text != "training").map(str::to_owned),
             window,
             drift: drift::find(settings.text("drift")),
             is_drift_on: settings.text("drift") != "off",
@@ -190,6 +173,24 @@ impl MonitorOptions {
             cooldown_us,
         })
     }
+}
+
+impl MonitorOptions {
+    /// What a model's recipe says of watching, and before it what somebody said now.
+    ///
+    /// # Errors
+    /// When a key is none, or its value is out of range.
+    pub fn over(recipe: &Settings, said: &[(String, Value)]) -> Result<MonitorOptions> {
+        let is_said = |name: &str| said.iter().any(|(key, _)| setting(key).is_some_and(|setting| setting.name == name));
+        let rest = recipe.iter().filter(|(name, _)| !is_said(name));
+        let all = rest.chain(said.iter().map(|(key, value)| (key.as_str(), value)));
+        MonitorOptions::from_settings(&Settings::check("monitor", MONITOR, all)?)
+    }
+}
+
+/// The key of `[monitor]` that is called so.
+pub fn setting(name: &str) -> Option<&'static Setting> {
+    MONITOR.iter().find(|setting| setting.name == name || setting.alias.contains(&name))
 }
 
 impl Default for MonitorOptions {
@@ -257,10 +258,6 @@ mod tests {
         assert_eq!((options.window, options.cooldown_us, options.threshold), (WindowLength::Rows(500), 0, Some(0.2)));
         assert_eq!(options.drift.map(|def| def.name), Some("psi"));
         assert_eq!(MonitorOptions::default().window, WindowLength::Time(86_400_000_000));
-        assert_eq!(
-            (duration("2w"), duration("1 h"), duration("d"), duration("-1d"), duration("é")),
-            (Some(1_209_600_000_000), Some(3_600_000_000), None, None, None)
-        );
         for (name, value) in [("window", "soon"), ("window", "0h"), ("cooldown", "never"), ("drift", "rows")] {
             assert!(check(&[(name, value)]).is_err(), "{name} = {value}");
         }

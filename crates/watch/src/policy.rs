@@ -1,10 +1,14 @@
 //! When a model is trained again, and what its challenger must show: the recipe's `[retrain]`. Only decisions; what they are made from comes in as
 //! numbers.
 
+use crate::measure::{OF_CLASSES, OF_NUMBERS, Quality};
+use crate::report::{Subject, TestRow, Verdict};
+use crate::watcher::State;
 use crate::{Error, Result};
 use cupola_task::{Range, Setting, Settings};
 use serde::Serialize;
 use std::fmt;
+use std::time::Duration;
 
 /// Who promotes a challenger that passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -19,21 +23,61 @@ pub enum Mode {
 }
 
 /// What makes a retraining due.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Trigger {
     /// So many answers were labelled since the champion was added.
     Labels(u64),
     /// So many microseconds have passed since then.
     Every(i64),
+    /// The monitor has raised an alarm that is not over.
+    Alarm,
+    /// Of the inputs more than this share drifts in the newest window.
+    DriftShare(f64),
+    /// A measure on the newest window, labelled or expected, is on this side of a value.
+    Quality {
+        /// The measure.
+        metric: String,
+        /// Whether less than the value fires; else more does.
+        is_below: bool,
+        /// The value.
+        value: f64,
+    },
 }
 
 /// What triggers are held against.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Signs {
     /// Answers that were labelled since the champion was added.
     pub labels_new: u64,
     /// Microseconds since the champion was added.
     pub age_us: i64,
+    /// The keys of the alarms that are raised.
+    pub alarms: Vec<String>,
+    /// Since when something alarms that is raised now: the begin of the first such window.
+    pub moved_us: Option<i64>,
+    /// The share of inputs that drift, where a window was looked at.
+    pub drift_share: Option<f64>,
+    /// Measures on the newest window: by labels, and after these as they are expected without.
+    pub quality: Vec<Quality>,
+}
+
+impl Signs {
+    /// Adds what the monitor has seen.
+    #[must_use]
+    pub fn with(self, state: &State) -> Signs {
+        let signs = Signs { alarms: state.raised(), moved_us: state.moved_us(), ..self };
+        let Some(report) = &state.history().last else { return signs };
+        let inputs: Vec<&TestRow> =
+            report.tests.iter().filter(|test| test.subject == Subject::Input && test.verdict != Verdict::Unknown).collect();
+        let drifting = inputs.iter().filter(|test| test.verdict == Verdict::Alarm).count();
+        let live = report.targets.iter().flat_map(|target| &target.live);
+        let estimated = report.targets.iter().flat_map(|target| &target.estimated);
+        Signs {
+            drift_share: (!inputs.is_empty()).then(|| drifting as f64 / inputs.len() as f64),
+            quality: live.chain(estimated).cloned().collect(),
+            ..signs
+        }
+    }
 }
 
 /// The checked `[retrain]`.
@@ -51,6 +95,10 @@ pub struct Policy {
     pub min_labels: u64,
     /// The newest share of labelled rows, which is never learned from: the backtest.
     pub holdout: f64,
+    /// Whether a challenger begins from the champion's weights.
+    pub is_warm: bool,
+    /// How long a challenger may be trained; none: as its recipe says.
+    pub budget: Option<Duration>,
     /// Between two retrainings, in microseconds.
     pub cooldown_us: i64,
     /// The level of every interval and test.
@@ -84,7 +132,7 @@ pub const RETRAIN: &[Setting] = &[
         alias: &[],
         default: "[labels > 1000]",
         range: Range::List(&Range::Text),
-        doc: "What makes a retraining due, any of: labels > 5000, every 30d, both counted since the champion was added.",
+        doc: "What makes a retraining due, any of: labels > 5000 and every 30d, both counted since the champion was added; alarm, when the monitor has raised one; drift.share > 0.3, of the inputs; perf.f1 < 0.68, labelled or expected.",
     },
     Setting { name: "window", alias: &[], default: "90d", range: TIME, doc: "How far back the log is learned from, in seconds or as 90d." },
     Setting {
@@ -107,6 +155,20 @@ pub const RETRAIN: &[Setting] = &[
         default: "0.3",
         range: Range::Real { min: 0.05, max: 0.9 },
         doc: "The newest share of the labelled rows, which no challenger learns from: champion and challenger are compared on it.",
+    },
+    Setting {
+        name: "start",
+        alias: &[],
+        default: "cold",
+        range: Range::Choice(&["cold", "warm"]),
+        doc: "What a challenger begins from: nothing, or the champion's weights, which networks have.",
+    },
+    Setting {
+        name: "budget",
+        alias: &[],
+        default: "auto",
+        range: Range::Any(&[Range::Choice(&["auto"]), TIME]),
+        doc: "How long a challenger may be trained, in seconds or as 10m; auto: as the recipe's time says.",
     },
     Setting { name: "cooldown", alias: &[], default: "1d", range: TIME, doc: "Time between two retrainings, in seconds or as 12h." },
     Setting {
@@ -153,6 +215,15 @@ pub const RETRAIN: &[Setting] = &[
     },
 ];
 
+/// A retraining that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The trigger that is met, with its numbers.
+    pub why: String,
+    /// What moved did so from here on: who learns from nothing newer learns nothing of it.
+    pub since_us: Option<i64>,
+}
+
 impl Policy {
     /// Takes what the recipe says; the settings were checked against [`RETRAIN`].
     ///
@@ -175,6 +246,11 @@ impl Policy {
             with_train: settings.text("data") != "log",
             min_labels: settings.integer("min_labels").unsigned_abs(),
             holdout: settings.real("holdout"),
+            is_warm: settings.text("start") == "warm",
+            budget: match settings.try_text("budget") {
+                Some("auto") => None,
+                _ => Some(Duration::from_micros(time("budget")?.unsigned_abs())),
+            },
             cooldown_us: time("cooldown")?,
             level: settings.real("level"),
             anchor_drop: settings.real("anchor_drop"),
@@ -186,8 +262,12 @@ impl Policy {
     }
 
     /// Why a retraining is due; none when it is not.
-    pub fn due(&self, signs: &Signs) -> Option<String> {
-        self.when.iter().find_map(|trigger| trigger.fires(signs))
+    pub fn due(&self, signs: &Signs) -> Option<Due> {
+        self.when.iter().find_map(|trigger| {
+            let is_of_monitor = matches!(trigger, Trigger::Alarm | Trigger::DriftShare(_));
+            let since_us = signs.moved_us.filter(|_| is_of_monitor);
+            trigger.fires(signs).map(|why| Due { why, since_us })
+        })
     }
 }
 
@@ -206,12 +286,19 @@ impl Trigger {
     pub fn parse(text: &str) -> Result<Trigger> {
         let wrong = || {
             let error = Error::refused("setting retrain.when", format!("{text:?}"), "a trigger");
-            error.with_hint("labels > 5000, every 30d")
+            error.with_hint("labels > 5000, every 30d, alarm, drift.share > 0.3, perf.f1 < 0.68")
         };
         let words: Vec<&str> = text.split_whitespace().collect();
         Ok(match words[..] {
             ["every", time] => Trigger::Every(time_us(time).ok_or_else(wrong)?),
-            ["labels", ">", count] => Trigger::Labels(count.parse().map_err(|_| wrong())?),
+            ["alarm"] => Trigger::Alarm,
+            ["labels" | "labels.new", ">", count] => Trigger::Labels(count.parse().map_err(|_| wrong())?),
+            ["drift.share", ">", share] => Trigger::DriftShare(number(share).ok_or_else(wrong)?),
+            [perf, sign @ ("<" | ">"), value] => {
+                let metric = perf.strip_prefix("perf.").ok_or_else(wrong)?;
+                let value = number(value).ok_or_else(wrong)?;
+                Trigger::Quality { metric: measured(metric)?.to_owned(), is_below: sign == "<", value }
+            }
             _ => return Err(wrong()),
         })
     }
@@ -224,6 +311,17 @@ impl Trigger {
             Trigger::Every(time) => {
                 (signs.age_us >= *time).then(|| format!("the champion is {} old, {} were allowed", days(signs.age_us), days(*time)))
             }
+            Trigger::Alarm => (!signs.alarms.is_empty()).then(|| format!("raised is {}", signs.alarms.join(", "))),
+            Trigger::DriftShare(share) => signs
+                .drift_share
+                .filter(|found| found > share)
+                .map(|found| format!("{:.0} % of the inputs drift, {:.0} % were allowed", found * 100.0, share * 100.0)),
+            Trigger::Quality { metric, is_below, value } => {
+                let found = signs.quality.iter().find(|quality| quality.metric == *metric)?;
+                let fires = if *is_below { found.value < *value } else { found.value > *value };
+                fires
+                    .then(|| format!("{} on the newest window, {} {value} was waited for", found.text(), if *is_below { "<" } else { ">" }))
+            }
         }
     }
 }
@@ -234,12 +332,31 @@ impl fmt::Display for Trigger {
         match self {
             Trigger::Labels(count) => write!(f, "labels > {count}"),
             Trigger::Every(time) => write!(f, "every {}", days(*time)),
+            Trigger::Alarm => f.write_str("alarm"),
+            Trigger::DriftShare(share) => write!(f, "drift.share > {share}"),
+            Trigger::Quality { metric, is_below, value } => write!(f, "perf.{metric} {} {value}", if *is_below { "<" } else { ">" }),
         }
     }
 }
 
+/// A measure of the monitor, by its name or another that the field has for it.
+fn measured(name: &str) -> Result<&'static str> {
+    let all = || OF_CLASSES.into_iter().chain(OF_NUMBERS);
+    let known = cupola_metrics::find(name).map_or(name, |def| def.name);
+    all().find(|measure| *measure == known).ok_or_else(|| {
+        let error = Error::refused("setting retrain.when", format!("the measure {name}"), "a measure of the monitor");
+        error.with_hint(
+            cupola_task::nearest(name, all()).map_or_else(|| all().collect::<Vec<_>>().join(", "), |near| format!("did you mean {near}?")),
+        )
+    })
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
 /// A time in microseconds.
-fn time_us(text: &str) -> Option<i64> {
+pub(crate) fn time_us(text: &str) -> Option<i64> {
     cupola_task::duration(text).map(|time| time.as_micros() as i64)
 }
 
@@ -255,16 +372,28 @@ mod tests {
 
     #[test]
     fn triggers_are_read_and_fire() {
-        let signs = Signs { labels_new: 6000, age_us: 31 * 86_400_000_000 };
-        for text in ["labels > 5000", "every 30.0d"] {
+        let quality = |metric: &str| Quality { metric: metric.into(), is_score: true, value: 0.6, low: 0.5, high: 0.7, rows: 100 };
+        let signs = Signs {
+            labels_new: 6000,
+            age_us: 31 * 86_400_000_000,
+            alarms: vec!["input.age.ks".into()],
+            moved_us: Some(7),
+            drift_share: Some(0.5),
+            quality: vec![quality("f1"), quality("mae")],
+        };
+        for text in ["labels > 5000", "every 30.0d", "alarm", "drift.share > 0.3", "perf.f1 < 0.68", "perf.mae > 0.5"] {
             let trigger = Trigger::parse(text).unwrap();
             assert_eq!(trigger.to_string(), text);
             assert!(trigger.fires(&signs).is_some() && trigger.fires(&Signs::default()).is_none(), "{text}");
         }
         assert!(Trigger::parse("labels > 6000").unwrap().fires(&signs).is_none());
-        for text in ["", "labels", "every day", "alarm", "labels > many"] {
+        assert!(Trigger::parse("perf.f1 < 0.5").unwrap().fires(&signs).is_none());
+        assert_eq!(Trigger::parse("perf.f2 < 0.5").unwrap_err().hint().unwrap(), "did you mean f1?");
+        for text in ["", "labels", "every day", "alarms", "labels > many", "perf.f1 < none"] {
             assert!(Trigger::parse(text).unwrap_err().hint().unwrap().contains("every 30d"), "{text}");
         }
-        assert_eq!(Policy::default().due(&signs).as_deref(), Some("6000 labels are new, 1000 were waited for"));
+        let due = |when: Vec<Trigger>| Policy { when, ..Policy::default() }.due(&signs).unwrap();
+        assert_eq!(due(Policy::default().when), Due { why: "6000 labels are new, 1000 were waited for".into(), since_us: None });
+        assert_eq!(due(vec![Trigger::Alarm]), Due { why: "raised is input.age.ks".into(), since_us: Some(7) });
     }
 }

@@ -8,6 +8,7 @@ use crate::{Error, Result};
 use cupola_task::{Columns, Draw, Field, Key, Kind, Predictions, Role, Schema};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The version of what is written.
@@ -51,6 +52,9 @@ pub struct ColumnReference {
     pub axes: Vec<Axis>,
     /// What fell into them.
     pub tallies: Vec<Tally>,
+    /// How much it counts for the model, in any unit, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub importance: Option<f64>,
 }
 
 /// A column of few names.
@@ -142,6 +146,27 @@ impl Reference {
         if is_sound { Ok(reference) } else { Err(wrong("bins that do not fit".into())) }
     }
 
+    /// Notes how much each input counts for the model.
+    #[must_use]
+    pub fn with_importance(mut self, importance: &BTreeMap<String, f64>) -> Reference {
+        self.columns.iter_mut().for_each(|column| column.importance = importance.get(&*column.name).copied());
+        self
+    }
+
+    /// How much each input counts for the model, where that was measured.
+    pub fn importance(&self) -> BTreeMap<String, f64> {
+        self.columns.iter().filter_map(|column| Some((column.name.to_string(), column.importance?))).collect()
+    }
+
+    /// The same without some inputs, and without kept rows, which hold them all.
+    #[must_use]
+    pub fn without(mut self, is_out: impl Fn(&str) -> bool) -> Reference {
+        let before = self.columns.len();
+        self.columns.retain(|column| !is_out(&column.name));
+        self.kept = self.kept.filter(|_| before == self.columns.len());
+        self
+    }
+
     /// The target of that name.
     pub fn target(&self, name: &str) -> Option<&TargetReference> {
         self.targets.iter().find(|target| &*target.name == name)
@@ -207,7 +232,7 @@ impl ColumnReference {
         let mut tallies: Vec<Tally> = axes.iter().map(Tally::new).collect();
         cells.add_to(&axes, &mut tallies);
         tallies.iter_mut().for_each(|tally| tally.unseen.clear());
-        ColumnReference { name, content, axes, tallies }
+        ColumnReference { name, content, axes, tallies, importance: None }
     }
 
     /// How many codes it has in kept rows. Dates have none: time goes on, so they would tell every window from training.

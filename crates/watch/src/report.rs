@@ -124,6 +124,23 @@ impl TestRow {
 }
 
 impl Subject {
+    /// What the test of that key is about; none of no test.
+    pub fn of_key(key: &str) -> Option<Subject> {
+        let word = key.split('.').next()?;
+        let all = [
+            Subject::Live,
+            Subject::Estimated,
+            Subject::Slice,
+            Subject::Group,
+            Subject::Data,
+            Subject::Input,
+            Subject::Answer,
+            Subject::Label,
+            Subject::Rows,
+        ];
+        all.into_iter().find(|subject| subject.word() == word)
+    }
+
     /// Its word in reports.
     pub fn word(self) -> &'static str {
         match self {
@@ -169,9 +186,16 @@ impl Report {
         for target in &self.targets {
             target.write(&mut text);
         }
-        if !self.tests.is_empty() {
+        // Slices are many: those that are fine are told by their number.
+        let is_shown = |test: &&TestRow| test.verdict == Verdict::Alarm || !matches!(test.subject, Subject::Slice | Subject::Group);
+        let shown: Vec<&TestRow> = self.tests.iter().filter(is_shown).collect();
+        if !shown.is_empty() {
             text.push('\n');
-            text.push_str(&table(&self.tests));
+            text.push_str(&table(&shown));
+        }
+        let rest = self.tests.len() - shown.len();
+        if rest > 0 {
+            let _ = writeln!(text, "and {rest} slices and groups without an alarm");
         }
         text
     }
@@ -210,7 +234,7 @@ pub(crate) fn short(value: f64) -> String {
     }
 }
 
-fn table(tests: &[TestRow]) -> String {
+fn table(tests: &[&TestRow]) -> String {
     let head = ["about", "column", "test", "effect", "threshold", "p", "verdict", "change"].map(str::to_owned);
     let cells = |test: &TestRow| {
         let p = test.p_corrected.or(test.p).map_or_else(|| "-".into(), short);
@@ -219,7 +243,7 @@ fn table(tests: &[TestRow]) -> String {
         let [effect, threshold, p] = numbers;
         [test.subject.word().into(), column, test.test.clone(), effect, threshold, p, test.verdict.word().into(), test.change.clone()]
     };
-    let rows: Vec<[String; 8]> = std::iter::once(head).chain(tests.iter().map(cells)).collect();
+    let rows: Vec<[String; 8]> = std::iter::once(head).chain(tests.iter().copied().map(cells)).collect();
     let widths: Vec<usize> = (0..8).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
     let line = |row: &[String; 8]| {
         let padded: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}", width = *width)).collect();

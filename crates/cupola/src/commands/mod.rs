@@ -10,6 +10,7 @@ mod log;
 mod metrics;
 mod model;
 mod models;
+mod monitor;
 mod plan;
 mod predict;
 mod registry;
@@ -48,6 +49,7 @@ pub fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCode> {
         Command::Serve { arguments } => serve::run(&arguments, screen),
         Command::Feedback { file, pairs } => feedback::run(&file, &pairs, screen),
         Command::Log { command } => log::run(command, screen),
+        Command::Monitor(arguments) => monitor::run(&arguments, screen),
         Command::Retrain(arguments) => retrain::run(&arguments, screen),
         Command::Backtest(arguments) => retrain::compare(&arguments, screen),
         Command::Registry { command } => registry::run(command, screen),

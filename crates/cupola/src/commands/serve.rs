@@ -8,9 +8,11 @@ use cupola_task::{Event, Settings, Value};
 use cupola_watch::log::{LOG, LogOptions};
 use cupola_watch::registry::Registry;
 use serde_json::json;
+use std::ffi::OsStr;
+use std::io::Read;
 use std::path::Path;
-use std::process::ExitCode;
-use std::sync::Arc;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
@@ -44,26 +46,27 @@ pub fn run(arguments: &[String], screen: &Screen) -> Result<ExitCode> {
         };
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         let serving = cupola_serve::serve(services, options, world(tell), stop, ready);
-        let began = Instant::now();
-        let telling = async {
-            while let Some(event) = told.recv().await {
+        let (began, screen) = (Instant::now(), screen.another());
+        // Whoever does not read what is printed stops this thread alone.
+        std::thread::spawn(move || {
+            while let Some(event) = told.blocking_recv() {
                 screen.event(&event, began.elapsed());
             }
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            served = serving => served.context("failed to serve"),
-            () = telling => unreachable!("it never ends"),
-        }
+        });
+        serving.await.context("failed to serve")
     });
     // A prediction that outlasts the drain must not hold the process.
+    if let Some(child) = training().as_mut() {
+        // It is over already, or ends here.
+        let _ = child.kill();
+    }
     runtime.shutdown_timeout(Duration::from_secs(1));
     served?;
     screen.note("stopped; every request under way was answered");
     Ok(ExitCode::SUCCESS)
 }
 
-/// `http=..`, `serve.http=..`; `log.sample=..`, and `log=on` for `log.to=on`.
+/// `http=..`, `serve.http=..`; `log.sample=..`, and `log=on` for `log.to=on`; `monitor.window=..`.
 fn options(pairs: &[&String]) -> Result<ServeOptions> {
     let pairs = pairs.iter().filter_map(|pair| pair.split_once('='));
     let given = pairs.map(|(key, value)| match key.trim_start_matches("serve.") {
@@ -74,9 +77,11 @@ fn options(pairs: &[&String]) -> Result<ServeOptions> {
     let log = Settings::check("log", LOG, log.iter().map(|(key, value)| (key.trim_start_matches("log."), value)))
         .context("failed to read the command line")?;
     let log = LogOptions::from_settings(&log).context("failed to read the command line")?;
+    let (monitor, serve): (Vec<_>, Vec<_>) = serve.into_iter().partition(|(key, _)| key.starts_with("monitor."));
+    let monitor = monitor.into_iter().map(|(key, value)| (key.trim_start_matches("monitor.").to_owned(), value)).collect();
     let serve = Settings::check("serve", cupola_serve::SETTINGS, serve.iter().map(|(key, value)| (*key, value)))
         .context("failed to read the command line")?;
-    ServeOptions::from_settings(&serve, log).context("failed to read the command line")
+    ServeOptions::from_settings(&serve, log, monitor).context("failed to read the command line")
 }
 
 /// A name of the registry; else a model file under its own name, or under that of its run.
@@ -89,11 +94,55 @@ fn service(named: &str, registry: Option<&Arc<Registry>>) -> Result<(String, Sou
     let path = cupola_train::runs::model_file(&runs_folder(), Path::new(named)).context("failed to find the model")?;
     // Without links: `latest` is to stay the run that it was when the server began.
     let path = std::fs::canonicalize(&path).unwrap_or(path);
-    let part = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
+    let part = |part: Option<&OsStr>| part.map(|part| part.to_string_lossy().into_owned());
     let stem = part(path.file_stem()).unwrap_or_default();
     let folder = part(path.parent().and_then(Path::file_name));
     let name = if stem == "model" { folder.unwrap_or(stem) } else { stem };
     Ok((name, Source::File(path)))
+}
+
+/// The training that is under way, to be ended with the server.
+static TRAINING: Mutex<Option<Child>> = Mutex::new(None);
+
+/// Lets another process, which gives way to this one, make the next step of a model's retraining: what it takes is not taken from requests, and
+/// what breaks it breaks no answer.
+fn retrain(name: &str, log: Option<&Path>) -> Result<Option<String>, String> {
+    let exe = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut words = vec![OsStr::new("--json"), "retrain".as_ref(), name.as_ref()];
+    words.extend(log.into_iter().flat_map(|folder| ["--folder".as_ref(), folder.as_os_str()]));
+    let mut child = Command::new("nice").args(["-n", "10"]).arg(&exe).args(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    if child.is_err() {
+        child = Command::new(&exe).args(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    }
+    let mut child = child.map_err(|error| error.to_string())?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    *training() = Some(child);
+    let read = |pipe: Option<Box<dyn Read + Send>>| {
+        let mut text = String::new();
+        // A child that writes something else than text has said nothing.
+        let _ = pipe.map(|mut pipe| pipe.read_to_string(&mut text));
+        text
+    };
+    let errors = std::thread::spawn(move || read(err.map(|pipe| Box::new(pipe) as _)));
+    let said = read(out.map(|pipe| Box::new(pipe) as _));
+    let errors = errors.join().unwrap_or_default();
+    // Nobody waits for it while it runs, so that it can be ended.
+    let ended = training().take().map(|mut child| child.wait());
+    let last =
+        said.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).find(|line| line["said"].is_string());
+    match last {
+        Some(line) if line["event"] == "idle" => Ok(None),
+        Some(line) => Ok(line["said"].as_str().map(str::to_owned)),
+        None => {
+            let first =
+                errors.lines().chain(said.lines().rev()).find(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned();
+            Err(format!("{first} ({})", ended.and_then(Result::ok).map_or_else(|| "ended".to_owned(), |status| status.to_string())))
+        }
+    }
+}
+
+fn training() -> MutexGuard<'static, Option<Child>> {
+    TRAINING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// This process's clock, and a name that no other process has: when it began, and its number.
@@ -103,5 +152,12 @@ fn world(tell: UnboundedSender<Event>) -> World {
         // At the very end nobody listens any more.
         let _ = tell.send(event);
     };
-    World { instance, now_us: Arc::new(now_us), tell: Arc::new(tell), deploy: deploy_folder(), store: store_at() }
+    World {
+        instance,
+        now_us: Arc::new(now_us),
+        tell: Arc::new(tell),
+        retrain: Some(Arc::new(retrain)),
+        deploy: deploy_folder(),
+        store: store_at(),
+    }
 }

@@ -6,6 +6,7 @@ mod bad;
 mod deploy;
 mod desk;
 mod help;
+mod monitor;
 mod pictures;
 mod preview;
 mod releases;

@@ -43,7 +43,7 @@ fn live(desk: &Desk, server: &Server, name: &str, rows: &[(f64, f64, &str)]) {
     let labels =
         rows.iter().enumerate().fold("id,label\n".to_owned(), |text, (row, (_, _, c))| text + &format!("{name}-{},{c}\n", row + 1));
     desk.put("labels.csv", labels);
-    desk.ok(&["feedback", "labels.csv"]);
+    desk.ok(&["feedback", "labels.csv", &format!("name={}", server.models[0])]);
 }
 
 fn told(output: &str) -> Value {
@@ -114,4 +114,28 @@ fn labels_that_are_noise_teach_nothing() {
     assert!(shut.contains(&"attain"), "{refused}");
     assert!(desk.ok(&["registry", "ls", "small"]).stdout.lines().count() == 2, "the refused challenger is no version");
     assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn networks_begin_from_the_champions_weights_and_trees_do_not() {
+    let desk = deployed();
+    desk.ok(&["train", "old.csv", "target=c", "model=mlp", "train.epochs=4", "name=net", "eval.importance=false", "-q"]);
+    desk.ok(&["registry", "add", "2"]);
+    for name in ["net", "small"] {
+        let server = desk.serve(&[name, "log=on"]);
+        live(&desk, &server, name, &rows(World::Old, 400, 5));
+        assert_eq!(server.stop(), Some(0));
+    }
+    let warm = ["--json", "retrain", "net", "--now", "retrain.start=warm", "train.epochs=1", "train.lr=1e-6"];
+    let ran = desk.run(&warm);
+    assert!(matches!(ran.code, Some(0 | 4)), "{}", ran.stderr);
+    let recipe = desk.text("runs/latest/run.toml");
+    assert!(recipe.contains("weights.safetensors"), "{recipe}");
+    // At such a rate nothing is learned: what is known was known before.
+    let scores = |desk: &Desk| desk.json("runs/latest/report.json")["targets"][0]["scores"][0]["test"]["value"].as_f64().unwrap();
+    let warm = scores(&desk);
+    desk.run(&["retrain", "net", "--now", "train.epochs=1", "train.lr=1e-6"]);
+    assert!(warm > scores(&desk) + 0.05, "{warm} against {}", scores(&desk));
+    let ran = desk.run(&["retrain", "small", "--now", "retrain.start=warm"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("trees and lines are trained anew"), "{}", ran.stderr);
 }

@@ -11,4 +11,4 @@ mod torch;
 mod zip;
 
 pub use load::{KeyMap, Loaded, Match, OtherShape, Pretrained, Warmed, load, warm};
-pub use part::{from_part, from_safetensors, into_parts, list, settings, to_lists, to_safetensors};
+pub use part::{WEIGHTS, from_part, from_safetensors, into_parts, list, settings, to_lists, to_safetensors};

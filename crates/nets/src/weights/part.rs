@@ -4,7 +4,8 @@ use crate::layout::Layout;
 use cupola_task::{Error, Parts, Result, Settings};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-const WEIGHTS: &str = "model/weights.safetensors";
+/// The part of a model file that holds a network's weights.
+pub const WEIGHTS: &str = "model/weights.safetensors";
 const SETTINGS: &str = "model/settings.json";
 
 /// The settings a saved network was made with.

@@ -122,7 +122,7 @@ pub fn backtest(
 }
 
 /// Labels, which are texts, as the target's own kind.
-pub(super) fn truth(field: &Field, labels: &ArrayRef) -> ArrayRef {
+pub(crate) fn truth(field: &Field, labels: &ArrayRef) -> ArrayRef {
     match (&field.kind, labels.as_string_opt::<i32>()) {
         (Kind::Number, Some(texts)) => {
             Arc::new(texts.iter().map(|text| text.and_then(|text| text.parse::<f64>().ok())).collect::<Float64Array>())

@@ -5,6 +5,8 @@ mod backtest;
 mod gates;
 mod retrain;
 
+pub(crate) use backtest::truth;
 pub use backtest::{Compared, Comparison, Latency, SliceOf, backtest};
 pub use gates::{Gate, gates};
+pub(crate) use retrain::is_auto;
 pub use retrain::{Decided, Loop, Sources, Step};

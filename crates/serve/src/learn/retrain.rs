@@ -3,6 +3,7 @@
 
 use super::backtest::{Comparison, backtest, of_batch, truth};
 use super::gates::{Gate, gates};
+use crate::monitor::{MONITOR_FOLDER, read_kept};
 use crate::{Error, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
@@ -14,7 +15,7 @@ use cupola_train::recipe::{Origin, Recipe};
 use cupola_train::{Artifact, Opening, Outcome, Plan};
 use cupola_watch::labels::Labels;
 use cupola_watch::log::{Logged, read};
-use cupola_watch::policy::{Mode, Policy, Signs};
+use cupola_watch::policy::{Due, Mode, Policy, Signs};
 use cupola_watch::registry::{CHALLENGER, CHAMPION, NewVersion, Registry, Version};
 use cupola_watch::{Joined, join};
 use serde_json::{Value as Json, json};
@@ -97,22 +98,28 @@ impl Loop<'_> {
         if let Some(challenger) = self.registry.behind(self.name, CHALLENGER)? {
             return self.decide(&policy, &champion, &challenger).map(Step::End);
         }
-        let why = match policy.due(&self.signs(&champion)?) {
-            Some(why) => why,
-            None if is_asked => "somebody asked for it".to_owned(),
-            None => return Ok(idle("no trigger of retrain.when is met")),
+        let due = match policy.due(&self.signs(&champion)?) {
+            Some(due) if !is_asked => due,
+            _ if is_asked => Due { why: "somebody asked for it".to_owned(), since_us: None },
+            _ => return Ok(idle("no trigger of retrain.when is met")),
         };
+        let why = &due.why;
         if let Some(wait_us) = self.cooling(&policy)?.filter(|_| !is_asked) {
             let wait_h = wait_us as f64 / 3600e6;
             return Ok(idle(format!("{why}; the last challenger is too young: {wait_h:.1} h to wait (retrain.cooldown)")));
         }
-        self.gather(champion, policy, why, over)
+        self.gather(champion, policy, due, over)
     }
 
     /// What the policy's triggers are held against.
     fn signs(&self, champion: &Version) -> Result<Signs> {
         let labels_new = self.labels.since(self.name, champion.added_us)?.len() as u64;
-        Ok(Signs { labels_new, age_us: self.now_us - champion.added_us })
+        let signs = Signs { labels_new, age_us: self.now_us - champion.added_us, ..Signs::default() };
+        let kept = read_kept(&self.registry.folder(self.name).join(MONITOR_FOLDER), &champion.hash)?;
+        Ok(match kept {
+            Some(kept) => signs.with(&kept.state),
+            None => signs,
+        })
     }
 
     /// How long the cool-down still lasts.
@@ -125,13 +132,17 @@ impl Loop<'_> {
     }
 
     /// Collects labelled rows, keeps the newest for the comparison, and writes the rest with the champion's own training rows as a table.
-    fn gather(&self, champion: Version, policy: Policy, why: String, over: &[String]) -> Result<Step> {
+    fn gather(&self, champion: Version, policy: Policy, due: Due, over: &[String]) -> Result<Step> {
         let artifact = self.open(&champion)?;
         let known = self.joined(&artifact, self.now_us - policy.window_us)?.labelled();
-        let rows = known.rows() as u64;
-        if rows < policy.min_labels {
-            let wanted = policy.min_labels;
+        let (rows, why) = (known.rows() as u64, due.why);
+        let wanted = policy.min_labels;
+        if rows < wanted {
             return Ok(idle(format!("{why}; {rows} answers of the window are labelled, {wanted} are needed (retrain.min_labels)")));
+        }
+        let newer = due.since_us.map(|since| known.at_us.iter().filter(|at| **at >= since).count() as u64);
+        if let Some(newer) = newer.filter(|newer| *newer < wanted) {
+            return Ok(idle(format!("{why}; {newer} answers since then are labelled, {wanted} are needed (retrain.min_labels)")));
         }
         let cut = rows - ((rows as f64 * policy.holdout).ceil() as u64).clamp(1, rows - 1);
         let (older, newest) = (known.take(&(0..cut).collect::<Vec<_>>()), known.take(&(cut..rows).collect::<Vec<_>>()));
@@ -143,7 +154,15 @@ impl Loop<'_> {
         write(&path, &table)?;
         let sides = self.registry.sides_file(&champion);
         let keeps_sides = policy.with_train && sides.is_file();
-        let plan = plan_for(&champion, self.name, &path, keeps_sides.then_some(&*sides), over)?;
+        let weights = policy.is_warm.then(|| champion_weights(&self.registry.model_file(&champion), &folder)).transpose()?;
+        let given = Given {
+            name: self.name,
+            data: &path,
+            sides: keeps_sides.then_some(&*sides),
+            budget: policy.budget,
+            weights: weights.as_deref(),
+        };
+        let plan = plan_for(&champion, &given, over)?;
         let rows = json!({"learned": learned, "of_log": older.rows(), "compared": newest.rows()});
         let facts = json!({"why": why, "rows": rows, "data": path});
         self.registry.note(self.name, "retrain", Some(champion.number), self.now_us, &facts)?;
@@ -341,21 +360,59 @@ fn recipe_of(version: &Version, over: &[String]) -> Result<Recipe> {
     Ok(recipe)
 }
 
-/// The champion's recipe on other data: rows that it knew keep their side.
-fn plan_for(version: &Version, name: &str, data: &Path, sides: Option<&Path>, over: &[String]) -> Result<Plan> {
+/// Whether a model is to be trained again without anybody asking.
+pub(crate) fn is_auto(registry: &Registry, name: &str) -> Result<bool> {
+    let champion = registry.find(name, CHAMPION)?;
+    Ok(!champion.recipe.is_empty() && plan_of(&champion, &[])?.retrain.mode == Mode::Auto)
+}
+
+/// What a challenger is trained with.
+struct Given<'a> {
+    name: &'a str,
+    data: &'a Path,
+    /// Where rows that the champion knew keep their side.
+    sides: Option<&'a Path>,
+    budget: Option<Duration>,
+    /// What a network begins from.
+    weights: Option<&'a Path>,
+}
+
+/// The champion's recipe on other data.
+fn plan_for(version: &Version, given: &Given<'_>, over: &[String]) -> Result<Plan> {
     let mut recipe = recipe_of(version, over)?;
-    let mut set = |path: &[&str], value: &str| {
-        recipe.set(path.iter().map(|&segment| segment.to_owned()).collect(), Value::Text(value.to_owned()), Origin::Inferred, "retrain");
+    let mut set = |path: &[&str], value: Value| {
+        recipe.set(path.iter().map(|&segment| segment.to_owned()).collect(), value, Origin::Inferred, "retrain");
     };
-    set(&["data", "train"], &data.display().to_string());
-    set(&["data", "format"], "parquet");
-    set(&["name"], name);
+    let text = |path: &Path| Value::Text(path.display().to_string());
+    set(&["data", "train"], text(given.data));
+    set(&["data", "format"], Value::Text("parquet".to_owned()));
+    set(&["name"], Value::Text(given.name.to_owned()));
     // Live rows may repeat each other and rows of the training; that is told, and no reason to stop.
-    set(&["data", "clean", "leaks"], "warn");
-    if let Some(sides) = sides {
-        set(&["data", "split", "keep"], &sides.display().to_string());
+    set(&["data", "clean", "leaks"], Value::Text("warn".to_owned()));
+    if let Some(budget) = given.budget {
+        set(&["time"], Value::Text(format!("{}s", budget.as_secs_f64())));
+    }
+    if let Some(sides) = given.sides {
+        set(&["data", "split", "keep"], text(sides));
+    }
+    if let Some(weights) = given.weights {
+        set(&["train", "weights"], text(weights));
+        set(&["train", "weights_map"], Value::List(vec![]));
+        // A column with other categories is embedded anew.
+        set(&["train", "weights_match"], Value::Text("some".to_owned()));
     }
     Ok(Plan::check(recipe)?)
+}
+
+/// Writes the champion's weights beside the data.
+fn champion_weights(model: &Path, folder: &Path) -> Result<PathBuf> {
+    let weights = cupola_train::network_weights(model)?.ok_or_else(|| {
+        let error = cupola_watch::Error::refused("setting retrain.start", "warm", "a model that is one network");
+        error.with_hint("trees and lines are trained anew: retrain.start=cold")
+    })?;
+    let path = folder.join("weights.safetensors");
+    std::fs::write(&path, weights).map_err(|source| cupola_watch::Error::io(format!("write {}", path.display()), source))?;
+    Ok(path)
 }
 
 /// Labelled rows of the log, below the rows of the champion's training when these are wanted, in the columns of its schema.

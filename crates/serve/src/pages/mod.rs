@@ -1,9 +1,12 @@
 //! Pages for people and the description for programs. Everything a page needs comes from this server.
 
+mod monitor;
 mod openapi;
 mod page;
 
 use crate::app::App;
+use crate::call::Call;
+use crate::problem::Problem;
 use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -43,6 +46,28 @@ pub(crate) async fn style() -> Response {
 
 pub(crate) async fn script() -> Response {
     ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("page.js")).into_response()
+}
+
+pub(crate) async fn monitor_script() -> Response {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("monitor.js")).into_response()
+}
+
+pub(crate) async fn monitor(State(app): State<Arc<App>>, choice: Result<Query<Choice>, QueryRejection>) -> Response {
+    let name = choice.map(|Query(choice)| choice.model).unwrap_or_default();
+    let service = match app.service(name.as_deref()) {
+        Ok(service) => service,
+        Err(problem) => return problem.into_response(),
+    };
+    // The registry may be on another machine, and the monitor may be counting.
+    match tokio::task::spawn_blocking(move || monitor::page(&app, &service)).await {
+        Ok(page) => html(page),
+        Err(_) => Problem::panicked().into_response(),
+    }
+}
+
+pub(crate) async fn monitor_json(call: Call) -> Result<Response, Problem> {
+    let found = tokio::task::spawn_blocking(move || monitor::json(&call.service)).await.map_err(|_| Problem::panicked())?;
+    Ok(Json(found?).into_response())
 }
 
 fn html(markup: Markup) -> Response {

@@ -14,7 +14,7 @@ const SUGGESTED_MAX: usize = 500;
 /// Classes named in a table.
 const NAMED_MAX: usize = 12;
 
-fn frame(title: &str, body: Markup) -> Markup {
+pub(super) fn frame(title: &str, body: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -34,15 +34,16 @@ fn frame(title: &str, body: Markup) -> Markup {
     }
 }
 
-fn navigation(app: &App, here: &str) -> Markup {
+pub(super) fn navigation(app: &App, here: &str) -> Markup {
     html! {
         nav {
             a href="/" aria-current=[(here == "/").then_some("page")] { "Try" }
+            @if app.options.monitor.is_some() { a href="/monitor" aria-current=[(here == "/monitor").then_some("page")] { "Monitor" } }
             a href="/docs" aria-current=[(here == "/docs").then_some("page")] { "Docs" }
             a href="/openapi.json" { "OpenAPI" }
             a href="/metrics" { "Metrics" }
-            @if app.services.len() > 1 && here == "/" {
-                span.models { @for service in &app.services { a href={ "/?model=" (encode(&service.name)) } { (service.name) } } }
+            @if app.services.len() > 1 && here != "/docs" {
+                span.models { @for service in &app.services { a href={ (here) "?model=" (encode(&service.name)) } { (service.name) } } }
             }
         }
     }
@@ -54,7 +55,7 @@ fn token(app: &App) -> &'static str {
 }
 
 /// A text as part of a query or a path.
-fn encode(text: &str) -> String {
+pub(super) fn encode(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

@@ -304,7 +304,7 @@ async fn the_inference_protocol_takes_text_and_raw_tensors() {
         &server.post("/v2/models/flowers/infer", &json).await,
         200,
         expect![[
-            r#"{"model_name":"flowers","model_version":"1","outputs":[{"name":"probability","datatype":"FP64","shape":[2,2],"data":[0.25,0.75,0.0,1.0]}],"parameters":{"hash":"09ae35260ff582a68cf29ebf3b701abe38cd2ce7087bf7a76d1d7b0edabc914e","prediction_id":"r5","logged":false},"id":"7"}"#
+            r#"{"model_name":"flowers","model_version":"1","outputs":[{"name":"probability","datatype":"FP64","shape":[2,2],"data":[0.25,0.75,0.0,1.0]}],"parameters":{"hash":"5a33acd1102c97187f158f1ed6b90e1aaf33d09f11f86f48e3ed38267ff58f52","prediction_id":"r5","logged":false},"id":"7"}"#
         ]],
     );
 
@@ -315,7 +315,7 @@ async fn the_inference_protocol_takes_text_and_raw_tensors() {
     let length = format!("inference-header-content-length: {}\r\n", head.len());
     let reply = server.send("POST", "/v2/models/flowers/infer", &length, &[head.as_bytes(), &raw].concat()).await;
     let split: usize = reply.header("inference-header-content-length").unwrap().parse().unwrap();
-    expect![[r#"{"model_name":"flowers","model_version":"1","outputs":[{"name":"prediction","datatype":"BYTES","shape":[2],"parameters":{"binary_data_size":13}},{"name":"probability","datatype":"FP64","shape":[2,2],"parameters":{"binary_data_size":32}}],"parameters":{"hash":"09ae35260ff582a68cf29ebf3b701abe38cd2ce7087bf7a76d1d7b0edabc914e","prediction_id":"r6","logged":false}}"#]].assert_eq(std::str::from_utf8(&reply.body[..split]).unwrap());
+    expect![[r#"{"model_name":"flowers","model_version":"1","outputs":[{"name":"prediction","datatype":"BYTES","shape":[2],"parameters":{"binary_data_size":13}},{"name":"probability","datatype":"FP64","shape":[2,2],"parameters":{"binary_data_size":32}}],"parameters":{"hash":"5a33acd1102c97187f158f1ed6b90e1aaf33d09f11f86f48e3ed38267ff58f52","prediction_id":"r6","logged":false}}"#]].assert_eq(std::str::from_utf8(&reply.body[..split]).unwrap());
     assert_eq!(&reply.body[split..split + 13], b"\x03\0\0\0yes\x02\0\0\0no");
     assert_eq!(reply.body[split + 13..], [0.25f64, 0.75, 1.0, 0.0].iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>());
 

@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 /// for text is noticed (PNG's trick).
 pub const MAGIC: [u8; 8] = *b"\x89CUPOLA\n";
 
-/// The version this program writes, and the newest it reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version this program writes, and the newest it reads. Since 2 a file may hold what its answers are watched with.
+pub const FORMAT_VERSION: u32 = 2;
 
 const HEAD: usize = 16;
 const DIGEST: usize = blake3::OUT_LEN;
@@ -195,7 +195,7 @@ mod tests {
               hint: the file was cut short: copy or train it again
             cut in a part: m.cupola: found 67 bytes, wanted 100 bytes
               hint: the file was cut short: copy or train it again
-            newer: m.cupola: format version: found 7, wanted 1..1
+            newer: m.cupola: format version: found 7, wanted 1..2
               hint: a newer cupola wrote this file: upgrade this one, or train again with it
             longer: m.cupola: found 101 bytes, wanted 100 bytes
               hint: something was written behind the model: copy the file again

@@ -109,6 +109,7 @@ pub(super) fn contents() -> Contents {
         scores: vec![score],
         profile: serde_json::json!({"rows": 100}),
         extra: serde_json::Value::Null,
+        watched: None,
     }
 }
 

@@ -50,6 +50,12 @@ pub(super) struct Manifest {
     pub(super) pipelines: Vec<PipelineRecord>,
     pub(super) scores: Vec<Score>,
     pub(super) extra: serde_json::Value,
+    /// Two models of losses for each target that has any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) losses: Vec<PipelineRecord>,
+    /// How answers are watched, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) monitor: Option<Settings>,
 }
 
 impl Manifest {

@@ -1,7 +1,7 @@
 //! The model file: one file that answers raw rows and holds no code, no path, no time and no host.
 //!
 //! It keeps the fitted preparation and the model of each target, the raw schema, test scores, the profile of the training
-//! data and golden rows: raw rows with the answers they got when the file was written. Every opening replays as many of
+//! data, what its answers are watched with, and golden rows: raw rows with the answers they got when the file was written. Every opening replays as many of
 //! them as its time allows, so that a file that opens answers as it did then.
 
 mod container;
@@ -11,6 +11,7 @@ mod manifest;
 mod model;
 mod open;
 mod pictures;
+mod watched;
 
 #[cfg(test)]
 mod fixture;
@@ -22,4 +23,6 @@ pub(crate) use container::{pack as pack_parts, unpack as unpack_parts};
 pub use golden::{GOLDEN_ROWS, GoldenMode, Verified};
 pub use manifest::{PipelineRecord, Score};
 pub use model::{Artifact, Contents, Pipeline};
-pub use open::Opening;
+pub use open::{Opening, network_weights};
+pub(crate) use watched::answer_column;
+pub use watched::{ExpectedLosses, Losses, Watched};

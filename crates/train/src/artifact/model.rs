@@ -3,11 +3,16 @@
 use super::container;
 use super::golden::{self, Golden, GoldenAnswer, GoldenMode, Verified};
 use super::manifest::{Manifest, PipelineRecord, Score, to_json};
+use super::watched::Watched;
 use crate::{Error, Result};
 use cupola_data::{Notation, Wanted};
 use cupola_task::{Answer, Ask, Columns, Draw, Fitted, ModelDef, Parts, Predictions, Predictor, Role, Schema, Settings};
 use std::path::Path;
 use std::sync::Arc;
+
+/// Where the parts of pipelines are, and those of the models of losses.
+pub(super) const PIPELINE: &str = "pipeline";
+pub(super) const LOSSES: &str = "losses";
 
 /// What answers one target: a fitted preparation and a fitted model.
 pub struct Pipeline {
@@ -37,6 +42,8 @@ pub struct Contents {
     pub profile: serde_json::Value,
     /// What else the run wants to keep, under the same rule.
     pub extra: serde_json::Value,
+    /// What its answers are watched with; none when there was nothing to compare them with later.
+    pub watched: Option<Watched>,
 }
 
 /// A model that can be asked, saved and verified. It holds no path and no time: the same training gives the same bytes.
@@ -87,6 +94,21 @@ impl Artifact {
     /// What the training data looked like.
     pub fn profile(&self) -> &serde_json::Value {
         &self.contents.profile
+    }
+
+    /// What its answers are watched with.
+    pub fn watched(&self) -> Option<&Watched> {
+        self.contents.watched.as_ref()
+    }
+
+    /// Gives it what its answers are watched with.
+    ///
+    /// # Errors
+    /// As [`Artifact::to_bytes`].
+    pub fn watch(&mut self, watched: Watched) -> Result<()> {
+        self.contents.watched = Some(watched);
+        self.hash = self.pack()?.1;
+        Ok(())
     }
 
     /// What else the run kept.
@@ -196,16 +218,23 @@ impl Artifact {
             pipelines: contents.pipelines.iter().map(|pipeline| pipeline.record()).collect(),
             scores: contents.scores.clone(),
             extra: contents.extra.clone(),
+            losses: contents.watched.iter().flat_map(Watched::pipelines).map(Pipeline::record).collect(),
+            monitor: contents.watched.as_ref().map(|watched| watched.settings.clone()),
         }
     }
 
     fn pack(&self) -> Result<(Vec<u8>, String)> {
         let mut parts = Parts::default();
-        for (number, pipeline) in self.contents.pipelines.iter().enumerate() {
+        let losses = self.contents.watched.iter().flat_map(Watched::pipelines);
+        let numbered = self.contents.pipelines.iter().map(|pipeline| (PIPELINE, pipeline)).enumerate();
+        for (number, (folder, pipeline)) in numbered.chain(losses.map(|pipeline| (LOSSES, pipeline)).enumerate()) {
             let mut own = Parts::default();
             pipeline.fitted.save(&mut own)?;
             pipeline.predictor.save(&mut own)?;
-            parts.0.extend(own.0.into_iter().map(|(name, part)| (format!("pipeline/{number}/{name}"), part)));
+            parts.0.extend(own.0.into_iter().map(|(name, part)| (format!("{folder}/{number}/{name}"), part)));
+        }
+        if let Some(watched) = &self.contents.watched {
+            parts.0.insert("reference.json".to_owned(), to_json("reference", &*watched.reference)?);
         }
         for (name, json) in [
             ("golden.json", to_json("golden rows", &self.golden.record()?)?),

@@ -3,7 +3,8 @@
 use super::container;
 use super::golden::{Golden, Verified};
 use super::manifest::{Manifest, PipelineRecord, from_json};
-use super::model::{Artifact, Contents, Pipeline};
+use super::model::{Artifact, Contents, LOSSES, PIPELINE, Pipeline};
+use super::watched::{self, Watched};
 use crate::{Error, Result};
 use cupola_task::{Fitted, ModelDef, Parts, Schema, Settings, Where};
 use std::fs::File;
@@ -73,11 +74,14 @@ pub(super) fn decode(place: &str, bytes: &[u8], opening: Opening<'_>, catalog: &
     let (at, profile) = json("profile.json")?;
     let profile = from_json(&at, &profile)?;
     manifest.check(place)?;
-    let mut own = divide(place, parts, manifest.pipelines.len())?;
-    let pipelines =
-        manifest.pipelines.into_iter().zip(&mut own).map(|(record, parts)| open_pipeline(place, record, parts, &manifest.raw, catalog));
+    let reference = parts.0.remove("reference.json");
+    let [own, losses] = divide(place, parts, [manifest.pipelines.len(), manifest.losses.len()])?;
+    let open = |(record, parts): (PipelineRecord, &Parts)| open_pipeline(place, record, parts, &manifest.raw, catalog);
+    let pipelines = manifest.pipelines.into_iter().zip(&own).map(open).collect::<Result<_>>()?;
+    let losses = manifest.losses.into_iter().zip(&losses).map(open).collect::<Result<Vec<_>>>()?;
     let contents = Contents {
-        pipelines: pipelines.collect::<Result<_>>()?,
+        pipelines,
+        watched: Watched::open(place, reference.as_deref(), losses, manifest.monitor.as_ref())?,
         raw: manifest.raw,
         notation: manifest.notation,
         scores: manifest.scores,
@@ -88,14 +92,16 @@ pub(super) fn decode(place: &str, bytes: &[u8], opening: Opening<'_>, catalog: &
     artifact.replay_within(opening).map(|_| artifact)
 }
 
-/// Each pipeline's parts under their own names.
-fn divide(place: &str, parts: Parts, pipelines: usize) -> Result<Vec<Parts>> {
-    let mut own = vec![Parts::default(); pipelines];
+/// Each pipeline's parts under their own names, and each loss model's.
+fn divide(place: &str, parts: Parts, counts: [usize; 2]) -> Result<[Vec<Parts>; 2]> {
+    let mut own = counts.map(|count| vec![Parts::default(); count]);
     for (name, part) in parts.0 {
-        let split = name.strip_prefix("pipeline/").and_then(|rest| rest.split_once('/'));
-        let target = split.and_then(|(number, rest)| Some((number.parse::<usize>().ok().filter(|&number| number < pipelines)?, rest)));
-        let (number, rest) = target.ok_or_else(|| Error::artifact(place, format!("a part {name}"), "parts that this version knows"))?;
-        own[number].0.insert(rest.to_owned(), part);
+        let mut words = name.splitn(3, '/');
+        let folder = words.next().and_then(|word| [PIPELINE, LOSSES].iter().position(|folder| *folder == word));
+        let number = words.next().and_then(|number| number.parse::<usize>().ok());
+        let slot = folder.zip(number).and_then(|(folder, number)| own[folder].get_mut(number)).zip(words.next());
+        let (slot, rest) = slot.ok_or_else(|| Error::artifact(place, format!("a part {name}"), "parts that this version knows"))?;
+        slot.0.insert(rest.to_owned(), part);
     }
     Ok(own)
 }
@@ -105,7 +111,7 @@ fn open_pipeline(place: &str, record: PipelineRecord, parts: &Parts, raw: &Schem
     let model = (catalog.model)(&record.model)?;
     let settings = Settings::check(&format!("{at}: model"), model.settings, record.settings.iter())?;
     let fitted = (catalog.prepare)(parts)?;
-    let known = |name: &str| raw.inputs().any(|field| &*field.name == name);
+    let known = |name: &str| raw.inputs().any(|field| &*field.name == name) || name == watched::answer_column(&record.target);
     if let Some(field) = fitted.raw().inputs().find(|field| !known(&field.name)) {
         return Err(Error::artifact(at, format!("a preparation of the column {}", field.name), "inputs of the schema"));
     }
@@ -126,6 +132,18 @@ impl Artifact {
         }
         Ok(verified)
     }
+}
+
+/// The weights of the network in a model file, as safetensors; none when its one target is not answered by a network.
+///
+/// # Errors
+/// When the file cannot be read or is none.
+pub fn network_weights(path: &Path) -> Result<Option<Vec<u8>>> {
+    let place = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|source| Error::io(format!("open model file {place}"), source))?;
+    let (mut parts, _) = container::unpack(&place, &bytes)?;
+    let has_others = parts.0.keys().any(|name| name.starts_with(&format!("{PIPELINE}/1/")));
+    Ok(parts.0.remove(&format!("{PIPELINE}/0/{}", cupola_nets::weights::WEIGHTS)).filter(|_| !has_others))
 }
 
 enum Unreadable {

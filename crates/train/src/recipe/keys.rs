@@ -270,6 +270,7 @@ pub fn lists(table: &[&str]) -> Vec<&'static [Setting]> {
         ["train"] => vec![crate::networks::TRAIN, cupola_nets::optim::SETTINGS],
         ["save"] => vec![crate::networks::SAVE],
         ["eval"] => vec![EVAL],
+        ["monitor"] => vec![cupola_watch::MONITOR],
         ["retrain"] => vec![cupola_watch::policy::RETRAIN],
         _ => vec![],
     }
@@ -277,7 +278,7 @@ pub fn lists(table: &[&str]) -> Vec<&'static [Setting]> {
 
 /// Every key that can be written without naming a column, as dotted names, for "did you mean".
 pub fn names() -> Vec<String> {
-    let tables: [&[&str]; 11] = [
+    let tables: [&[&str]; 12] = [
         &[],
         &["data"],
         &["data", "split"],
@@ -288,6 +289,7 @@ pub fn names() -> Vec<String> {
         &["train"],
         &["save"],
         &["eval"],
+        &["monitor"],
         &["retrain"],
     ];
     let mut names: Vec<String> = tables
@@ -322,6 +324,7 @@ pub fn json_schema() -> Json {
     top.insert("train".into(), table(&["train"]));
     top.insert("save".into(), table(&["save"]));
     top.insert("eval".into(), table(&["eval"]));
+    top.insert("monitor".into(), table(&["monitor"]));
     top.insert("retrain".into(), table(&["retrain"]));
     top.insert(
         "gates".into(),

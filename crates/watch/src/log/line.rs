@@ -125,7 +125,7 @@ impl Encoder {
 }
 
 /// The id of one of several rows, counted from 0 here and from 1 there.
-pub(crate) fn row_id(id: &str, row: usize) -> String {
+pub fn row_id(id: &str, row: usize) -> String {
     format!("{id}-{}", row + 1)
 }
 

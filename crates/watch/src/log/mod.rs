@@ -20,8 +20,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use line::{Answered, Encoder, Lines};
-pub use read::{Logged, read};
+pub use line::{Answered, Encoder, Lines, row_id};
+pub use read::{Logged, Order, read, visit};
 pub use retain::{Forgotten, forget};
 pub use settings::{LOG, LogOptions, LogTo};
 pub use writer::{Counts, Logger};

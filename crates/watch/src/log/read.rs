@@ -1,6 +1,6 @@
 //! The log as a table again.
 
-use super::roll::{self, columns, read_segment, segments, tables};
+use super::roll::{self, Segment, columns, read_segment, tables};
 use super::writer::day_of;
 use crate::{Error, Result};
 use arrow_array::cast::AsArray;
@@ -9,8 +9,8 @@ use arrow_array::{Array, ArrayRef};
 use cupola_data::{Input, ReadOptions};
 use cupola_task::{Column, Columns};
 use std::collections::HashSet;
-use std::ops::Range;
-use std::path::Path;
+use std::ops::{ControlFlow, Range};
+use std::path::{Path, PathBuf};
 
 /// Rows of one model's content.
 #[derive(Clone, Debug)]
@@ -27,32 +27,72 @@ pub struct Logged {
 /// # Errors
 /// When a file cannot be read.
 pub fn read(folder: &Path, span: Range<i64>, hash: Option<&str>) -> Result<Vec<Logged>> {
-    // Segments first: one that becomes a table meanwhile is then met twice, and known by its name; never not at all.
-    let mut open = Vec::new();
-    for path in segments(folder)? {
-        if let Some(segment) = read_segment(&path)? {
-            open.push((roll::stem(&path).to_owned(), segment));
-        }
-    }
     let mut pieces = Vec::new();
-    let mut known = HashSet::new();
-    for (day, path) in tables(folder)? {
-        known.insert(roll::stem(&path).to_owned());
-        let is_other = hash.is_some_and(|hash| !roll::stem(&path).ends_with(&hash[..hash.len().min(12)]));
-        // A segment begins on its table's day and may reach into the next.
-        if is_other || day > day_of(span.end) || day + 1 < day_of(span.start) {
-            continue;
-        }
-        pieces.push(table(&path)?);
+    visit(folder, &span, hash, Order::Oldest, &mut |piece| {
+        pieces.push(piece);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(pieces)
+}
+
+/// In which order pieces come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// As they were written.
+    Oldest,
+    /// The other way round.
+    Newest,
+}
+
+/// The same, piece by piece: one is in memory at a time. Whoever takes them may stop.
+///
+/// # Errors
+/// When a file cannot be read, or as `take` says.
+pub fn visit(
+    folder: &Path,
+    span: &Range<i64>,
+    hash: Option<&str>,
+    order: Order,
+    take: &mut dyn FnMut(Logged) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    // Segments first: one that becomes a table meanwhile is then met twice, and known by its name; never not at all.
+    let mut segments: Vec<(PathBuf, Segment)> = Vec::new();
+    for path in roll::segments(folder)? {
+        segments.extend(read_segment(&path)?.map(|segment| (path, segment)));
     }
-    for (stem, segment) in open {
+    let tables = tables(folder)?;
+    let known: HashSet<String> = tables.iter().map(|(_, path)| roll::stem(path).to_owned()).collect();
+    segments.retain(|(path, segment)| {
         let is_other = hash.is_some_and(|hash| hash != segment.head.hash);
-        if !is_other && !known.contains(&stem) && !segment.lines.is_empty() {
-            pieces.push(Logged { hash: segment.head.hash.clone(), columns: columns(&segment.head, &segment.lines) });
+        !is_other && !known.contains(roll::stem(path)) && !segment.lines.is_empty()
+    });
+    let is_wanted = |(day, path): &(i64, PathBuf)| {
+        let is_other = hash.is_some_and(|hash| !roll::stem(path).ends_with(&hash[..hash.len().min(12)]));
+        // A segment begins on its table's day and may reach into the next.
+        !is_other && *day <= day_of(span.end) && day + 1 >= day_of(span.start)
+    };
+    let mut places: Vec<Place> = tables.into_iter().filter(is_wanted).map(|(_, path)| Place::Table(path)).collect();
+    places.extend(segments.into_iter().map(|(_, segment)| Place::Segment(segment)));
+    if order == Order::Newest {
+        places.reverse();
+    }
+    for place in places {
+        let piece = match place {
+            Place::Table(path) => table(&path)?,
+            Place::Segment(segment) => Logged { hash: segment.head.hash.clone(), columns: columns(&segment.head, &segment.lines) },
+        };
+        let piece = Logged { columns: within(&piece.columns, span)?, hash: piece.hash };
+        if piece.columns.rows() > 0 && take(piece)?.is_break() {
+            break;
         }
     }
-    let within = pieces.into_iter().map(|piece| Ok(Logged { columns: within(&piece.columns, &span)?, hash: piece.hash }));
-    within.filter(|piece: &Result<Logged>| piece.as_ref().map_or(true, |piece| piece.columns.rows() > 0)).collect()
+    Ok(())
+}
+
+/// Where rows lie.
+enum Place {
+    Table(PathBuf),
+    Segment(Segment),
 }
 
 /// Reads one table.
@@ -76,6 +116,12 @@ impl Logged {
     /// The inputs under their own names.
     pub fn inputs(&self) -> Columns {
         let own = self.columns.iter().filter_map(|(name, column)| Some((name.strip_prefix("input.")?.into(), column.clone())));
+        Columns::new(own.collect())
+    }
+
+    /// The answers under their own names.
+    pub fn outputs(&self) -> Columns {
+        let own = self.columns.iter().filter_map(|(name, column)| Some((name.strip_prefix("output.")?.into(), column.clone())));
         Columns::new(own.collect())
     }
 

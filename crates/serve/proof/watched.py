@@ -1,0 +1,205 @@
+"""What goes wrong around the monitor, and what watching costs: predictions must not notice.
+
+Usage: watched.py CUPOLA_BINARY [--rounds 5] [--seconds 4]
+
+A boosted model of Adult's rows is deployed and served on one core. First wrk asks for single rows from the other core, with the monitor and
+without in turn (A B B A): medians and requests a second are compared. Then one after another: the store of labels is locked; the folder of what the
+monitor keeps cannot be written; a million categories that training never saw; windows in which nothing comes; the process is killed and goes on.
+Each time predictions go on with 200, the server says what does not work, and no longer says it when it works again. Prints a JSON line a row; exits
+1 when one does not hold. Needs wrk, taskset and Python's standard library.
+"""
+
+import argparse
+import csv
+import gzip
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+TARGET = "income"
+NUMBERS = ("age", "fnlwgt", "education_num", "capital_gain", "capital_loss", "hours_per_week")
+
+
+class Server:
+    def __init__(self, binary, home, *words):
+        self.home = home
+        command = ["taskset", "-c", "0", binary, "--json", "serve", "adult", "http=127.0.0.1:0", "log=on", "retrain_s=0", *words]
+        self.process = subprocess.Popen(command, env={**os.environ, "CUPOLA_HOME": home}, stdout=subprocess.PIPE, text=True)
+        self.address = json.loads(self.process.stdout.readline())["address"]
+
+    def ask(self, method, path, body=None, kind="application/json"):
+        connection = http.client.HTTPConnection(*self.address.split(":"), timeout=60)
+        connection.request(method, path, body, {"content-type": kind})
+        reply = connection.getresponse()
+        return reply.status, reply.read()
+
+    def predict(self, rows):
+        status, body = self.ask("POST", "/predict", json.dumps({"rows": rows}))
+        assert status == 200, (status, body[:500])
+        return json.loads(body)
+
+    def seen(self):
+        return json.loads(self.ask("GET", "/models/adult/monitor")[1])
+
+    def until(self, what, holds, seconds=30):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            seen = self.seen()
+            if holds(seen):
+                return seen
+            time.sleep(0.1)
+        raise AssertionError(f"waited for {what}: {json.dumps(seen)[:800]}")
+
+    def memory(self):
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"RssAnon:\s+(\d+)", status)[1]) / 1024
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        self.process.stdout.close()
+        return self.process.wait()
+
+
+def cells(row):
+    return {name: float(value) if name in NUMBERS else value.strip() for name, value in row.items() if name != TARGET}
+
+
+def load(server, seconds, connections, lua):
+    """Requests a second and the median of their times in microseconds."""
+    words = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", lua, f"http://{server.address}/predict"]
+    told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert "Non-2xx" not in told, told
+    value, unit = re.search(r"50%\s+([\d.]+)(us|ms|s)", told).groups()
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1]), float(value) * {"us": 1, "ms": 1e3, "s": 1e6}[unit]
+
+
+def cost(binary, home, rows, rounds, seconds):
+    """What the monitor takes from single-row requests."""
+    bodies = Path(home, "bodies.txt")
+    bodies.write_text("\n".join(json.dumps(cells(row)) for row in rows[:200]))
+    lua = Path(home, "ask.lua")
+    lua.write_text(f"""
+local bodies, place = {{}}, 0
+for line in io.lines("{bodies}") do bodies[#bodies + 1] = line end
+request = function()
+  place = place % #bodies + 1
+  return wrk.format("POST", "/predict", {{["content-type"] = "application/json"}}, bodies[place])
+end
+""")
+    servers = {side: Server(binary, home, "log=off", f"monitor={side}") for side in ("true", "false")}
+    found = {}
+    for connections in (1, 8):
+        sides = {"true": [], "false": []}
+        for turn in range(2 * rounds):
+            order = ("true", "false") if turn % 4 in (0, 3) else ("false", "true")
+            for side in order:
+                sides[side].append(load(servers[side], seconds, connections, str(lua)))
+        median = lambda side, place: statistics.median(one[place] for one in sides[side])
+        found[f"{connections} connections"] = {
+            "p50, ratio": round(median("true", 1) / median("false", 1), 3),
+            "requests a second, ratio": round(median("true", 0) / median("false", 0), 3),
+            "requests a second": round(median("true", 0)),
+        }
+    for server in servers.values():
+        server.stop()
+    return found
+
+
+def faults(binary, home, rows):
+    """One fault after another; each gives what was seen."""
+    server = Server(binary, home, "monitor.window=1s", "monitor.min_rows=1000000")
+    told = {}
+    asked = [cells(row) for row in rows[:50]]
+    answer = server.predict(asked)
+
+    store = Path(home, "deploy/registry.sqlite")
+    held = sqlite3.connect(store, isolation_level=None)
+    held.execute("BEGIN EXCLUSIVE")
+    began = time.monotonic()
+    server.until("the labels' fault", lambda seen: any("labels" in note for note in seen["notes"]), 60)
+    slow = 0
+    for _ in range(200):
+        start = time.monotonic()
+        server.predict(asked[:1])
+        slow = max(slow, time.monotonic() - start)
+    held.execute("ROLLBACK")
+    held.close()
+    server.until("the labels to be there again", lambda seen: not any("labels" in note for note in seen["notes"]))
+    status, _ = server.ask("POST", "/feedback", json.dumps({"id": f"{answer['id']}-1", "label": rows[0][TARGET].strip()}))
+    assert status == 200, status
+    told["store locked"] = {"predictions": 200, "slowest_ms": round(slow * 1e3, 1), "said after_s": round(time.monotonic() - began, 1)}
+
+    folder = Path(home, "deploy/adult/monitor")
+    aside = folder.with_name("aside")
+    folder.rename(aside)
+    folder.write_text("in the way")
+    server.predict(asked)
+    seen = server.until("the folder's fault", lambda seen: any("state" in note for note in seen["notes"]), 60)
+    folder.unlink()
+    aside.rename(folder)
+    server.predict(asked)
+    server.until("the folder to be there again", lambda seen: not any("state" in note for note in seen["notes"]), 60)
+    told["folder gone"] = {"said": [note for note in seen["notes"] if "state" in note]}
+
+    server.until("empty windows", lambda seen: sum(window["rows"] == 0 for window in seen["history"]["windows"]) >= 2)
+    told["empty windows"] = {"predictions go on": len(server.predict(asked[:1])["predictions"])}
+    server.stop()
+
+    server = Server(binary, home, "monitor.window=50000", "monitor.cooldown=0")
+    server.predict(asked)
+    time.sleep(1)
+    before = server.memory()
+    for number in range(200):
+        header = ",".join(asked[0])
+        lines = [",".join(str(value if name != "occupation" else f"job {number}-{line}") for name, value in asked[line % 50].items()) for line in range(5000)]
+        status, body = server.ask("POST", "/predict", header + "\n" + "\n".join(lines), "text/csv")
+        assert status == 200, body[:300]
+    seen = server.until("the strange names to be told", lambda seen: any("occupation.unseen" in key for key in seen["raised"]), 120)
+    told["1,000,000 new categories"] = {"raised": [key for key in seen["raised"] if "occupation" in key], "notes": seen["notes"], "memory_MiB": [round(before, 1), round(server.memory(), 1)]}
+    windows = len(seen["history"]["windows"])
+    assert server.memory() < before + 64, "memory grows with names"
+    server.stop(signal.SIGKILL)
+    server = Server(binary, home, "monitor.window=50000", "monitor.cooldown=0")
+    seen = server.seen()
+    assert len(seen["history"]["windows"]) >= windows - 1 and seen["raised"], seen
+    told["killed"] = {"windows before and after": [windows, len(seen["history"]["windows"])], "alarms still raised": len(seen["raised"])}
+    assert server.stop() == 0
+    return told
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("binary")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=4)
+    given = parser.parse_args()
+    for program in ("wrk", "taskset"):
+        if not shutil.which(program):
+            sys.exit(f"{program} is not there")
+    binary = str(Path(given.binary).resolve())
+    with gzip.open(ROOT / "data/adult.csv.gz", "rt") as file:
+        rows = list(csv.DictReader(file))
+    rows = [row for row in rows if "?" not in {cell.strip() for cell in row.values()}]
+    with tempfile.TemporaryDirectory() as home:
+        run = lambda *words: subprocess.run([binary, "-q", *words], env={**os.environ, "CUPOLA_HOME": home}, check=True, capture_output=True)
+        run("train", str(ROOT / "data/adult.csv.gz"), f"target={TARGET}", "model=gbdt", "name=adult", "eval.importance=false")
+        run("registry", "add", "latest", "name=adult")
+        for row, told in faults(binary, home, rows).items():
+            print(json.dumps({row: told}), flush=True)
+        if given.rounds:
+            print(json.dumps({"cost": cost(binary, home, rows, given.rounds, given.seconds)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

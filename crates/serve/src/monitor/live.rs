@@ -1,0 +1,612 @@
+//! A server watches what its champions answer. Requests hand their rows over and go on; one thread a service counts them, looks for labels, closes
+//! windows and tells people. It works at most a hundredth of the time: what comes beyond that is left out and counted. Whatever fails here is said in
+//! `/health` and touches no answer: what requests wait for is never held while a file or a store is waited for.
+
+use super::{known_labels, post_in_background};
+use crate::ask::SHADOW;
+use crate::service::Model;
+use crate::{Result, World};
+use cupola_data::WholeFile;
+use cupola_task::{Answer, Columns, Event, Predictions, Value};
+use cupola_train::{ExpectedLosses, Watched, answers_of};
+use cupola_watch::labels::{ByAnswer, Labels};
+use cupola_watch::log::{Order, row_id, visit};
+use cupola_watch::registry::Registry;
+use cupola_watch::{AlarmKind, Closed, Durability, MonitorOptions, Report, Rows, State, Watcher, row_hash};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Requests and rows that may wait to be counted; more are left out. One request may have more rows.
+const WAITING: usize = 4096;
+const ROWS_WAITING: usize = 20_000;
+/// Rows that are counted at once.
+const BATCH: usize = 8192;
+/// For each second of work, how many the thread rests.
+const REST: u32 = 99;
+const REST_MAX: Duration = Duration::from_secs(5);
+/// How often it looks at the clock when nothing comes, how often for labels, and how often it saves what it knows.
+const LOOK: Duration = Duration::from_millis(200);
+const LABELS: Duration = Duration::from_secs(1);
+const SAVE: Duration = Duration::from_secs(60);
+/// Labels are committed in another order than they come, by no more than this.
+const OVERLAP_US: i64 = 30_000_000;
+/// Answers that are older find no label here.
+const AGE_MAX_US: i64 = 90 * 86_400_000_000;
+
+/// How a server watches.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LiveOptions {
+    /// Keys of `[monitor]` that go before those in the model file.
+    pub said: Vec<(String, Value)>,
+    /// Where alarms are posted.
+    pub webhook: Option<String>,
+}
+
+/// Watches one service.
+pub(crate) struct Live {
+    sender: Option<SyncSender<Said>>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What a request hands over.
+struct Said {
+    model: Arc<Model>,
+    at_us: i64,
+    id: Arc<str>,
+    inputs: Columns,
+    predictions: Predictions,
+}
+
+struct Shared {
+    /// Held while rows are counted or a window is looked at: nobody who answers requests may wait for it.
+    seen: Mutex<Seen>,
+    /// Held to take or put it alone.
+    told: Mutex<Arc<Told>>,
+    waiting: [AtomicUsize; 2],
+    skipped: AtomicU64,
+}
+
+/// What is known now.
+pub(crate) struct Seen {
+    pub(crate) model: Arc<Model>,
+    /// None where the model file holds nothing to watch with.
+    pub(crate) watcher: Option<Watcher>,
+}
+
+/// What was known when something last changed.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// The keys of the alarms that are raised.
+    pub(crate) raised: Vec<String>,
+    /// The newest window that is over.
+    pub(crate) report: Option<Report>,
+    /// Its inputs with the most drift, as multiples of what matters.
+    pub(crate) drift: Vec<(String, f64)>,
+    notes: Vec<String>,
+}
+
+/// Where a service's watching takes from and keeps things.
+pub(crate) struct Around {
+    pub(crate) name: Arc<str>,
+    /// The folder of what outlives the process.
+    pub(crate) folder: Option<PathBuf>,
+    /// The folder of the prediction log, by which labels find their answers.
+    pub(crate) log: Option<PathBuf>,
+    pub(crate) registry: Option<Arc<Registry>>,
+    pub(crate) options: LiveOptions,
+    pub(crate) world: World,
+}
+
+impl Live {
+    /// Begins to watch, where the process before stopped.
+    ///
+    /// # Errors
+    /// When a key of `[monitor]` does not hold.
+    pub(crate) fn begin(model: Arc<Model>, around: Around) -> Result<Live> {
+        let (sender, receiver) = sync_channel(WAITING);
+        let mut keeper = Keeper::new(around);
+        let watcher = keeper.open(&model)?;
+        keeper.lock();
+        let shared = Arc::new(Shared {
+            seen: Mutex::new(Seen { model, watcher }),
+            told: Mutex::default(),
+            waiting: Default::default(),
+            skipped: AtomicU64::new(0),
+        });
+        keeper.publish(&shared);
+        let own = shared.clone();
+        let thread = std::thread::Builder::new().name("monitor".into()).spawn(move || keeper.run(&receiver, &own)).ok();
+        Ok(Live { sender: Some(sender), shared, thread })
+    }
+
+    /// Hands answered rows over; never waits.
+    pub(crate) fn push(&self, model: &Arc<Model>, at_us: i64, id: &Arc<str>, inputs: &Columns, predictions: &Predictions) {
+        let rows = predictions.rows();
+        let skip = || {
+            self.shared.skipped.fetch_add(rows as u64, Ordering::Relaxed);
+        };
+        let [requests, waiting] = [0, 1].map(|place| self.shared.waiting[place].load(Ordering::Relaxed));
+        if requests >= WAITING || (requests > 0 && waiting + rows > ROWS_WAITING) {
+            return skip();
+        }
+        let said = Said { model: model.clone(), at_us, id: id.clone(), inputs: inputs.clone(), predictions: predictions.clone() };
+        self.shared.wait(1, rows);
+        if self.sender.as_ref().is_none_or(|sender| sender.try_send(said).is_err()) {
+            self.shared.wait(-1, rows);
+            skip();
+        }
+    }
+
+    /// What is known now; it may have to be waited for.
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
+        lock(&self.shared.seen)
+    }
+
+    /// What was known when something last changed.
+    pub(crate) fn told(&self) -> Arc<Told> {
+        lock(&self.shared.told).clone()
+    }
+
+    /// Rows that were left out.
+    pub(crate) fn skipped(&self) -> u64 {
+        self.shared.skipped.load(Ordering::Relaxed)
+    }
+
+    /// What people should know of watching itself.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let mut notes = self.told().notes.clone();
+        let skipped = self.skipped();
+        if skipped > 0 {
+            notes.push(format!("{skipped} rows were not watched: more came than a hundredth of a processor counts"));
+        }
+        notes
+    }
+}
+
+impl Shared {
+    fn wait(&self, requests: isize, rows: usize) {
+        let [of_requests, of_rows] = &self.waiting;
+        if requests >= 0 {
+            of_requests.fetch_add(requests.unsigned_abs(), Ordering::Relaxed);
+            of_rows.fetch_add(rows, Ordering::Relaxed);
+        } else {
+            of_requests.fetch_sub(requests.unsigned_abs(), Ordering::Relaxed);
+            of_rows.fetch_sub(rows, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Live {
+    /// What was handed over is counted and kept.
+    fn drop(&mut self) {
+        self.sender = None;
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What panicked half-way is still counted as far as it was.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The thread's own.
+struct Keeper {
+    around: Around,
+    /// Held by the one process that keeps what it knows in the folder.
+    lock: Option<File>,
+    labels: Option<Labels>,
+    /// Labels that were taken and may be met once more, with when they came.
+    known: HashMap<(String, String), (String, i64)>,
+    labels_us: i64,
+    /// What does not work, by what it is.
+    faults: BTreeMap<&'static str, String>,
+    /// Whether something is known that no file has, and whether something is to be told that was not.
+    is_unsaved: bool,
+    is_untold: bool,
+}
+
+/// What is kept in a file.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// Of the layout.
+    version: u32,
+    /// The model's.
+    hash: String,
+    /// Up to when labels were taken.
+    labels_us: i64,
+    /// What was seen.
+    pub(crate) state: State,
+}
+
+const VERSION: u32 = 1;
+
+/// Where what is known of a model's answers is kept.
+pub(crate) fn state_file(folder: &Path, hash: &str) -> PathBuf {
+    folder.join(format!("{}.json", hash.get(..12).unwrap_or(hash)))
+}
+
+/// Reads what another process kept of that model's answers; none when there is nothing.
+pub(crate) fn read_kept(folder: &Path, hash: &str) -> Result<Option<Kept>> {
+    let path = state_file(folder, hash);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(cupola_watch::Error::io(format!("read {}", path.display()), error).into()),
+    };
+    let wrong = |found: String| cupola_watch::Error::refused(path.display(), found, "what a server kept of this model's answers");
+    let kept: Kept = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+    if kept.version != VERSION || kept.hash != hash {
+        return Err(wrong(format!("version {} of {}", kept.version, kept.hash)).into());
+    }
+    Ok(Some(kept))
+}
+
+impl Keeper {
+    fn new(around: Around) -> Keeper {
+        Keeper {
+            around,
+            lock: None,
+            labels: None,
+            known: HashMap::new(),
+            labels_us: i64::MIN,
+            faults: BTreeMap::new(),
+            is_unsaved: false,
+            is_untold: false,
+        }
+    }
+
+    fn run(mut self, receiver: &Receiver<Said>, shared: &Shared) {
+        let (mut labels_at, mut save_at) = (Instant::now(), Instant::now() + SAVE);
+        loop {
+            let (gathered, is_over) = gather(receiver, shared);
+            let began = Instant::now();
+            self.take(gathered, shared);
+            if Instant::now() >= labels_at || is_over {
+                let began = Instant::now();
+                self.find_labels(shared);
+                labels_at = Instant::now() + (began.elapsed() * REST).clamp(LABELS, REST_MAX);
+            }
+            let now_us = (self.around.world.now_us)();
+            self.count(shared, |watcher| Ok(watcher.tick(now_us)?));
+            if self.is_unsaved && (Instant::now() >= save_at || is_over) {
+                self.save(shared);
+                save_at = Instant::now() + SAVE;
+            }
+            if std::mem::take(&mut self.is_untold) {
+                self.publish(shared);
+            }
+            if is_over {
+                return;
+            }
+            // Who stops the server does not wait for the rest's end.
+            std::thread::park_timeout((began.elapsed() * REST).min(REST_MAX));
+        }
+    }
+
+    /// Does something with the watcher, where there is one, and tells people of windows that it closed.
+    fn count(&mut self, shared: &Shared, work: impl FnOnce(&mut Watcher) -> Result<Vec<Closed>>) {
+        let (closed, model) = {
+            let mut seen = lock(&shared.seen);
+            let Some(watcher) = &mut seen.watcher else { return };
+            let back = watcher.clock_back_us();
+            let closed = work(watcher);
+            self.is_untold |= watcher.clock_back_us() != back;
+            (closed, seen.model.clone())
+        };
+        match closed {
+            Ok(closed) if closed.is_empty() => {}
+            Ok(closed) => {
+                self.tell(&closed, &model);
+                self.save(shared);
+                self.is_untold = true;
+            }
+            Err(error) => self.fault("monitor", Some(error.to_string())),
+        }
+    }
+
+    /// Notes what does not work, or that it does.
+    fn fault(&mut self, what: &'static str, fault: Option<String>) {
+        let before = match fault {
+            Some(fault) => self.faults.insert(what, fault.clone()).is_none_or(|before| before != fault),
+            None => self.faults.remove(what).is_some(),
+        };
+        self.is_untold |= before;
+    }
+
+    /// Lets requests see what is known now.
+    fn publish(&self, shared: &Shared) {
+        let mut told = Told { notes: self.faults.iter().map(|(what, fault)| format!("{what}: {fault}")).collect(), ..Told::default() };
+        match &lock(&shared.seen).watcher {
+            Some(watcher) => {
+                told.raised = watcher.raised();
+                told.report.clone_from(&watcher.history().last);
+                told.drift = watcher.history().windows.back().map(|window| window.drift.clone()).unwrap_or_default();
+                if let Some(back) = watcher.clock_back_us() {
+                    told.notes.push(format!("the clock went back by {:.0} s: a window is that much longer", back as f64 / 1e6));
+                }
+            }
+            None => told.notes.push("the model file holds nothing to watch with: train it again".to_owned()),
+        }
+        *lock(&shared.told) = Arc::new(told);
+    }
+
+    /// A watcher of a model's answers, that goes on where one before it stopped.
+    fn open(&mut self, model: &Model) -> Result<Option<Watcher>> {
+        let Some(Watched { reference, settings, .. }) = model.artifact.watched() else { return Ok(None) };
+        let options = MonitorOptions::over(settings, &self.around.options.said)?;
+        let hash = model.artifact.hash();
+        self.labels_us = (self.around.world.now_us)();
+        let Some(folder) = &self.around.folder else { return Ok(Some(Watcher::new(reference.clone(), options))) };
+        let resumed = read_kept(folder, hash).and_then(|kept| {
+            let Some(kept) = kept else { return Ok(None) };
+            Ok(Some((kept.labels_us, Watcher::resume(reference.clone(), options.clone(), kept.state)?)))
+        });
+        match resumed {
+            Ok(Some((labels_us, watcher))) => {
+                self.labels_us = labels_us;
+                return Ok(Some(watcher));
+            }
+            Ok(None) => {}
+            Err(error) => {
+                // It stays beside, for whoever wants to know.
+                let path = state_file(folder, hash);
+                let _ = fs::rename(&path, path.with_extension("unreadable"));
+                (self.around.world.tell)(Event::Warning {
+                    text: format!("{}: the monitor begins anew: failed to {error}", self.around.name),
+                });
+            }
+        }
+        Ok(Some(Watcher::new(reference.clone(), options)))
+    }
+
+    /// One process keeps what it knows in the folder; others know it for themselves.
+    fn lock(&mut self) {
+        let Some(folder) = &self.around.folder else { return };
+        let locked =
+            fs::create_dir_all(folder).and_then(|()| File::create(folder.join("lock"))).map(|file| (file.try_lock().is_ok(), file));
+        match locked {
+            Ok((true, file)) => self.lock = Some(file),
+            Ok((false, _)) => {
+                self.fault("state", Some("another server keeps what it sees in this folder; this one forgets it when it stops".into()));
+            }
+            Err(error) => {
+                let fault = format!("{}: {error}", folder.display());
+                self.fault("state", Some(fault));
+            }
+        }
+    }
+
+    fn take(&mut self, gathered: Vec<Said>, shared: &Shared) {
+        for part in gathered.chunk_by(|a, b| Arc::ptr_eq(&a.model, &b.model)) {
+            let model = &part[0].model;
+            if !Arc::ptr_eq(model, &lock(&shared.seen).model) {
+                self.exchange(model, shared);
+            }
+            match Counted::new(part) {
+                Ok(Some(counted)) => {
+                    self.is_unsaved = true;
+                    self.count(shared, |watcher| Ok(watcher.push(&counted.rows())?));
+                }
+                Ok(None) => {}
+                Err(error) => self.fault("monitor", Some(error.to_string())),
+            }
+        }
+    }
+
+    /// Another model is the champion.
+    fn exchange(&mut self, model: &Arc<Model>, shared: &Shared) {
+        self.save(shared);
+        self.known.clear();
+        let opened = self.open(model);
+        self.fault("monitor", opened.as_ref().err().map(ToString::to_string));
+        *lock(&shared.seen) = Seen { model: model.clone(), watcher: opened.ok().flatten() };
+        self.is_untold = true;
+    }
+
+    /// Tells people what windows that are over say.
+    fn tell(&mut self, closed: &[Closed], model: &Model) {
+        let Around { name, registry, options, world, .. } = &self.around;
+        let mut kept = Ok(());
+        for event in closed.iter().flat_map(|closed| &closed.events) {
+            let Some(alarm) = event.alarm.as_ref().filter(|_| event.kind == AlarmKind::Raised) else {
+                (world.tell)(Event::Note { text: format!("{name}: {} is over", event.key) });
+                continue;
+            };
+            (world.tell)(Event::Warning { text: format!("{name}: {} {} {}", alarm.what, alarm.stake, alarm.advice) });
+            let facts = json!({"key": alarm.key, "why": alarm.what, "stake": alarm.stake, "advice": alarm.advice});
+            let number = model.version.parse().ok();
+            kept = kept.and(registry.iter().try_for_each(|registry| registry.note(name, "alarm", number, event.at_us, &facts).map(|_| ())));
+        }
+        let told: Vec<_> = closed.iter().flat_map(|closed| closed.events.clone()).collect();
+        if let Some(url) = options.webhook.as_ref().filter(|_| !told.is_empty()) {
+            post_in_background(url, name, model.artifact.hash(), told, world.tell.clone());
+        }
+        self.fault("registry", kept.err().map(|error| error.to_string()));
+    }
+
+    fn save(&mut self, shared: &Shared) {
+        let (Some(folder), Some(_)) = (self.around.folder.clone(), &self.lock) else { return };
+        let (text, path) = {
+            let seen = lock(&shared.seen);
+            let Some(watcher) = &seen.watcher else { return };
+            let hash = seen.model.artifact.hash();
+            let kept = json!({"version": VERSION, "hash": hash, "labels_us": self.labels_us, "state": watcher.state()});
+            (kept.to_string(), state_file(&folder, hash))
+        };
+        let written = WholeFile::create(&path).map_err(|error| error.to_string()).and_then(|mut file| {
+            file.write_all(text.as_bytes()).map_err(|error| format!("{}: {error}", path.display()))?;
+            file.commit().map_err(|error| error.to_string())
+        });
+        self.is_unsaved = false;
+        self.fault("state", written.err());
+    }
+
+    /// Takes labels that came since the last look, and finds the answers that they are of in the log.
+    fn find_labels(&mut self, shared: &Shared) {
+        let Some(folder) = self.around.log.clone() else { return };
+        let model = lock(&shared.seen).model.clone();
+        let found = self.new_labels().and_then(|labels| find_answers(&folder, &labels, (self.around.world.now_us)(), &model));
+        match found {
+            Ok(found) => {
+                for labelled in &found {
+                    self.is_unsaved = true;
+                    self.count(shared, |watcher| {
+                        watcher.push_labels(&labelled.hashes, &labelled.inputs, &labelled.predictions, &labelled.truth)?;
+                        Ok(vec![])
+                    });
+                }
+                self.fault("labels", None);
+            }
+            Err(error) => self.fault("labels", Some(error.to_string())),
+        }
+    }
+
+    fn new_labels(&mut self) -> Result<ByAnswer> {
+        let Around { name, world, .. } = &self.around;
+        let labels = match self.labels.take() {
+            Some(labels) => labels,
+            None => Labels::open(&world.labels(), Durability::Process)?,
+        };
+        let found = labels.since(name, self.labels_us.saturating_sub(OVERLAP_US))?;
+        self.labels = Some(labels);
+        let is_new = |(key, label): &(&(String, String), &cupola_watch::labels::Label)| {
+            self.known.get(*key).is_none_or(|(known, _)| *known != label.label)
+                && label.received_us > self.labels_us.saturating_sub(OVERLAP_US)
+        };
+        let new: ByAnswer = found.iter().filter(is_new).map(|(key, label)| (key.clone(), label.clone())).collect();
+        self.labels_us = found.values().map(|label| label.received_us).fold(self.labels_us, i64::max);
+        self.known.extend(new.iter().map(|(key, label)| (key.clone(), (label.label.clone(), label.received_us))));
+        self.known.retain(|_, (_, received_us)| *received_us >= self.labels_us.saturating_sub(OVERLAP_US));
+        Ok(new)
+    }
+}
+
+/// What waits, up to a batch, and whether nothing will come any more.
+fn gather(receiver: &Receiver<Said>, shared: &Shared) -> (Vec<Said>, bool) {
+    let first = match receiver.recv_timeout(LOOK) {
+        Ok(first) => first,
+        Err(RecvTimeoutError::Timeout) => return (vec![], false),
+        Err(RecvTimeoutError::Disconnected) => return (vec![], true),
+    };
+    let mut rows = first.predictions.rows();
+    let mut gathered = vec![first];
+    while rows < BATCH
+        && let Ok(next) = receiver.try_recv()
+    {
+        rows += next.predictions.rows();
+        gathered.push(next);
+    }
+    shared.wait(-(gathered.len() as isize), rows);
+    (gathered, false)
+}
+
+/// Several requests as one.
+struct Counted {
+    at_us: Vec<i64>,
+    hashes: Vec<u64>,
+    inputs: Columns,
+    predictions: Predictions,
+    losses: Vec<(Arc<str>, ExpectedLosses)>,
+}
+
+impl Counted {
+    /// None of kinds that are not watched.
+    fn new(part: &[Said]) -> Result<Option<Counted>> {
+        let Some(watched) = part[0].model.artifact.watched() else { return Ok(None) };
+        let inputs = match part {
+            [one] => one.inputs.clone(),
+            several => Columns::concat(&several.iter().map(|said| said.inputs.clone()).collect::<Vec<_>>())?,
+        };
+        let Some(predictions) = concat(part) else { return Ok(None) };
+        let (mut at_us, mut hashes) = (Vec::new(), Vec::new());
+        for said in part {
+            let rows = said.predictions.rows();
+            at_us.extend(std::iter::repeat_n(said.at_us, rows));
+            match rows {
+                1 => hashes.push(row_hash(&said.id)),
+                _ => hashes.extend((0..rows).map(|row| row_hash(&row_id(&said.id, row)))),
+            }
+        }
+        let losses = watched.expect(&inputs, &predictions)?;
+        Ok(Some(Counted { at_us, hashes, inputs, predictions, losses }))
+    }
+
+    fn rows(&self) -> Rows<'_> {
+        let Counted { at_us, hashes, inputs, predictions, losses } = self;
+        Rows { at_us, hashes, inputs, predictions, truth: None, losses }
+    }
+}
+
+/// Answers with what turned out to be true.
+struct Labelled {
+    hashes: Vec<u64>,
+    inputs: Columns,
+    predictions: Predictions,
+    truth: Columns,
+}
+
+/// Finds the answers of labels in the log, the newest first.
+fn find_answers(folder: &Path, labels: &ByAnswer, now_us: i64, model: &Model) -> Result<Vec<Labelled>> {
+    let artifact = &model.artifact;
+    let mut wanted: HashSet<String> = labels.keys().map(|(id, _)| id.clone()).collect();
+    let mut found = Vec::new();
+    if wanted.is_empty() {
+        return Ok(found);
+    }
+    visit(folder, &(now_us.saturating_sub(AGE_MAX_US)..i64::MAX), Some(artifact.hash()), Order::Newest, &mut |piece| {
+        let (ids, aliases) = (piece.texts("id"), piece.texts("alias"));
+        let is_theirs = |row: &usize| aliases[*row] != Some(SHADOW) && ids[*row].is_some_and(|id| wanted.contains(id));
+        let rows: Vec<usize> = (0..ids.len()).filter(is_theirs).collect();
+        if !rows.is_empty() {
+            let taken: Vec<u64> = rows.iter().map(|&row| row as u64).collect();
+            let known: Vec<&str> = rows.iter().filter_map(|&row| ids[row]).collect();
+            found.push(Labelled {
+                hashes: known.iter().map(|id| row_hash(id)).collect(),
+                inputs: piece.inputs().take(&taken),
+                predictions: answers_of(artifact.raw(), &piece.outputs().take(&taken)),
+                truth: known_labels(artifact, &known, labels),
+            });
+            known.iter().for_each(|id| _ = wanted.remove(*id));
+        }
+        Ok(if wanted.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(found)
+}
+
+/// The answers of several requests as one; none for kinds that are not watched.
+fn concat(part: &[Said]) -> Option<Predictions> {
+    let first = part.first()?;
+    if part.len() == 1 {
+        return Some(first.predictions.clone());
+    }
+    let target = |(name, answer): &(Arc<str>, Answer)| {
+        let all = part.iter().map(|said| said.predictions.get(name));
+        let joined = match answer {
+            Answer::Scores { classes, .. } => {
+                let values = all.map(|answer| if let Some(Answer::Scores { values, .. }) = answer { Some(&values[..]) } else { None });
+                Answer::Scores { classes: classes.clone(), values: values.collect::<Option<Vec<_>>>()?.concat() }
+            }
+            Answer::Numbers { .. } => {
+                let values = all.map(|answer| if let Some(Answer::Numbers { values, .. }) = answer { Some(&values[..]) } else { None });
+                Answer::Numbers { values: values.collect::<Option<Vec<_>>>()?.concat(), range: None }
+            }
+            _ => return None,
+        };
+        Some((name.clone(), joined))
+    };
+    Some(Predictions(first.predictions.0.iter().map(target).collect::<Option<_>>()?))
+}
