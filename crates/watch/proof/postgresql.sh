@@ -41,9 +41,14 @@ expect() { [ "$2" = "$3" ] && echo "  $1: $2" || { echo "  $1: found $2, wanted 
 expect "label with the store up" "$(post /feedback '{"id": "a", "label": "Adelie"}')" 200
 stop
 expect "prediction with the store down" "$(post /predict "$example")" 200
+noted() { curl -s http://127.0.0.1:8977/health | grep -c '"labels: ' || true; }
+until [ "$(noted)" = 1 ]; do sleep 0.2; done
+echo "  the monitor says that it finds no labels"
 expect "label with the store down" "$(post /feedback '{"id": "b", "label": "Adelie"}')" 503
 start
 expect "label with the store back" "$(post /feedback '{"id": "c", "label": "Gentoo"}')" 200
+until [ "$(noted)" = 0 ]; do sleep 0.2; done
+echo "  and that it finds them again"
 kept="$(as "$programs/psql" -h 127.0.0.1 -p $port -U cupola -d postgres -Atc "select string_agg(id, ',' order by seq) from labels where name = 'birds'")"
 expect "labels that are kept" "$kept" "a,c"
 kill -TERM $server

@@ -85,7 +85,7 @@ pub(crate) fn quality(windows: &[&Brief], reference: Option<&Quality>) -> Markup
 const COLUMNS: usize = 16;
 const ROW: f64 = 20.0;
 
-/// Drift of inputs through the windows: a cell each, the darker the more; from what matters on it has a frame.
+/// Drift of inputs through the windows: a cell each, the darker the more.
 pub(crate) fn drift(windows: &[&Brief]) -> Markup {
     let mut most: Vec<(&str, f64)> = Vec::new();
     for (column, drift) in windows.iter().flat_map(|window| &window.drift) {
@@ -104,14 +104,14 @@ pub(crate) fn drift(windows: &[&Brief]) -> Markup {
     let height = most.len() as f64 * ROW + 4.0;
     html! {
         figure {
-            figcaption { "Drift of inputs through the windows, as a multiple of what matters; from 1 on a cell has a frame" }
+            figcaption { "Drift of inputs through the windows, as a multiple of what matters; framed where it is more than chance, too" }
             svg viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label="drift of inputs through the windows" {
                 @for (line, (name, _)) in most.iter().enumerate() {
                     @let top = line as f64 * ROW + 2.0;
                     text.scale x=(left - 8.0) y=(top + 14.0) text-anchor="end" { (name.chars().take(20).collect::<String>()) }
                     @for (place, window) in windows.iter().enumerate() {
                         @if let Some((_, drift)) = window.drift.iter().find(|(column, _)| column == name) {
-                            rect.drift.matters[*drift >= 1.0] x=(format!("{:.1}", left + place as f64 * width + 0.5)) y=(top + 1.0)
+                            rect.drift.matters[alarms(window, name)] x=(format!("{:.1}", left + place as f64 * width + 0.5)) y=(top + 1.0)
                                 width=(format!("{:.1}", (width - 1.0).max(0.5))) height=(ROW - 2.0) fill-opacity=(format!("{:.2}", (drift / 2.0).clamp(0.03, 1.0))) {
                                 title { (when(window)) "\n" (name) ": " (short(*drift)) " times what matters" }
                             }
@@ -121,6 +121,14 @@ pub(crate) fn drift(windows: &[&Brief]) -> Markup {
             }
         }
     }
+}
+
+/// Whether a window alarms for the drift of an input.
+fn alarms(window: &Brief, input: &str) -> bool {
+    window
+        .alarms
+        .iter()
+        .any(|key| key.strip_prefix("input.").and_then(|key| key.strip_prefix(input)).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// Bars with a title each: rows of windows, requests of minutes.

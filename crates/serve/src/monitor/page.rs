@@ -80,7 +80,8 @@ fn alarms(about: &Page<'_>, newest: Option<&Report>) -> Markup {
             @for key in &raised {
                 @let event = events.iter().rev().find(|event| event.key == *key && event.alarm.is_some());
                 details.alarm data-key=(key) open[raised.first() == Some(key)] {
-                    @match event.and_then(|event| event.alarm.as_ref().map(|alarm| (event, alarm))) {
+                    @let now = newest.and_then(|report| report.alarms.iter().find(|alarm| alarm.key == *key));
+                    @match event.and_then(|event| Some((event, now.or(event.alarm.as_ref())?))) {
                         Some((event, alarm)) => {
                             summary { (alarm.what) }
                             p { (alarm.stake) }
