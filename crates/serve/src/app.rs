@@ -106,7 +106,7 @@ impl App {
             gate: options.tokens.as_deref().map(Gate::open).transpose()?,
             tls: options.tls.as_ref().map(Tls::open).transpose()?,
             services: services.into_iter().map(open).collect::<Result<_>>()?,
-            desk: Desk::new(options.workers, options.queue),
+            desk: Desk::new(options.workers, options.queue.unwrap_or(ServeOptions::QUEUE)),
             shadows: Desk::new(1, SHADOWS_WAITING),
             feedback: Feedback::new(world.labels(), options.log.durability),
             metrics: Metrics::default(),

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 const ROWS_INLINE: usize = 1000;
 
 /// A body of so many bytes at most is answered where it was read, when the model is quick: a handful of rows.
-const BYTES_INLINE: usize = 4096;
+pub(crate) const BYTES_INLINE: usize = 4096;
 
 /// What a model answered, with what `read` gave beside the rows.
 pub(crate) struct Answered<R> {

@@ -1,13 +1,15 @@
 //! A request to a service as its handler takes it: from the path which service and version, from the head what is known, and the body to read.
 
 use crate::app::{App, Asked};
+use crate::ask::BYTES_INLINE;
 use crate::problem::Problem;
-use crate::reader;
+use crate::reader::{self, Pace};
 use crate::service::Service;
 use axum::RequestExt;
 use axum::body::Body;
 use axum::extract::{FromRequest, RawPathParams, Request};
 use axum::http::HeaderMap;
+use hyper::body::Body as _;
 use std::sync::Arc;
 
 pub(crate) struct Call {
@@ -37,11 +39,24 @@ impl FromRequest<Arc<App>> for Call {
 }
 
 impl Call {
+    /// Reads the body of a request for an answer, once.
+    ///
+    /// # Errors
+    /// As [`reader::read`]; 429 without reading it when it would go to the desk, and there is no room.
+    pub(crate) async fn rows(&mut self) -> Result<Vec<u8>, Problem> {
+        let is_short = self.body.size_hint().upper().is_some_and(|bytes| bytes <= BYTES_INLINE as u64);
+        if self.app.desk.is_full() && !(is_short && self.service.champion().is_quick) {
+            return Err(Problem::queue_full());
+        }
+        self.body(self.app.options.max_body_bytes).await
+    }
+
     /// Reads the body, once.
     ///
     /// # Errors
     /// As [`reader::read`].
     pub(crate) async fn body(&mut self, limit: usize) -> Result<Vec<u8>, Problem> {
-        reader::read(&self.headers, std::mem::take(&mut self.body), limit, self.asked.deadline).await
+        let pace = Pace { grace: self.app.options.header_timeout, deadline: self.asked.deadline };
+        reader::read(&self.headers, std::mem::take(&mut self.body), limit, pace).await
     }
 }

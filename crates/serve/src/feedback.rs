@@ -3,6 +3,7 @@
 
 use crate::app::{App, Asked};
 use crate::call::Call;
+use crate::extent::check_values;
 use crate::problem::Problem;
 use axum::Json;
 use axum::http::StatusCode;
@@ -17,6 +18,9 @@ use tokio::sync::oneshot;
 
 /// Most labels that may wait for their commit.
 const WAITING_MAX: usize = 100_000;
+
+/// Most values that a label is written with: its bracket, its keys, and the next one.
+const VALUES_MAX: usize = 5;
 
 /// Where labels go.
 pub(crate) struct Feedback {
@@ -62,6 +66,7 @@ const SHAPE: &str =
 pub(crate) async fn feedback(mut call: Call) -> Result<Response, Problem> {
     let bytes = call.body(call.app.options.max_body_bytes).await?;
     let Call { app, service, asked, .. } = &call;
+    check_values(&bytes, app.options.max_rows.saturating_mul(VALUES_MAX))?;
     let said = match serde_json::from_slice(&bytes) {
         Ok(Sent::Several { labels } | Sent::List(labels)) => labels,
         Ok(Sent::One(label)) => vec![label],
@@ -72,6 +77,10 @@ pub(crate) async fn feedback(mut call: Call) -> Result<Response, Problem> {
     };
     if said.is_empty() {
         return Err(Problem::bad("found no label, wanted at least one").with_hint(SHAPE));
+    }
+    if said.len() > app.options.max_rows {
+        let message = format!("found {} labels, wanted at most {}", said.len(), app.options.max_rows);
+        return Err(Problem::too_large(message).with_hint("send fewer labels at once"));
     }
     let now_us = (app.world.now_us)();
     let champion = service.champion();

@@ -14,6 +14,7 @@ mod connection;
 mod desk;
 mod error;
 mod example;
+mod extent;
 mod feedback;
 mod form;
 pub mod learn;

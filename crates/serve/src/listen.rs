@@ -6,7 +6,7 @@ use crate::connection::{Limits, Timed};
 use crate::learn::is_auto;
 use crate::{Error, Result, ServeOptions, Source, World};
 use axum::Router;
-use axum::body::Body;
+use axum::http::{HeaderValue, header};
 use cupola_task::Event;
 use cupola_watch::log::LogTo;
 use hyper::body::Incoming;
@@ -25,6 +25,12 @@ use tower::ServiceExt;
 
 /// A full table of open files must not spin the loop.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a server that was told to stop still takes requests, each the last of its connection, while anybody is connected: a connection that
+/// is closed at the moment its client sends loses a request that nobody was told of.
+const FAREWELL: Duration = Duration::from_millis(300);
+
+type Arrived = (TcpStream, SocketAddr, OwnedSemaphorePermit);
 
 /// Serves models by name until `shutdown` is ready, then finishes what is under way. `ready` hears the address once it listens.
 ///
@@ -61,15 +67,31 @@ async fn run(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>
     let permits = Arc::new(Semaphore::new(app.options.max_connections));
     let graceful = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);
-    loop {
-        let (stream, peer, permit) = tokio::select! {
-            next = next(&listener, &permits) => next,
-            () = &mut shutdown => break,
-        };
+    let greet = |(stream, peer, permit): Arrived| {
         tokio::spawn(converse(stream, peer, permit, app.clone(), router.clone(), graceful.watcher()));
+    };
+    loop {
+        tokio::select! {
+            arrived = next(&listener, &permits) => greet(arrived),
+            () = &mut shutdown => break,
+        }
     }
-    drop(listener);
     app.begin_drain();
+    let is_connected = || permits.available_permits() < app.options.max_connections;
+    if is_connected() {
+        let mut over = pin!(tokio::time::sleep(FAREWELL.min(app.options.drain / 4)));
+        loop {
+            tokio::select! {
+                arrived = next(&listener, &permits) => greet(arrived),
+                () = &mut over => break,
+            }
+        }
+    }
+    last(listener, &permits).into_iter().for_each(greet);
+    if is_connected() {
+        // A connection on which nothing was read yet is closed by what follows.
+        tokio::time::sleep(PAUSE).await;
+    }
     // What is not finished by then is cut off: that is what the limit is for.
     let _ = tokio::time::timeout(app.options.drain, graceful.shutdown()).await;
 }
@@ -145,7 +167,7 @@ fn renew(app: &App) {
     app.tls.iter().filter_map(|tls| tls.refresh()).for_each(|outcome| tell("certificate and key", outcome));
 }
 
-async fn next(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+async fn next(listener: &TcpListener, permits: &Arc<Semaphore>) -> Arrived {
     let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
@@ -155,27 +177,43 @@ async fn next(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, S
     }
 }
 
+/// Those who have connected and were not taken yet: they would be reset. Nobody is listened to any more.
+fn last(listener: TcpListener, permits: &Arc<Semaphore>) -> Vec<Arrived> {
+    let Ok(listener) = listener.into_std() else { return vec![] };
+    let taken = std::iter::from_fn(|| {
+        let permit = permits.clone().try_acquire_owned().ok()?;
+        let (stream, peer) = listener.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, peer, permit))
+    });
+    taken.collect()
+}
+
 async fn converse(stream: TcpStream, peer: SocketAddr, _permit: OwnedSemaphorePermit, app: Arc<App>, router: Router, watcher: Watcher) {
     // Small answers must not wait for the client's next acknowledgement; where the system refuses, they wait.
     let _ = stream.set_nodelay(true);
     let peer = Peer(peer.ip());
-    let Some(tls) = &app.tls else { return talk(stream, peer, &app, router, watcher).await };
+    let Some(tls) = &app.tls else { return talk(stream, peer, app, router, watcher).await };
     // Who does not shake hands in time, or not as it should be done, is the client's affair: there is nobody to tell.
     if let Ok(Ok(stream)) = tokio::time::timeout(app.options.header_timeout, tls.acceptor().accept(stream)).await {
-        talk(stream, peer, &app, router, watcher).await;
+        talk(stream, peer, app.clone(), router, watcher).await;
     }
 }
 
 /// Answers a connection's requests until it ends.
-async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, peer: Peer, app: &App, router: Router, watcher: Watcher) {
+async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, peer: Peer, app: Arc<App>, router: Router, watcher: Watcher) {
     let limits = Limits { header: app.options.header_timeout, idle: app.options.idle_timeout };
     let (stream, phase) = Timed::new(stream, limits);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        let (busy, router) = (phase.begin(), router.clone());
+        let (busy, router, app) = (phase.begin(), router.clone(), app.clone());
         async move {
-            let answer = router.oneshot(request.map(Body::new)).await;
-            drop(busy);
+            let mut answer = router.oneshot(request.map(|body| busy.watch(body))).await;
+            if let Ok(answer) = &mut answer
+                && (busy.is_spent() || app.is_draining())
+            {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             answer
         }
     });
@@ -184,7 +222,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, pee
         .header_read_timeout(None)
         .half_close(true)
         .max_headers(100)
-        .max_buf_size(64 << 10)
+        .max_buf_size(16 << 10)
         .serve_connection(TokioIo::new(stream), service);
     // A connection that breaks is the client's affair, too.
     let _ = watcher.watch(connection).await;

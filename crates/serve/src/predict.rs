@@ -3,6 +3,7 @@
 use crate::answers::{Answer, Rows, UNSEEN_LISTED, to_csv};
 use crate::ask::{Answered, ask};
 use crate::call::Call;
+use crate::extent::check_lines;
 use crate::problem::Problem;
 use crate::rows::Inputs;
 use crate::{form, pictures};
@@ -23,29 +24,19 @@ enum Form {
 
 pub(crate) async fn predict(mut call: Call) -> Result<Response, Problem> {
     let (sent_as, answered_as) = forms(&call.headers)?;
-    let limits = &call.app.options;
-    let (max_body_bytes, max_rows) = (limits.max_body_bytes, limits.max_rows);
-    let body = call.body(max_body_bytes).await?;
-    let bytes = body.len();
-    let sent = match sent_as {
-        Form::Multipart => Sent::Form(form::read(&call.headers, body).await?),
-        _ => Sent::Bytes(body),
-    };
+    let boundary = (sent_as == Form::Multipart).then(|| form::boundary(&call.headers)).transpose()?;
+    let max_rows = call.app.options.max_rows;
+    let body = call.rows().await?;
+    let (bytes, headers) = (body.len(), call.headers.clone());
     let read = move |inputs: &Inputs| {
-        let columns = match sent {
-            Sent::Form(form) => form.columns(inputs, max_rows),
-            Sent::Bytes(body) if sent_as == Form::Json => inputs.read_json(&body, max_rows),
-            Sent::Bytes(body) => from_csv(inputs, body, sent_as, max_rows),
+        let columns = match (sent_as, boundary) {
+            (Form::Multipart, Some(boundary)) => form::read(&headers, &boundary, body)?.columns(inputs, max_rows),
+            (Form::Json, _) => inputs.read_json(&body, max_rows),
+            _ => from_csv(inputs, body, sent_as, max_rows),
         };
         Ok((columns?, ()))
     };
     ask(call, bytes, read, move |answered| Ok(write(answered, answered_as))).await
-}
-
-/// A body as it came.
-enum Sent {
-    Bytes(Vec<u8>),
-    Form(form::Form),
 }
 
 fn write(answered: Answered<()>, form: Form) -> Response {
@@ -93,6 +84,7 @@ const CSV: &str = "send a line of column names and a line for each row; quote fi
 
 fn from_csv(inputs: &Inputs, body: Vec<u8>, form: Form, max_rows: usize) -> Result<Columns, Problem> {
     let (format, delimiter) = if form == Form::Tsv { ("tsv", b'\t') } else { ("csv", b',') };
+    check_lines(&body, delimiter, max_rows)?;
     let options = ReadOptions {
         format: Some(format.to_owned()),
         delimiter: Some(delimiter),

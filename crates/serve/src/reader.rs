@@ -1,4 +1,7 @@
-//! A request's body, within a size and a time.
+//! A request's body, within a size, a time and a pace.
+//!
+//! A body that is too large or too slow is answered at once, unread: what the client still sends is taken and thrown away when the connection
+//! closes (`connection.rs`), so that it sees the answer.
 
 use crate::problem::Problem;
 use axum::body::Body;
@@ -7,18 +10,39 @@ use hyper::body::Body as _;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-/// How much of a body that is too large is read and thrown away, and for how long: a client that is cut off while it
-/// sends does not see our answer.
-const DRAIN_BYTES: u64 = 64 << 20;
-const DRAIN_TIME: Duration = Duration::from_secs(2);
+/// Bytes a second that a body must come with, once its grace is over: a client that sends a byte now and then holds what others could have.
+/// The rule is that of Apache's `mod_reqtimeout` (`body=20,MinRate=500`): so many bytes more give a second more.
+const RATE_MIN: f64 = 1024.0;
+
+/// A body that comes in pieces of fewer bytes than these on the whole is none that a client means to send: each costs what a large one does (Triton's
+/// CVE-2025-23310 and 23311). So many bytes are taken however they come.
+const PIECE_MIN: usize = 32;
+const CRUMBS_MAX: usize = 128 << 10;
+/// What a body that does not say its length is gathered in.
+const BLOCK: usize = 1 << 20;
+
+/// By when a body must have come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// How long it may take before its rate counts.
+    pub(crate) grace: Duration,
+    pub(crate) deadline: Instant,
+}
+
+impl Pace {
+    /// By when the next piece must come, after so many bytes since `begin`.
+    fn next(self, begin: Instant, bytes: usize) -> Instant {
+        self.deadline.min(begin + self.grace + Duration::from_secs_f64(bytes as f64 / RATE_MIN))
+    }
+}
 
 /// Reads all of it.
 ///
 /// # Errors
-/// 413 when it is larger than `limit`, 408 when it does not come by the deadline, 415 when it is compressed, 400 when it breaks off.
-pub(crate) async fn read(headers: &HeaderMap, mut body: Body, limit: usize, deadline: Instant) -> Result<Vec<u8>, Problem> {
+/// 413 when it is larger than `limit`, 408 when it does not come in time, 415 when it is compressed, 400 when it breaks off.
+pub(crate) async fn read(headers: &HeaderMap, mut body: Body, limit: usize, pace: Pace) -> Result<Vec<u8>, Problem> {
     let encoding = headers.get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
     if let Some(encoding) = encoding {
         let message = format!("content-encoding {encoding:?} is not supported");
@@ -26,17 +50,55 @@ pub(crate) async fn read(headers: &HeaderMap, mut body: Body, limit: usize, dead
     }
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
-        return Err(refuse(headers, &mut body, announced, limit).await);
+        return Err(too_large(&format!("a body of {announced} bytes"), limit));
     }
-    let mut bytes = Vec::with_capacity(announced as usize);
+    let begin = Instant::now();
+    let mut gathered = Gathered::new(announced as usize);
     loop {
-        let frame = timeout_at(deadline, next(&mut body)).await;
+        let frame = timeout_at(pace.next(begin, gathered.bytes), next(&mut body)).await;
         match frame.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))? {
-            Some(Ok(piece)) if bytes.len() + piece.len() > limit => return Err(refuse(headers, &mut body, 0, limit).await),
-            Some(Ok(piece)) => bytes.extend_from_slice(&piece),
+            Some(Ok(piece)) => gathered.push(&piece),
             Some(Err(error)) => return Err(Problem::bad(format!("the body breaks off: {error}"))),
-            None => return Ok(bytes),
+            None => return Ok(gathered.joined()),
         }
+        if gathered.bytes > limit {
+            return Err(too_large(&format!("a body of more than {limit} bytes"), limit));
+        }
+        if gathered.pieces * PIECE_MIN > gathered.bytes + CRUMBS_MAX {
+            let message = format!("a body in pieces of {} bytes, wanted {PIECE_MIN} or more", gathered.bytes / gathered.pieces);
+            return Err(Problem::too_large(message).with_hint("write it in larger chunks"));
+        }
+    }
+}
+
+/// What has come of a body. It goes into blocks, since one that grows is moved, and then held twice.
+struct Gathered {
+    blocks: Vec<Vec<u8>>,
+    bytes: usize,
+    pieces: usize,
+}
+
+impl Gathered {
+    fn new(announced: usize) -> Gathered {
+        Gathered { blocks: vec![Vec::with_capacity(announced)], bytes: 0, pieces: 0 }
+    }
+
+    fn push(&mut self, mut piece: &[u8]) {
+        self.pieces += 1;
+        self.bytes += piece.len();
+        while !piece.is_empty() {
+            let room = self.blocks.last().map_or(0, |block| block.capacity() - block.len());
+            let (now, rest) = piece.split_at(room.min(piece.len()));
+            self.blocks.last_mut().expect("there is always a block").extend_from_slice(now);
+            if !rest.is_empty() {
+                self.blocks.push(Vec::with_capacity(BLOCK));
+            }
+            piece = rest;
+        }
+    }
+
+    fn joined(mut self) -> Vec<u8> {
+        if self.blocks.len() == 1 { self.blocks.remove(0) } else { self.blocks.concat() }
     }
 }
 
@@ -45,21 +107,32 @@ async fn next(body: &mut Body) -> Option<Result<axum::body::Bytes, axum::Error>>
     Some(frame.map(|frame| frame.into_data().unwrap_or_default()))
 }
 
-async fn refuse(headers: &HeaderMap, body: &mut Body, announced: u64, limit: usize) -> Problem {
-    // A client that waits for our word before it sends gets it at once.
-    if !headers.contains_key(header::EXPECT) {
-        let _ = timeout(DRAIN_TIME, drain(body)).await;
-    }
-    let found = if announced > 0 { format!("a body of {announced} bytes") } else { format!("a body of more than {limit} bytes") };
+fn too_large(found: &str, limit: usize) -> Problem {
     Problem::too_large(format!("{found}, wanted at most {limit}")).with_hint("send fewer rows at once, or raise max_body_bytes")
 }
 
-async fn drain(body: &mut Body) {
-    let mut drained = 0;
-    while let Some(Ok(piece)) = next(body).await {
-        drained += piece.len() as u64;
-        if drained > DRAIN_BYTES {
-            break;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_joined_as_they_came() {
+        let body: Vec<u8> = (0..BLOCK * 2 + 100).map(|at| (at % 251) as u8).collect();
+        for (announced, piece) in [(0, 1000), (body.len(), 1000), (10, BLOCK + 7), (0, body.len())] {
+            let mut gathered = Gathered::new(announced);
+            body.chunks(piece).for_each(|piece| gathered.push(piece));
+            assert_eq!((gathered.bytes, gathered.pieces), (body.len(), body.len().div_ceil(piece)));
+            assert!(gathered.joined() == body, "{announced} {piece}");
+        }
+        assert!(Gathered::new(0).joined().is_empty());
+    }
+
+    #[test]
+    fn bytes_give_time_up_to_the_deadline() {
+        let begin = Instant::now();
+        let pace = Pace { grace: Duration::from_secs(5), deadline: begin + Duration::from_secs(30) };
+        for (bytes, seconds) in [(0, 5), (1024, 6), (10 * 1024, 15), (16 << 20, 30)] {
+            assert_eq!(pace.next(begin, bytes), begin + Duration::from_secs(seconds), "{bytes}");
         }
     }
 }

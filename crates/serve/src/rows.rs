@@ -1,6 +1,7 @@
 //! Rows in a JSON body become typed columns on the way in, without a tree of values between: what a body can make us
 //! hold is a small multiple of its size, and a wrong cell is told with its column and row.
 
+use crate::extent::check_values;
 use crate::pictures;
 use crate::problem::Problem;
 use arrow_array::builder::{BinaryBuilder, Float64Builder, StringBuilder};
@@ -11,6 +12,9 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
+
+/// Values beside the cells: names, types, shapes.
+const DESCRIPTION_MAX: usize = 10_000;
 
 /// What a model may be asked with.
 pub(crate) struct Inputs {
@@ -73,6 +77,7 @@ impl Inputs {
 
     /// The rows of a JSON body: `{"rows": [{...}]}`, `[{...}]` or one `{...}`.
     pub(crate) fn read_json(&self, body: &[u8], max_rows: usize) -> Result<Columns, Problem> {
+        check_values(body, self.values_max(max_rows))?;
         let mut table = Table::new(self, max_rows);
         let mut parser = serde_json::Deserializer::from_slice(body);
         let parsed = BodySeed(&mut table).deserialize(&mut parser).and_then(|()| parser.end());
@@ -117,6 +122,12 @@ impl Inputs {
     /// Whether the name is an input's, or one that may be sent and is not looked at.
     pub(crate) fn is_known(&self, name: &str) -> bool {
         self.place.contains_key(name) || self.others.contains(name)
+    }
+
+    /// How many values a request of so many rows can hold beside what describes it; pictures may come as pixels, each a value.
+    pub(crate) fn values_max(&self, max_rows: usize) -> usize {
+        let columns = self.columns.len() + self.others.len();
+        if self.has_images() { usize::MAX } else { columns.saturating_mul(max_rows).saturating_mul(2).saturating_add(DESCRIPTION_MAX) }
     }
 
     /// Whether an input holds images.

@@ -105,7 +105,9 @@ impl Model {
         let inputs = Inputs::new(artifact.raw(), artifact.notation()).map_err(wrong)?;
         let example = example::row(&artifact);
         let window = options.batch_window.unwrap_or(if inputs.has_images() { IMAGE_WINDOW } else { Duration::ZERO });
-        let batcher = (!window.is_zero()).then(|| Batcher::new(window, options.batch_rows, options.queue));
+        // Those who wait for company are answered together: a batch of them waits no longer than one.
+        let queue = options.queue.unwrap_or(options.batch_rows);
+        let batcher = (!window.is_zero()).then(|| Batcher::new(window, options.batch_rows, queue));
         let columns =
             inputs.read_json(Value::from(example.clone()).to_string().as_bytes(), 1).map_err(|problem| wrong(problem.to_string()))?;
         let began = Instant::now();

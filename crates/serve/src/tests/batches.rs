@@ -62,7 +62,7 @@ async fn what_is_wrong_with_one_request_does_not_touch_its_company() {
 async fn only_so_many_requests_wait_for_company() {
     let server = start(1, |options| {
         patient(100)(options);
-        (options.queue, options.request_timeout) = (1, Duration::from_millis(900));
+        (options.queue, options.request_timeout) = (Some(1), Duration::from_millis(900));
     })
     .await;
     let body = row(2.0);

@@ -2,6 +2,7 @@
 
 mod admin;
 mod batches;
+mod bodies;
 mod pictures;
 mod secrets;
 
@@ -389,7 +390,7 @@ async fn slow_clients_are_cut_off_and_patient_ones_are_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_turns_away_and_a_panic_costs_one_request() {
-    let server = start(1, |options| (options.workers, options.queue) = (1, 1)).await;
+    let server = start(1, |options| (options.workers, options.queue) = (1, Some(1))).await;
     let wait = format!("{{\"x\": {WAIT}, \"colour\": null, \"day\": null}}");
     let (first, second, ()) = tokio::join!(server.post("/predict", &wait), server.post("/predict", &wait), async {
         server.gate.arrived(1).await;
@@ -437,6 +438,26 @@ async fn a_shutdown_finishes_what_is_under_way() {
         gate.open();
     });
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    server.done.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_in_use_hears_that_its_answer_is_the_last() {
+    let server = start(1, |_| {}).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    server.stop.send(()).unwrap();
+    let answer = loop {
+        stream.write_all(b"GET /health HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
+        let mut answer = vec![0; 4096];
+        let count = stream.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..count]).into_owned();
+        if !answer.starts_with("HTTP/1.1 200 OK") {
+            break answer;
+        }
+        assert!(!answer.contains("connection: close"), "{answer}");
+    };
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("connection: close"), "{answer}");
+    assert_eq!(stream.read(&mut [0; 16]).await.unwrap(), 0);
     server.done.await.unwrap().unwrap();
 }
 

@@ -125,7 +125,7 @@ async fn what_is_no_picture_is_refused_and_no_name_is_followed() {
         form unknown: 422 column foto: found a column that the model does not know, wanted its inputs
         form age: 422 column age in row 1: found "old", wanted a number
         form cut: 400 malformed form: incomplete multipart stream
-        form bare: 400 malformed form: Invalid `boundary` for `multipart/form-data` request
+        form bare: 400 malformed form: 0 boundaries in the content type, wanted one
         csv: 422 column photo in row 1: found "cat.png", which looks like a path, and this server opens none, wanted the content of a JPEG, PNG, WebP, BMP, TIFF or GIF file in base64
         tensor: 400 input photo: found the type FP32, wanted UINT8 pixels of shape [n, height, width, channels], or BYTES with the content of picture files
         tensor: 400 input photo: found shape [1, 1, 1, 2], wanted [n, height, width, 1 or 3] or [n, height, width], with n > 0 as in the first input

@@ -8,6 +8,7 @@ mod request;
 use crate::app::App;
 use crate::ask::{Answered, ask, unknown_version};
 use crate::call::Call;
+use crate::extent::check_values;
 use crate::problem::Problem;
 use crate::rows::{Input, Inputs};
 use crate::service::Model;
@@ -64,13 +65,13 @@ pub(crate) async fn describe(call: Call) -> Result<Response, Problem> {
 }
 
 pub(crate) async fn infer(mut call: Call) -> Result<Response, Problem> {
-    let limits = &call.app.options;
-    let (max_body_bytes, max_rows) = (limits.max_body_bytes, limits.max_rows);
-    let body = call.body(max_body_bytes).await?;
+    let max_rows = call.app.options.max_rows;
+    let body = call.rows().await?;
     let json_length = json_length(&call.headers, body.len())?;
     let bytes = body.len();
     let read = move |inputs: &Inputs| {
         let (json, binary) = body.split_at(json_length);
+        check_values(json, inputs.values_max(max_rows))?;
         let mut request = InferRequest::parse(json)?;
         Ok((request.columns(inputs, binary, max_rows)?, request))
     };
