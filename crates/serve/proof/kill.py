@@ -15,29 +15,15 @@ import csv
 import http.client
 import io
 import json
-import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
-
-def train(binary, home):
-    rows = random.Random(1)
-    lines = ["a,b,c"]
-    for _ in range(300):
-        a, b = rows.random(), rows.random()
-        lines.append(f"{a:.4f},{b:.4f},{'yes' if a + b / 2 + rows.random() > 1.2 else 'no'}")
-    table = Path(home, "table.csv")
-    table.write_text("\n".join(lines) + "\n")
-    run = lambda *words: subprocess.run([binary, *words], env={**os.environ, "CUPOLA_HOME": home}, check=True, capture_output=True, text=True)
-    run("train", str(table), "target=c", "model=tree", "name=small", "eval.importance=false", "-q")
-    run("registry", "add", "1", "name=small")
-    return run
+from server import Server, train
 
 
 class Client(threading.Thread):
@@ -95,18 +81,16 @@ def main():
     answers, labels, unlogged, errors = {}, {}, 0, []
     with tempfile.TemporaryDirectory() as home:
         run = train(binary, home)
-        serve = [binary, "--json", "serve", "small", "http=127.0.0.1:0", "log=on", f"log.durability={given.durability}", "log.segment_bytes=4096", "queue=1000", "log.wait_ms=2000"]
+        settings = ["small", "log=on", f"log.durability={given.durability}", "log.segment_bytes=4096", "queue=1000", "log.wait_ms=2000"]
         for round_ in range(given.times):
-            server = subprocess.Popen(serve, env={**os.environ, "CUPOLA_HOME": home}, stdout=subprocess.PIPE, text=True)
-            address = json.loads(server.stdout.readline())["address"]
+            server = Server(binary, home, *settings)
             started = threading.Event()
-            clients = [Client(number, address, round_, given.seed, started) for number in range(given.clients)]
+            clients = [Client(number, server.address, round_, given.seed, started) for number in range(given.clients)]
             for client in clients:
                 client.start()
             started.wait(30)
             time.sleep(moments.uniform(0, 0.5))
-            server.send_signal(signal.SIGKILL)
-            server.wait()
+            server.end(signal.SIGKILL)
             for client in clients:
                 client.join()
                 answers.update(client.answers)
