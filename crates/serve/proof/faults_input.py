@@ -150,12 +150,15 @@ def paths(given):
                     places[place] = places.get(place, 0) + 1
                     if status not in REFUSED or b"root:" in answer:
                         others.append((place, payload, status))
+            # What the server opens by itself shows that opening is seen.
+            raw(server, post("/feedback", b'{"id": "x", "label": "yes"}'))
             lines = traced.end()
             is_up = server.predict({"a": 0.5, "b": 0.5})[0] == 200
         strange = [line for line in lines or [] if home not in line and not re.search(r'"/(proc/self|proc/meminfo|sys/(fs/cgroup|devices/system/cpu))', line)]
         seen = len(lines) if lines is not None else "not traced"
         found = {"payloads": len(traversals(canary)), "requests": sent, "places": len(places), "not_refused": len(others), "files_opened": seen, "files_or_addresses_outside": len(strange) if lines is not None else "not traced"}
-        rows.append(dict(row="16", what="paths and addresses in names, versions, aliases, bodies and picture cells", wanted="all refused (4xx), none opened", found=found, holds=not others and not strange and is_up, notes=[str(one) for one in (others + strange)[:5]]))
+        is_seen = lines is None or any(home in line for line in lines)
+        rows.append(dict(row="16", what="paths and addresses in names, versions, aliases, bodies and picture cells", wanted="all refused (4xx), none opened", found=found, holds=not others and not strange and is_seen and is_up, notes=[str(one) for one in (others + strange)[:5]]))
         rows.append(open_addresses(given, home))
     return rows
 
@@ -229,7 +232,7 @@ class Sender:
 
 
 def giants(given):
-    limit = 16_000_000
+    limit = 12 * MIB
     # Chunks of six bytes are refused once this many bytes are more than 32 a piece.
     crumbs = 30_250
     chunk = b"6\r\nxxxxxx\r\n" * 5000
@@ -252,12 +255,13 @@ def giants(given):
         "depth 10,000, labels": ("/feedback", b"[" * deep + b"]" * deep),
         "1,000,000 cells in a row": ("/predict", b'{"a":1,"b":1' + b',"x":1' * many + b"}"),
         "1,000,000 rows": ("/predict", pair(b'{"a":1,"b":1}')),
+        "800,000 rows, which are within the bytes allowed": ("/predict", b"[" + b",".join([b'{"a":1,"b":1}'] * 800_000) + b"]"),
         "1,000,000 rows of CSV": ("/predict", b"a,b\n" + b"1,1\n" * many),
         "1,000,000 values in a tensor": ("/v2/models/small/infer", b'{"inputs":[{"name":"a","shape":[1000000],"datatype":"FP64","data":' + pair(b"1") + b"}]}"),
         "1,000,000 texts in a tensor": ("/v2/models/small/infer", b'{"inputs":[{"name":"a","shape":[1000000],"datatype":"BYTES","data":' + pair(b'""') + b"}]}"),
-        "1,000,000 outputs": ("/v2/models/small/infer", b'{"inputs":[],"outputs":' + pair(b'{"name":"p"}') + b"}"),
+        "1,000,000 outputs": ("/v2/models/small/infer", b'{"inputs":[],"outputs":' + pair(b'{"name":""}') + b"}"),
         "1,000,000 values as labels": ("/feedback", pair(b"1")),
-        "8,000,000 values as labels": ("/feedback", b"[" + b"1," * 7_999_998 + b"1]"),
+        "6,000,000 values as labels": ("/feedback", b"[" + b"1," * 5_999_998 + b"1]"),
         "1e999": ("/predict", b'{"a":1e999,"b":1}'),
         "-1e999 in a tensor": ("/v2/models/small/infer", b'{"inputs":[{"name":"a","shape":[1],"datatype":"FP64","data":[-1e999]}]}'),
         "NaN": ("/predict", b'{"a":NaN,"b":1}'),
@@ -327,8 +331,8 @@ def forms(given):
         "65 parts": (form("b", 65), {413}),
         "100,000 parts": (form("b", 100_000), {413}),
         "no boundary": (post("/predict", b"x", "multipart/form-data"), {400}),
-        "a boundary that never comes, 15 MB": (post("/predict", b"-" * 15_000_000, "multipart/form-data; boundary=-----------------------x"), {400}),
-        "15 MB of carriage returns": (post("/predict", b"\r" * 15_000_000, "multipart/form-data; boundary=x"), {400}),
+        "a boundary that never comes, 12 MB": (post("/predict", b"-" * 12_000_000, "multipart/form-data; boundary=-----------------------x"), {400}),
+        "12 MB of carriage returns": (post("/predict", b"\r" * 12_000_000, "multipart/form-data; boundary=x"), {400}),
         **{f"an object as {kind}": (post("/predict", pickle, kind), {415}) for kind in kinds},
         "an object as JSON": (post("/predict", pickle), {400}),
     }

@@ -89,7 +89,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "max_body_bytes",
         alias: &[],
-        default: "16000000",
+        default: "12582912",
         range: Range::Integer { min: 1, max: 1 << 32 },
         doc: "largest body of a request",
     },

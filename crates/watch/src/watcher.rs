@@ -33,8 +33,9 @@ pub struct Watcher {
 pub struct State {
     /// Where the present window begins; none before the first row.
     begin_us: Option<i64>,
-    /// The latest moment that was told.
+    /// The moment of the last row or of the clock, and the last one of the clock.
     last_us: i64,
+    ticked_us: i64,
     /// By how much the clock went back, the last time it did.
     clock_back_us: Option<i64>,
     window: Window,
@@ -132,7 +133,7 @@ impl Watcher {
         let mut from = 0;
         while from < rows.hashes.len() {
             if has_times {
-                closed.extend(self.tick(rows.at_us[from])?);
+                closed.extend(self.advance(rows.at_us[from])?);
                 self.begin(rows.at_us[from]);
             }
             let to = self.fitting(rows, from);
@@ -150,9 +151,15 @@ impl Watcher {
     /// # Errors
     /// As [`examine`].
     pub fn tick(&mut self, now_us: i64) -> Result<Vec<Closed>> {
-        if now_us + CLOCK_STEP_US < self.state.last_us {
-            self.state.clock_back_us = Some(self.state.last_us - now_us);
+        if now_us + CLOCK_STEP_US < self.state.ticked_us {
+            self.state.clock_back_us = Some(self.state.ticked_us - now_us);
         }
+        self.state.ticked_us = now_us;
+        self.advance(now_us)
+    }
+
+    /// Closes the windows that are over at a moment: now, or when a row was answered, which may be a while ago.
+    fn advance(&mut self, now_us: i64) -> Result<Vec<Closed>> {
         self.state.last_us = now_us;
         let mut closed = Vec::new();
         while let (Some(begin), WindowLength::Time(length)) = (self.state.begin_us, self.options.window) {
@@ -340,8 +347,11 @@ mod tests {
     #[test]
     fn a_clock_that_goes_back_stops_nothing() {
         let mut watcher = watcher(WindowLength::Time(2 * HOUR));
+        watcher.tick(10 * HOUR).unwrap();
         push(&mut watcher, 3, &[10 * HOUR], 1, 0.0);
+        assert_eq!(watcher.clock_back_us(), None);
         // An hour back: the window goes on and is as much longer.
+        assert!(watcher.tick(9 * HOUR).unwrap().is_empty());
         assert_eq!(shape(&push(&mut watcher, 4, &[9 * HOUR], 1, 0.0)), []);
         assert_eq!(watcher.clock_back_us(), Some(HOUR));
         assert_eq!(shape(&watcher.tick(12 * HOUR).unwrap()), [(2, Some([9, 10]))]);

@@ -39,16 +39,19 @@ pub fn run(arguments: &[String], screen: &Screen) -> Result<ExitCode> {
             }
         };
         let names: Vec<String> = services.iter().map(|(name, _)| name.clone()).collect();
-        let ready = |address: std::net::SocketAddr| {
+        let (begin, begun) = std::sync::mpsc::channel::<()>();
+        let ready = move |address: std::net::SocketAddr| {
             screen.object(&json!({ "event": "ready", "address": address.to_string(), "models": names }));
             let at = format!("{scheme}://{address}");
             screen.text(&format!("serving {} on {at}\n  try it   {at}/\n  docs     {at}/docs\n  metrics  {at}/metrics", names.join(", ")));
+            drop(begin);
         };
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         let serving = cupola_serve::serve(services, options, world(tell), stop, ready);
         let (began, screen) = (Instant::now(), screen.another());
-        // Whoever does not read what is printed stops this thread alone.
+        // Whoever does not read what is printed stops this thread alone. Whoever does reads first that the server is ready, unless it never is.
         std::thread::spawn(move || {
+            let _ = begun.recv();
             while let Some(event) = told.blocking_recv() {
                 screen.event(&event, began.elapsed());
             }
