@@ -96,8 +96,8 @@ def main():
             row["commit"] = commit
             made.append(row)
             print(json.dumps(row), flush=True)
-    if given.write:
-        write(made)
+        if given.write:
+            write(made)
     missed = [row["row"] for row in made if row["holds"] is False]
     judged = [row for row in made if row["holds"] is not None]
     print(f"{len(judged) - len(missed)} of {len(judged)} hold" + (f"; missed: {', '.join(missed)}" if missed else ""), file=sys.stderr)

@@ -358,7 +358,7 @@ def slope(given, requests=1_000_000, steps=10):
                     held.append((asked, server.kilobytes()))
                 most = server.kilobytes("VmHWM")
         points = held[2:]
-        pairs = itertools.combinations(points, 2)
+        pairs = [pair for pair in itertools.combinations(points, 2) if pair[0][0] < pair[1][0]]
         each = 1024 * statistics.median((later[1] - earlier[1]) / (later[0] - earlier[0]) for earlier, later in pairs)
         found = {"requests": int(held[-1][0]), "memory_mib": [round(size / 1024, 1) for _, size in held], "bytes_per_request": round(each, 3), "most_mib": round(most / 1024, 1)}
         rows.append(dict(row="memory", what=f"{requests:,} requests for a row, {name}", wanted="less than a byte of memory for each request", found=found, holds=each < 1))
