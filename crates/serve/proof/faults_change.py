@@ -148,8 +148,9 @@ def reloads(given, times=200, broken=50, clients=8):
 
 
 def drains(given, times=100, clients=8):
-    """The system makes connections in the instant between the server's last look for them and the end of listening: those it never took, and their
-    requests are counted apart. They are the first of their connection, and sent within 5 ms of the moment at which connections are refused."""
+    """The system makes connections in the instant between the server's last look for them and the end of listening, and resets them. A client cannot tell
+    those from ones that the server took and dropped, so requests that are the first of their connection, get no answer, and were sent within 5 ms of
+    the moment at which connections are refused are counted apart: at most one in ten ends, else the row is missed."""
     draw, untaken = random.Random(7), 0
     with tempfile.TemporaryDirectory() as home:
         model = str(models(given, home, (1,))[0])
@@ -173,4 +174,4 @@ def drains(given, times=100, clients=8):
                     lost.append(one)
             over.set()
     found = {"signals": times, "exit_codes": sorted(set(codes)), "slowest_exit_s": round(max(seconds), 2), "answered": answered, "lost": len(lost), "refused": len(refused), "sent_as_listening_ended": untaken}
-    return [dict(row="22", what=f"{times} SIGTERM under load", wanted="every request on a connection that the server took is answered, exit code 0 within 10 s", found=found, holds=set(codes) == {0} and max(seconds) <= 10 and not lost and not refused and untaken <= times // 10, notes=[str(one) for one in lost[:3] + refused[:3]])]
+    return [dict(row="22", what=f"{times} SIGTERM under load", wanted="every request is answered, but for one in ten ends at most that is sent in the 5 ms around the end of listening; exit code 0 within 10 s", found=found, holds=set(codes) == {0} and max(seconds) <= 10 and not lost and not refused and untaken <= times / 10, notes=[str(one) for one in lost[:3] + refused[:3]])]

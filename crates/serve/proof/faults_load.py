@@ -222,12 +222,13 @@ def overload(given):
     rows = []
     with tempfile.TemporaryDirectory() as home:
         run = runner(given.binary, home)
-        run("train", table(Path(home, "table.csv")), "target=c", "model=forest", "model.n_estimators=100000", "name=heavy", "eval.importance=false", "-q")
-        heavy = str(next(Path(home, "runs").glob("*-heavy")))
         bodies = Path(home, "bodies")
         bodies.write_text(json.dumps(ROW) + "\n")
-        with Server(given.binary, home, heavy, "workers=1", core=0, files=FILES) as server:
-            rows.append(queued(given, server, bodies))
+        # A refusal costs about 0.1 ms of the core, so that nine for each answer weigh on a short answer more than on a long one: both are shown.
+        for trees in (15_000, 100_000):
+            run("train", table(Path(home, "table.csv")), "target=c", "model=forest", f"model.n_estimators={trees}", f"name=forest{trees}", "eval.importance=false", "-q")
+            with Server(given.binary, home, str(next(Path(home, "runs").glob(f"*-forest{trees}"))), "workers=1", core=0, files=FILES) as server:
+                rows.append(queued(given, server, bodies, trees))
         adult = given.root / "data/adult.csv.gz"
         run("train", str(adult), "target=income", "model=gbdt", "model.n_estimators=100", "model.num_leaves=31", "name=adult", "eval.importance=false", "-q")
         asked = Path(home, "asked")
@@ -238,7 +239,7 @@ def overload(given):
     return rows
 
 
-def queued(given, server, bodies):
+def queued(given, server, bodies, trees):
     """A model that takes a worker: ten times what it can answer, as random arrivals."""
     blocks = {"peak": [], "80": [], "1000": []}
     share = max(5, given.seconds // 3)
@@ -258,16 +259,17 @@ def queued(given, server, bodies):
     goodput = statistics.median(good(over)["per_s"] / good(peak)["per_s"] for over, peak in zip(blocks["1000"], blocks["peak"]))
     offered = statistics.median(sum(block[status]["per_s"] for status in block if status != "broken") for block in blocks["1000"])
     found = {
-        "peak_per_s": round(middle("peak", "per_s"), 1), "offered_per_s": round(offered), "refused_p99_ms": round(statistics.median(one["p99_ms"] for one in shed), 2) if shed else None,
+        "peak_per_s": round(middle("peak", "per_s"), 1), "ms_of_an_answer": round(1000 / middle("peak", "per_s"), 1), "offered_per_s": round(offered), "refused_p99_ms": round(statistics.median(one["p99_ms"] for one in shed), 2) if shed else None,
         "p99_ms_at_80_percent": round(middle("80", "p99_ms"), 1), "p99_ms_accepted": round(middle("1000", "p99_ms"), 1), "p99_ratio": round(ratio, 2),
         "goodput_of_peak": round(goodput, 3), "memory_changes_percent": round(100 * max(memory), 1), "other_answers": others,
     }
     marks = {"refusals within 5 ms": bool(shed) and found["refused_p99_ms"] <= 5, "accepted p99 <= 2x": ratio <= 2, "goodput >= 95 %": goodput >= 0.95, "memory +-5 %": found["memory_changes_percent"] <= 5, "nothing else": not others}
-    return dict(row="20", what="10 times the load on a model that takes a worker (forest, 100,000 trees), random arrivals on 1,000 connections", wanted="429 or 503 with Retry-After within 5 ms (p99), accepted p99 at most twice that at 80 % load, goodput at least 95 % of peak, memory flat within 5 %", found=found, holds=all(marks.values()), notes=[name for name, held in marks.items() if not held])
+    return dict(row="20", what=f"10 times the load on a model that takes a worker (forest, {trees:,} trees; workers=1), random arrivals on 1,000 connections", wanted="429 or 503 with Retry-After within 5 ms (p99), accepted p99 at most twice that at 80 % load, goodput at least 95 % of peak, memory flat within 5 %", found=found, holds=all(marks.values()), notes=[name for name, held in marks.items() if not held])
 
 
 def inline(given, what, port, bodies, kilobytes):
-    """A model whose answers are made where requests are read: a queue is the connections that wait. Ten times those that fill the core."""
+    """A model whose answers are made where requests are read: what waits are the connections, up to max_connections, and none is refused before.
+    wrk asks again as soon as it has an answer, so this is ten times the connections that fill the core, not ten times the requests."""
     share = max(4, given.seconds // 5)
     few, many, all_ = 8, 80, 1000
     blocks = {"peak": [], "80": [], "many": [], "before": [], "all": []}
@@ -292,8 +294,11 @@ def inline(given, what, port, bodies, kilobytes):
         "p99_ms_1000_connections": round(middle("all", "p99_ms"), 2), "p99_ratio_1000_connections": round(pairs("all", "80", "p99_ms"), 2), "goodput_1000_connections": round(pairs("all", "before", "per_s"), 3),
         "memory_changes_percent": round(100 * max(memory), 1), "refused_or_broken": failed,
     }
-    marks = {"accepted p99 <= 2x": found["p99_ratio_80_connections"] <= 2, "goodput >= 95 %": found["goodput_80_connections"] >= 0.95, "memory +-5 %": found["memory_changes_percent"] <= 5, "none refused": not failed}
-    return dict(row="20", what=f"10 times the connections that fill the core (80, and 1,000) on {what}", wanted="nothing refused, accepted p99 at most twice that at 80 % load, goodput at least 95 % of peak, memory flat within 5 %", found=found, holds=all(marks.values()), notes=[name for name, held in marks.items() if not held])
+    marks = {
+        "excess refused": failed > 0, "accepted p99 <= 2x with 80": found["p99_ratio_80_connections"] <= 2, "accepted p99 <= 2x with 1,000": found["p99_ratio_1000_connections"] <= 2,
+        "goodput >= 95 % with 80": found["goodput_80_connections"] >= 0.95, "goodput >= 95 % with 1,000": found["goodput_1000_connections"] >= 0.95, "memory +-5 %": found["memory_changes_percent"] <= 5,
+    }
+    return dict(row="20", what=f"10 times the connections that fill the core (80), and 1,000, on {what}", wanted="429 or 503 with Retry-After within 5 ms, accepted p99 at most twice that at 80 % load, goodput at least 95 % of peak, memory flat within 5 %", found=found, holds=all(marks.values()), notes=[name for name, held in marks.items() if not held])
 
 
 def rows_of(path, count=200):
@@ -340,7 +345,8 @@ def free_port():
 
 
 def slope(given, requests=1_000_000, steps=10):
-    """Bytes of memory that a request leaves behind: the median slope between what is held after two tenths (Theil and Sen), without the first."""
+    """Bytes of memory that a request leaves behind: the median slope between what is held after two tenths (Theil and Sen), without the first.
+    A segment of the log that becomes a table takes memory for a moment: a line through squares follows that, and the most that was held says it."""
     rows = []
     for name, words in {"log off": [], "log on": ["log=on"]}.items():
         with tempfile.TemporaryDirectory() as home:
@@ -360,6 +366,8 @@ def slope(given, requests=1_000_000, steps=10):
         points = held[2:]
         pairs = [pair for pair in itertools.combinations(points, 2) if pair[0][0] < pair[1][0]]
         each = 1024 * statistics.median((later[1] - earlier[1]) / (later[0] - earlier[0]) for earlier, later in pairs)
-        found = {"requests": int(held[-1][0]), "memory_mib": [round(size / 1024, 1) for _, size in held], "bytes_per_request": round(each, 3), "most_mib": round(most / 1024, 1)}
+        mean = [statistics.mean(one) for one in zip(*points)]
+        line = 1024 * sum((x - mean[0]) * (y - mean[1]) for x, y in points) / sum((x - mean[0]) ** 2 for x, _ in points)
+        found = {"requests": int(held[-1][0]), "memory_mib": [round(size / 1024, 1) for _, size in held], "bytes_per_request": round(each, 3), "by_least_squares": round(line, 3), "most_mib": round(most / 1024, 1)}
         rows.append(dict(row="memory", what=f"{requests:,} requests for a row, {name}", wanted="less than a byte of memory for each request", found=found, holds=each < 1))
     return rows
