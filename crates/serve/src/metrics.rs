@@ -1,6 +1,7 @@
 //! Counters in Prometheus' text format, version 0.0.4.
 
 use crate::service::Service;
+use cupola_watch::Brief;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -251,8 +252,8 @@ fn logs(text: &mut String, services: &[Arc<Service>]) {
     }
 }
 
-/// Most inputs of a model whose drift is a series.
-const INPUTS_MAX: usize = 200;
+/// Most alarms of a model that are a series each.
+const ALARMS_MAX: usize = 200;
 
 fn monitors(text: &mut String, services: &[Arc<Service>]) {
     let seen: Vec<_> = services.iter().filter_map(|service| Some((service, service.monitor.as_ref()?))).collect();
@@ -279,14 +280,15 @@ fn monitors(text: &mut String, services: &[Arc<Service>]) {
                 "cupola_monitor_skipped_rows_total" => line(text, name, &[model], monitor.skipped()),
                 "cupola_monitor_notes" => line(text, name, &[model], monitor.notes().len()),
                 "cupola_alarms_raised" => line(text, name, &[model], told.raised.len()),
-                "cupola_alarm" => told.raised.iter().take(INPUTS_MAX).for_each(|key| line(text, name, &[model, ("key", key)], 1)),
+                "cupola_alarm" => told.raised.iter().take(ALARMS_MAX).for_each(|key| line(text, name, &[model, ("key", key)], 1)),
                 "cupola_window_rows" => report.iter().for_each(|report| line(text, name, &[model], report.rows)),
                 "cupola_window_end_seconds" => {
                     let end = report.and_then(|report| report.period).map(|period| period[1] as f64 / 1e6);
                     end.iter().for_each(|end| line(text, name, &[model], end));
                 }
                 "cupola_drift" => {
-                    told.drift.iter().take(INPUTS_MAX).for_each(|(column, drift)| line(text, name, &[model, ("column", column)], drift));
+                    let drift = report.map(|report| Brief::new(report).drift).unwrap_or_default();
+                    drift.iter().for_each(|(column, drift)| line(text, name, &[model, ("column", column)], drift));
                 }
                 _ => report.iter().flat_map(|report| &report.targets).for_each(|target| {
                     for (kind, qualities) in [("made", &target.reference), ("live", &target.live), ("expected", &target.estimated)] {

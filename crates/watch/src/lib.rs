@@ -54,7 +54,7 @@ pub use measure::Quality;
 pub use moment::{moment, write_moment};
 pub use monitor::{Correction, MONITOR, MonitorOptions, WindowLength, setting as monitor_setting};
 pub use reference::{ColumnReference, Held, Keep, Reference, SliceColumn};
-pub use report::{Alarm, REPORT_VERSION, Report, Subject, TargetReport, TestRow, Verdict};
+pub use report::{Alarm, REPORT_VERSION, Report, Subject, TargetReport, TestRow, Verdict, short};
 pub use share::share;
 pub use store::{Durability, StoreAt};
 pub use target::TargetReference;

@@ -220,8 +220,8 @@ impl Quality {
     }
 }
 
-/// Three digits that say something.
-pub(crate) fn short(value: f64) -> String {
+/// A number with the three digits that say something, as reports write it.
+pub fn short(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 {
         "0".into()

@@ -6,12 +6,10 @@ use crate::screen::Screen;
 use anyhow::{Context, Result};
 use cupola_data::Wanted;
 use cupola_serve::monitor::{Page, Replay, page, reference_of};
-use cupola_task::{Columns, Exit, Settings, Value, duration};
+use cupola_task::{Columns, Exit, Value, duration};
 use cupola_train::Artifact;
 use cupola_watch::registry::{CHAMPION, Registry};
-use cupola_watch::{
-    AlarmKind, Brief, Closed, MONITOR, MonitorOptions, Quality, Watcher, WindowLength, monitor_setting, post, write_moment,
-};
+use cupola_watch::{AlarmKind, Brief, Closed, MonitorOptions, Quality, Watcher, WindowLength, monitor_setting, post, write_moment};
 use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,8 +22,9 @@ const LINES: usize = 12;
 pub fn run(arguments: &MonitorArguments, screen: &Screen) -> Result<ExitCode> {
     use_threads(None);
     let is_table = arguments.arguments.first().is_some_and(|word| super::is_path(word));
-    let (own, data): (Vec<String>, Vec<String>) =
-        arguments.arguments.iter().cloned().partition(|word| key(word).is_some_and(|key| monitor_setting(key).is_some()));
+    // Of a table some keys say how it is read.
+    let is_own = |word: &String| !is_table || key(word).is_some_and(|key| monitor_setting(key).is_some());
+    let (own, data): (Vec<String>, Vec<String>) = arguments.arguments.iter().cloned().partition(is_own);
     let (name, artifact) = model(&arguments.named, is_table)?;
     let options = options(&artifact, &own, is_table)?;
     let reference = arguments.reference.as_ref().map(|path| {
@@ -47,11 +46,6 @@ pub fn run(arguments: &MonitorArguments, screen: &Screen) -> Result<ExitCode> {
         replay.finish().context("failed to monitor")?.iter().for_each(tell);
         None
     } else {
-        if let Some(word) = data.first() {
-            return Err(Settings::check("monitor", MONITOR, [(key(word).unwrap_or(word), &Value::Flag(true))])
-                .map_or_else(|error| error.into(), |_| anyhow::anyhow!("found {word:?}"))
-                .context("failed to read the command line"));
-        }
         log(&mut replay, &name, arguments, screen, &tell)?;
         Some(replay.watcher().present().context("failed to monitor")?).filter(|report| report.rows > 0)
     };

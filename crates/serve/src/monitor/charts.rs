@@ -1,6 +1,6 @@
 //! The charts of the monitor's page: SVG in the page itself, in the page's own colours, each point with its numbers as a tooltip.
 
-use cupola_watch::{Brief, Quality, write_moment};
+use cupola_watch::{Brief, Quality, short, write_moment};
 use maud::{Markup, html};
 
 /// Width of all charts; they scale with the page.
@@ -19,19 +19,6 @@ fn when(window: &Brief) -> String {
         Some([from, to]) => format!("{} to {}", write_moment(from), write_moment(to)),
         _ => "rows of a table".to_owned(),
     }
-}
-
-/// Three digits that say something.
-fn short(value: f64) -> String {
-    let size = value.abs();
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    if !(1e-3..1e5).contains(&size) {
-        return format!("{value:.1e}");
-    }
-    let digits = (2 - size.log10().floor() as i32).max(0) as usize;
-    format!("{value:.digits$}")
 }
 
 /// Quality through the windows: what labels say with its interval, what is expected without them, and what it was when the model was made.

@@ -2,7 +2,7 @@
 //! windows and tells people. It works at most a hundredth of the time: what comes beyond that is left out and counted. Whatever fails here is said in
 //! `/health` and touches no answer: what requests wait for is never held while a file or a store is waited for.
 
-use super::{known_labels, post_in_background};
+use super::known_labels;
 use crate::ask::SHADOW;
 use crate::service::Model;
 use crate::{Result, World};
@@ -12,7 +12,7 @@ use cupola_train::{ExpectedLosses, Watched, answers_of};
 use cupola_watch::labels::{ByAnswer, Labels};
 use cupola_watch::log::{Order, row_id, visit};
 use cupola_watch::registry::Registry;
-use cupola_watch::{AlarmKind, Closed, Durability, MonitorOptions, Report, Rows, State, Watcher, row_hash};
+use cupola_watch::{AlarmEvent, AlarmKind, Closed, Durability, MonitorOptions, Report, Rows, State, Watcher, post, row_hash};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -26,9 +26,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Requests and rows that may wait to be counted; more are left out. One request may have more rows.
-const WAITING: usize = 4096;
-const ROWS_WAITING: usize = 20_000;
+/// How much may wait to be counted: a row weighs one, and a request as much as so many of its rows, since each has columns of its own. More is
+/// left out, but for a request that is alone.
+const WAITING: usize = 20_000;
+const REQUEST: usize = 16;
 /// Rows that are counted at once.
 const BATCH: usize = 8192;
 /// For each second of work, how many the thread rests.
@@ -42,6 +43,9 @@ const SAVE: Duration = Duration::from_secs(60);
 const OVERLAP_US: i64 = 30_000_000;
 /// Answers that are older find no label here.
 const AGE_MAX_US: i64 = 90 * 86_400_000_000;
+
+/// Where, beside a name of the registry, a server keeps what it has seen.
+pub(crate) const MONITOR_FOLDER: &str = "monitor";
 
 /// How a server watches.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -73,7 +77,7 @@ struct Shared {
     seen: Mutex<Seen>,
     /// Held to take or put it alone.
     told: Mutex<Arc<Told>>,
-    waiting: [AtomicUsize; 2],
+    waiting: AtomicUsize,
     skipped: AtomicU64,
 }
 
@@ -91,8 +95,6 @@ pub(crate) struct Told {
     pub(crate) raised: Vec<String>,
     /// The newest window that is over.
     pub(crate) report: Option<Report>,
-    /// Its inputs with the most drift, as multiples of what matters.
-    pub(crate) drift: Vec<(String, f64)>,
     notes: Vec<String>,
 }
 
@@ -114,14 +116,14 @@ impl Live {
     /// # Errors
     /// When a key of `[monitor]` does not hold.
     pub(crate) fn begin(model: Arc<Model>, around: Around) -> Result<Live> {
-        let (sender, receiver) = sync_channel(WAITING);
+        let (sender, receiver) = sync_channel(WAITING / REQUEST);
         let mut keeper = Keeper::new(around);
         let watcher = keeper.open(&model)?;
         keeper.lock();
         let shared = Arc::new(Shared {
             seen: Mutex::new(Seen { model, watcher }),
             told: Mutex::default(),
-            waiting: Default::default(),
+            waiting: AtomicUsize::new(0),
             skipped: AtomicU64::new(0),
         });
         keeper.publish(&shared);
@@ -136,14 +138,14 @@ impl Live {
         let skip = || {
             self.shared.skipped.fetch_add(rows as u64, Ordering::Relaxed);
         };
-        let [requests, waiting] = [0, 1].map(|place| self.shared.waiting[place].load(Ordering::Relaxed));
-        if requests >= WAITING || (requests > 0 && waiting + rows > ROWS_WAITING) {
+        let (weight, waiting) = (REQUEST + rows, self.shared.waiting.load(Ordering::Relaxed));
+        if waiting > 0 && waiting + weight > WAITING {
             return skip();
         }
         let said = Said { model: model.clone(), at_us, id: id.clone(), inputs: inputs.clone(), predictions: predictions.clone() };
-        self.shared.wait(1, rows);
+        self.shared.waiting.fetch_add(weight, Ordering::Relaxed);
         if self.sender.as_ref().is_none_or(|sender| sender.try_send(said).is_err()) {
-            self.shared.wait(-1, rows);
+            self.shared.waiting.fetch_sub(weight, Ordering::Relaxed);
             skip();
         }
     }
@@ -171,19 +173,6 @@ impl Live {
             notes.push(format!("{skipped} rows were not watched: more came than a hundredth of a processor counts"));
         }
         notes
-    }
-}
-
-impl Shared {
-    fn wait(&self, requests: isize, rows: usize) {
-        let [of_requests, of_rows] = &self.waiting;
-        if requests >= 0 {
-            of_requests.fetch_add(requests.unsigned_abs(), Ordering::Relaxed);
-            of_rows.fetch_add(rows, Ordering::Relaxed);
-        } else {
-            of_requests.fetch_sub(requests.unsigned_abs(), Ordering::Relaxed);
-            of_rows.fetch_sub(rows, Ordering::Relaxed);
-        }
     }
 }
 
@@ -281,7 +270,8 @@ impl Keeper {
                 labels_at = Instant::now() + (began.elapsed() * REST).clamp(LABELS, REST_MAX);
             }
             let now_us = (self.around.world.now_us)();
-            self.count(shared, |watcher| Ok(watcher.tick(now_us)?));
+            let ticked = self.count(shared, |watcher| Ok(watcher.tick(now_us)?));
+            self.fault("clock", ticked.err().map(|error| error.to_string()));
             if self.is_unsaved && (Instant::now() >= save_at || is_over) {
                 self.save(shared);
                 save_at = Instant::now() + SAVE;
@@ -298,24 +288,25 @@ impl Keeper {
     }
 
     /// Does something with the watcher, where there is one, and tells people of windows that it closed.
-    fn count(&mut self, shared: &Shared, work: impl FnOnce(&mut Watcher) -> Result<Vec<Closed>>) {
+    ///
+    /// # Errors
+    /// When what it is given does not fit it.
+    fn count(&mut self, shared: &Shared, work: impl FnOnce(&mut Watcher) -> Result<Vec<Closed>>) -> Result<()> {
         let (closed, model) = {
             let mut seen = lock(&shared.seen);
-            let Some(watcher) = &mut seen.watcher else { return };
+            let Some(watcher) = &mut seen.watcher else { return Ok(()) };
             let back = watcher.clock_back_us();
             let closed = work(watcher);
             self.is_untold |= watcher.clock_back_us() != back;
             (closed, seen.model.clone())
         };
-        match closed {
-            Ok(closed) if closed.is_empty() => {}
-            Ok(closed) => {
-                self.tell(&closed, &model);
-                self.save(shared);
-                self.is_untold = true;
-            }
-            Err(error) => self.fault("monitor", Some(error.to_string())),
+        let closed = closed?;
+        if !closed.is_empty() {
+            self.tell(&closed, &model);
+            self.save(shared);
+            self.is_untold = true;
         }
+        Ok(())
     }
 
     /// Notes what does not work, or that it does.
@@ -334,7 +325,6 @@ impl Keeper {
             Some(watcher) => {
                 told.raised = watcher.raised();
                 told.report.clone_from(&watcher.history().last);
-                told.drift = watcher.history().windows.back().map(|window| window.drift.clone()).unwrap_or_default();
                 if let Some(back) = watcher.clock_back_us() {
                     told.notes.push(format!("the clock went back by {:.0} s: a window is that much longer", back as f64 / 1e6));
                 }
@@ -396,14 +386,12 @@ impl Keeper {
             if !Arc::ptr_eq(model, &lock(&shared.seen).model) {
                 self.exchange(model, shared);
             }
-            match Counted::new(part) {
-                Ok(Some(counted)) => {
-                    self.is_unsaved = true;
-                    self.count(shared, |watcher| Ok(watcher.push(&counted.rows())?));
-                }
-                Ok(None) => {}
-                Err(error) => self.fault("monitor", Some(error.to_string())),
-            }
+            let counted = Counted::new(part).and_then(|counted| {
+                let Some(counted) = counted else { return Ok(()) };
+                self.is_unsaved = true;
+                self.count(shared, |watcher| Ok(watcher.push(&counted.rows())?))
+            });
+            self.fault("rows", counted.err().map(|error| error.to_string()));
         }
     }
 
@@ -433,7 +421,7 @@ impl Keeper {
         }
         let told: Vec<_> = closed.iter().flat_map(|closed| closed.events.clone()).collect();
         if let Some(url) = options.webhook.as_ref().filter(|_| !told.is_empty()) {
-            post_in_background(url, name, model.artifact.hash(), told, world.tell.clone());
+            post_in_background(url, name, model.artifact.hash(), told, world);
         }
         self.fault("registry", kept.err().map(|error| error.to_string()));
     }
@@ -460,19 +448,16 @@ impl Keeper {
         let Some(folder) = self.around.log.clone() else { return };
         let model = lock(&shared.seen).model.clone();
         let found = self.new_labels().and_then(|labels| find_answers(&folder, &labels, (self.around.world.now_us)(), &model));
-        match found {
-            Ok(found) => {
-                for labelled in &found {
-                    self.is_unsaved = true;
-                    self.count(shared, |watcher| {
-                        watcher.push_labels(&labelled.hashes, &labelled.inputs, &labelled.predictions, &labelled.truth)?;
-                        Ok(vec![])
-                    });
-                }
-                self.fault("labels", None);
-            }
-            Err(error) => self.fault("labels", Some(error.to_string())),
-        }
+        let counted = found.and_then(|found| {
+            found.iter().try_for_each(|labelled| {
+                self.is_unsaved = true;
+                self.count(shared, |watcher| {
+                    watcher.push_labels(&labelled.hashes, &labelled.inputs, &labelled.predictions, &labelled.truth)?;
+                    Ok(vec![])
+                })
+            })
+        });
+        self.fault("labels", counted.err().map(|error| error.to_string()));
     }
 
     fn new_labels(&mut self) -> Result<ByAnswer> {
@@ -495,6 +480,18 @@ impl Keeper {
     }
 }
 
+/// Posts alarms without waiting for the other side; who runs the server hears when it fails.
+fn post_in_background(url: &str, name: &str, hash: &str, events: Vec<AlarmEvent>, world: &World) {
+    let (url, name, hash, tell) = (url.to_owned(), name.to_owned(), hash.to_owned(), world.tell.clone());
+    let posted = std::thread::Builder::new().name("webhook".into()).spawn(move || {
+        if let Err(error) = post(&url, &name, &hash, &events) {
+            tell(Event::Warning { text: format!("{name}: failed to {error}") });
+        }
+    });
+    // Without a thread nobody is told this way; the alarm stands in every other place.
+    drop(posted);
+}
+
 /// What waits, up to a batch, and whether nothing will come any more.
 fn gather(receiver: &Receiver<Said>, shared: &Shared) -> (Vec<Said>, bool) {
     let first = match receiver.recv_timeout(LOOK) {
@@ -510,7 +507,7 @@ fn gather(receiver: &Receiver<Said>, shared: &Shared) -> (Vec<Said>, bool) {
         rows += next.predictions.rows();
         gathered.push(next);
     }
-    shared.wait(-(gathered.len() as isize), rows);
+    shared.waiting.fetch_sub(gathered.len() * REQUEST + rows, Ordering::Relaxed);
     (gathered, false)
 }
 

@@ -1,8 +1,9 @@
 //! What watching found, as a page: for `cupola monitor --html` a file that needs nothing else, for the server a part of its own page.
 
 use super::charts;
-use cupola_watch::{Brief, Report, Subject, TestRow, Verdict, Watcher, write_moment};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use crate::pages::{STYLE, frame};
+use cupola_watch::{Brief, Report, Subject, TestRow, Verdict, Watcher, short, write_moment};
+use maud::{Markup, PreEscaped, html};
 
 /// What a page is about.
 pub struct Page<'a> {
@@ -25,24 +26,11 @@ const WINDOWS: usize = 60;
 pub fn page(about: &Page<'_>) -> String {
     let hash = about.hash.get(..12).unwrap_or_default();
     let title = format!("{}: monitor", about.name);
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) }
-                style { (PreEscaped(include_str!("../pages/page.css"))) }
-            }
-            body {
-                header { h1 { (about.name) } p.about { "Model " (hash) ", held against " (about.watcher.reference().rows) " training rows." } }
-                main.text { (sections(about)) }
-                footer { "cupola " (env!("CARGO_PKG_VERSION")) }
-            }
-        }
+    let body = html! {
+        header { h1 { (about.name) } p.about { "Model " (hash) ", held against " (about.watcher.reference().rows) " training rows." } }
+        main.text { (sections(about)) }
     };
-    page.into_string()
+    frame(&title, html! { style { (PreEscaped(STYLE)) } }, body).into_string()
 }
 
 /// Alarms, quality, drift, windows and tests.
@@ -104,15 +92,6 @@ fn alarms(about: &Page<'_>, newest: Option<&Report>) -> Markup {
 }
 
 fn tests(report: &Report) -> Markup {
-    let number = |value: f64| {
-        if value == 0.0 {
-            "0".to_owned()
-        } else if value.abs() < 1e-3 {
-            format!("{value:.1e}")
-        } else {
-            format!("{value:.3}")
-        }
-    };
     let class = |test: &TestRow| match test.verdict {
         Verdict::Alarm => "wrong",
         Verdict::Fine => "",
@@ -126,8 +105,8 @@ fn tests(report: &Report) -> Markup {
                 @for test in tests {
                     tr {
                         td { (test.subject.word()) } td { (test.column) } td { (test.test) }
-                        td.number { (number(test.effect)) } td.number { (number(test.threshold)) }
-                        td.number { (test.p_corrected.or(test.p).map_or_else(|| "-".to_owned(), number)) }
+                        td.number { (short(test.effect)) } td.number { (short(test.threshold)) }
+                        td.number { (test.p_corrected.or(test.p).map_or_else(|| "-".to_owned(), short)) }
                         td.when class=(class(test)) { (test.verdict.word()) }
                         td { (test.change) }
                     }

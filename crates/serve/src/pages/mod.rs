@@ -4,6 +4,8 @@ mod monitor;
 mod openapi;
 mod page;
 
+pub(crate) use page::frame;
+
 use crate::app::App;
 use crate::call::Call;
 use crate::problem::Problem;
@@ -14,6 +16,9 @@ use axum::{Json, extract::rejection::QueryRejection};
 use maud::Markup;
 use serde::Deserialize;
 use std::sync::Arc;
+
+/// How pages look.
+pub(crate) const STYLE: &str = include_str!("page.css");
 
 /// Nothing from elsewhere, nothing inline.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -41,7 +46,7 @@ pub(crate) async fn openapi(State(app): State<Arc<App>>) -> Response {
 }
 
 pub(crate) async fn style() -> Response {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("page.css")).into_response()
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
 }
 
 pub(crate) async fn script() -> Response {

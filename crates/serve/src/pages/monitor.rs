@@ -1,6 +1,6 @@
 //! The page to watch a server: what it answers and how fast, what moved, which version answers and why.
 
-use super::page::{encode, frame, navigation};
+use super::page::{encode, frame, linked, navigation};
 use crate::app::App;
 use crate::metrics::{BEAT, BEATS, Beat};
 use crate::monitor::{Page, bars, sections};
@@ -31,7 +31,7 @@ pub(super) fn page(app: &App, service: &Service) -> Markup {
         }
         script src="/assets/monitor.js" defer {}
     };
-    frame(&format!("{}: monitor", service.name), body)
+    frame(&format!("{}: monitor", service.name), linked(), body)
 }
 
 /// What is watched, for programs.

@@ -14,7 +14,8 @@ const SUGGESTED_MAX: usize = 500;
 /// Classes named in a table.
 const NAMED_MAX: usize = 12;
 
-pub(super) fn frame(title: &str, body: Markup) -> Markup {
+/// A page of that title; `style` is a link to [`STYLE`] or the thing itself.
+pub(crate) fn frame(title: &str, style: Markup, body: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -24,7 +25,7 @@ pub(super) fn frame(title: &str, body: Markup) -> Markup {
                 meta name="color-scheme" content="light dark";
                 title { (title) }
                 link rel="icon" href="data:,";
-                link rel="stylesheet" href="/assets/page.css";
+                (style)
             }
             body {
                 (body)
@@ -32,6 +33,11 @@ pub(super) fn frame(title: &str, body: Markup) -> Markup {
             }
         }
     }
+}
+
+/// The style as the server's own pages take it.
+pub(super) fn linked() -> Markup {
+    html! { link rel="stylesheet" href="/assets/page.css"; }
 }
 
 pub(super) fn navigation(app: &App, here: &str) -> Markup {
@@ -80,7 +86,7 @@ pub(super) fn try_page(app: &App, model: &Model) -> Markup {
         }
         script src="/assets/page.js" defer {}
     };
-    frame(&format!("{}: try it", model.name), body)
+    frame(&format!("{}: try it", model.name), linked(), body)
 }
 
 fn about(model: &Model) -> String {
@@ -151,7 +157,7 @@ pub(super) fn docs(app: &App) -> Markup {
             }
         }
     };
-    frame("How to ask", body)
+    frame("How to ask", linked(), body)
 }
 
 fn model_docs(app: &App, model: &Model) -> Markup {
