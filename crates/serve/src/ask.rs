@@ -70,17 +70,23 @@ pub(crate) async fn ask<R: Send + 'static, T: Send + 'static>(
             Ok((columns, unseen, rest, Some(predictions)))
         }
     };
-    let (columns, unseen, rest, predictions) = match model.is_quick && bytes <= BYTES_INLINE {
-        true => work()?,
-        false => app.desk.run(asked.deadline, work).await?,
+    let worked = match model.is_quick && bytes <= BYTES_INLINE {
+        true => work(),
+        false => app.desk.run(asked.deadline, work).await,
     };
+    let monitor = service.monitor.as_ref().filter(|_| Arc::ptr_eq(&model, &lineup.champion));
+    let (columns, unseen, rest, predictions) = worked.inspect_err(|problem| {
+        if let (Some(monitor), Some((column, is_absent))) = (monitor, problem.column()) {
+            monitor.refuse(&model, column, is_absent);
+        }
+    })?;
     let predictions = match (predictions, &model.batcher) {
         (Some(predictions), _) => predictions,
         (None, Some(batcher)) => batcher.ask(&app, &model, columns.clone(), asked.deadline).await?,
         (None, None) => unreachable!("only a model with a batcher gathers"),
     };
     let rows = columns.rows();
-    if let Some(monitor) = service.monitor.as_ref().filter(|_| Arc::ptr_eq(&model, &lineup.champion)) {
+    if let Some(monitor) = monitor {
         monitor.push(&model, (app.world.now_us)(), &asked.id, &columns, &predictions);
     }
     let logged = remember(&app, &service, &lineup, &model, &asked, &columns, &predictions).await;

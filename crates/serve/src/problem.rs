@@ -10,6 +10,9 @@ use std::fmt::Display;
 /// Longest piece of the client's own text that an answer repeats.
 const QUOTE_MAX: usize = 80;
 
+/// What is found where a column is not there.
+pub(crate) const NO_COLUMN: &str = "no such column";
+
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Problem {
     #[serde(skip)]
@@ -56,6 +59,11 @@ impl Problem {
         let message = format!("{place}: found {found}, wanted {wanted}");
         let (column, found, wanted) = (Some(shorten(column).into()), Some(found.into()), Some(wanted.into()));
         Problem { column, row, found, wanted, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, message) }
+    }
+
+    /// The column that does not fit, and whether it is not there at all.
+    pub(crate) fn column(&self) -> Option<(&str, bool)> {
+        self.column.as_deref().map(|column| (column, self.found.as_deref() == Some(NO_COLUMN)))
     }
 
     /// What a crate below says about the client's rows.

@@ -3,7 +3,7 @@
 
 use crate::extent::check_values;
 use crate::pictures;
-use crate::problem::Problem;
+use crate::problem::{NO_COLUMN, Problem};
 use arrow_array::builder::{BinaryBuilder, Float64Builder, StringBuilder};
 use arrow_array::{Array, ArrayRef, StringArray};
 use cupola_data::Notation;
@@ -154,7 +154,7 @@ impl Inputs {
 }
 
 pub(crate) fn missing(name: &str, row: Option<usize>) -> Problem {
-    Problem::misfit(name, row, "no such column", "a value").with_hint("send null where the value is not known")
+    Problem::misfit(name, row, NO_COLUMN, "a value").with_hint("send null where the value is not known")
 }
 
 impl Input {

@@ -6,7 +6,7 @@ use crate::content::Content;
 use crate::drift::{self, DRIFTS, DriftDef, Moved, Test};
 use crate::monitor::MonitorOptions;
 use crate::performance::{Performance, performance};
-use crate::quality::checks;
+use crate::quality::{ABSENT, MISTYPED, checks};
 use crate::reference::{ColumnReference, Reference};
 use crate::report::{Alarm, REPORT_VERSION, Report, Subject, TargetReport, TestRow, Verdict, short};
 use crate::window::Window;
@@ -30,13 +30,15 @@ pub fn examine(reference: &Reference, window: &Window, options: &MonitorOptions)
         data.extend(drifts(reference, window, options));
     }
     let Performance { targets, tests: mut quality, mut slices } = performance(reference, window, options)?;
-    if window.rows < options.min_rows {
-        data.iter_mut().chain(&mut quality).for_each(|test| {
-            if test.subject != Subject::Live {
-                test.verdict = Verdict::Unknown;
-            }
-        });
-    }
+    // Where a column is missing or of another type no row may be answered at all: those that were refused are rows, too.
+    let is_schema = |test: &TestRow| test.subject == Subject::Data && matches!(&*test.test, ABSENT | MISTYPED);
+    let refused = window.columns.iter().map(|column| column.absent + column.mistyped).max().unwrap_or(0);
+    data.iter_mut().chain(&mut quality).filter(|test| test.subject != Subject::Live).for_each(|test| {
+        let rows = if is_schema(test) { window.rows.max(refused) } else { window.rows };
+        if rows < options.min_rows {
+            test.verdict = Verdict::Unknown;
+        }
+    });
     [&mut data, &mut quality, &mut slices].into_iter().for_each(|family| judge(family, options));
     let mut tests: Vec<TestRow> = quality.into_iter().chain(slices).chain(data).collect();
     tests.sort_by_key(|test| (test.verdict != Verdict::Alarm, test.subject));
@@ -374,6 +376,16 @@ mod tests {
             "{}",
             strange.what
         );
+    }
+
+    #[test]
+    fn a_column_that_every_request_lacks_is_found_though_nothing_is_answered() {
+        let reference = full(1000);
+        for (rows, found) in [(99, false), (100, true)] {
+            let mut window = Window::new(&reference);
+            window.push_faults(&reference, "number", SchemaFault::Absent, rows);
+            assert_eq!(keys(&check(&window, &reference)) == ["data.number.absent"], found, "{rows}");
+        }
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::window::{ColumnWindow, Window};
 const MISSING_MIN: f64 = 0.02;
 const STRANGE_MIN: f64 = 0.01;
 const SCHEMA_MIN: f64 = 0.001;
+/// The tests of a column that is not there, or holds something of another type.
+pub(crate) const ABSENT: &str = "absent";
+pub(crate) const MISTYPED: &str = "mistyped";
 /// So many examples of unseen names are told.
 const EXAMPLES: usize = 3;
 
@@ -24,7 +27,7 @@ fn of_column(column: &ColumnReference, window: &ColumnWindow) -> Vec<TestRow> {
     let (own, other) = (&column.tallies[0], &window.tallies[0]);
     let all = other.rows() + window.absent + window.mistyped;
     let mut rows = Vec::new();
-    for (test, count) in [("absent", window.absent), ("mistyped", window.mistyped)].into_iter().filter(|(_, count)| *count > 0) {
+    for (test, count) in [(ABSENT, window.absent), (MISTYPED, window.mistyped)].into_iter().filter(|(_, count)| *count > 0) {
         rows.push(share(&column.name, test, [0, own.rows()], [count, all], SCHEMA_MIN, String::new()));
     }
     if other.rows() > 0 && own.rows() > 0 {

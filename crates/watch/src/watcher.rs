@@ -12,7 +12,7 @@ use crate::history::History;
 use crate::monitor::{MonitorOptions, WindowLength};
 use crate::reference::Reference;
 use crate::report::Report;
-use crate::window::Window;
+use crate::window::{SchemaFault, Window};
 use crate::{Error, Result};
 use cupola_task::{Columns, Predictions};
 use serde::{Deserialize, Serialize};
@@ -201,6 +201,12 @@ impl Watcher {
     /// As [`Window::push_labels`].
     pub fn push_labels(&mut self, hashes: &[u64], inputs: &Columns, predictions: &Predictions, truth: &Columns) -> Result<()> {
         self.state.window.push_labels(&self.reference, hashes, inputs, predictions, truth)
+    }
+
+    /// Adds rows that were refused for a column: they were not answered, and are in no [`Watcher::push`].
+    pub fn push_faults(&mut self, now_us: i64, column: &str, fault: SchemaFault, rows: u64) {
+        self.begin(now_us);
+        self.state.window.push_faults(&self.reference, column, fault, rows);
     }
 
     /// The keys of the alarms that are raised now.

@@ -110,3 +110,15 @@ fn a_server_watches_and_goes_on_where_it_stopped() {
     assert!(found["raised"].to_string().contains("input.a.ks"), "{found}");
     server.stop();
 }
+
+#[test]
+fn requests_that_lack_a_column_are_told() {
+    let desk = trained();
+    let server = desk.serve(&["1", "monitor.window=1s", "monitor.min_rows=20"]);
+    until("the alarm", || {
+        let (status, answer) = server.ask("POST", "/predict", r#"{"b": 0.5}"#);
+        assert_eq!(status, 422, "{answer}");
+        server.ask("GET", "/health", "").1.contains("data.a.absent")
+    });
+    assert_eq!(server.stop(), Some(0));
+}

@@ -12,7 +12,7 @@ use cupola_train::{ExpectedLosses, Watched, answers_of};
 use cupola_watch::labels::{ByAnswer, Labels};
 use cupola_watch::log::{Order, row_id, visit};
 use cupola_watch::registry::Registry;
-use cupola_watch::{AlarmEvent, AlarmKind, Closed, Durability, MonitorOptions, Report, Rows, State, Watcher, post, row_hash};
+use cupola_watch::{AlarmEvent, AlarmKind, Closed, Durability, MonitorOptions, Report, Rows, SchemaFault, State, Watcher, post, row_hash};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -79,7 +79,12 @@ struct Shared {
     told: Mutex<Arc<Told>>,
     waiting: AtomicUsize,
     skipped: AtomicU64,
+    /// Requests that were refused for an input of the model, since the thread looked last.
+    refused: Mutex<Refused>,
 }
+
+/// By input, and whether it was not there at all.
+type Refused = BTreeMap<(Arc<str>, bool), u64>;
 
 /// What is known now.
 pub(crate) struct Seen {
@@ -125,6 +130,7 @@ impl Live {
             told: Mutex::default(),
             waiting: AtomicUsize::new(0),
             skipped: AtomicU64::new(0),
+            refused: Mutex::default(),
         });
         keeper.publish(&shared);
         let own = shared.clone();
@@ -147,6 +153,13 @@ impl Live {
         if self.sender.as_ref().is_none_or(|sender| sender.try_send(said).is_err()) {
             self.shared.waiting.fetch_sub(weight, Ordering::Relaxed);
             skip();
+        }
+    }
+
+    /// Notes that a request was refused for an input: it counts as one row. Columns that the model does not know are the client's affair.
+    pub(crate) fn refuse(&self, model: &Model, column: &str, is_absent: bool) {
+        if let Some(input) = model.inputs.input(column) {
+            *lock(&self.shared.refused).entry((input.name.clone(), is_absent)).or_default() += 1;
         }
     }
 
@@ -270,7 +283,16 @@ impl Keeper {
                 labels_at = Instant::now() + (began.elapsed() * REST).clamp(LABELS, REST_MAX);
             }
             let now_us = (self.around.world.now_us)();
-            let ticked = self.count(shared, |watcher| Ok(watcher.tick(now_us)?));
+            let refused = std::mem::take(&mut *lock(&shared.refused));
+            self.is_unsaved |= !refused.is_empty();
+            let ticked = self.count(shared, |watcher| {
+                let closed = watcher.tick(now_us)?;
+                for ((column, is_absent), rows) in &refused {
+                    let fault = if *is_absent { SchemaFault::Absent } else { SchemaFault::Mistyped };
+                    watcher.push_faults(now_us, column, fault, *rows);
+                }
+                Ok(closed)
+            });
             self.fault("clock", ticked.err().map(|error| error.to_string()));
             if self.is_unsaved && (Instant::now() >= save_at || is_over) {
                 self.save(shared);

@@ -1,6 +1,6 @@
 //! The log as a table again.
 
-use super::roll::{self, Segment, columns, read_segment, tables};
+use super::roll::{self, Segment, read_segment, tables};
 use super::writer::day_of;
 use crate::{Error, Result};
 use arrow_array::cast::AsArray;
@@ -64,7 +64,7 @@ pub fn visit(
     let known: HashSet<String> = tables.iter().map(|(_, path)| roll::stem(path).to_owned()).collect();
     segments.retain(|(path, segment)| {
         let is_other = hash.is_some_and(|hash| hash != segment.head.hash);
-        !is_other && !known.contains(roll::stem(path)) && !segment.lines.is_empty()
+        !is_other && !known.contains(roll::stem(path)) && !segment.is_empty()
     });
     let is_wanted = |(day, path): &(i64, PathBuf)| {
         let is_other = hash.is_some_and(|hash| !roll::stem(path).ends_with(&hash[..hash.len().min(12)]));
@@ -79,7 +79,7 @@ pub fn visit(
     for place in places {
         let piece = match place {
             Place::Table(path) => table(&path)?,
-            Place::Segment(segment) => Logged { hash: segment.head.hash.clone(), columns: columns(&segment.head, &segment.lines) },
+            Place::Segment(segment) => Logged { hash: segment.head.hash.clone(), columns: segment.columns()? },
         };
         let piece = Logged { columns: within(&piece.columns, span)?, hash: piece.hash };
         if piece.columns.rows() > 0 && take(piece)?.is_break() {

@@ -48,7 +48,7 @@ fn blank(path: &Path, old: &[String]) -> Result<()> {
         };
         (name, kept)
     });
-    write_table(path, std::iter::once(Columns::new(blanked.collect())))
+    write_table(path, std::iter::once(Ok(Columns::new(blanked.collect()))))
 }
 
 /// What was forgotten.
@@ -79,12 +79,12 @@ pub fn forget(folder: &Path, column: &str, value: &str) -> Result<Forgotten> {
         let kept = rows(false);
         match kept.is_empty() {
             true => fs::remove_file(&path).map_err(|source| Error::io(format!("remove {}", path.display()), source))?,
-            false => write_table(&path, std::iter::once(logged.columns.take(&kept)))?,
+            false => write_table(&path, std::iter::once(Ok(logged.columns.take(&kept))))?,
         }
     }
     for path in roll::segments(folder)? {
         if let Some(segment) = read_segment(&path)? {
-            let columns = roll::columns(&segment.head, &segment.lines);
+            let columns = segment.columns()?;
             forgotten.waiting += theirs(&columns, column, value).iter().filter(|is| **is).count() as u64;
         }
     }

@@ -4,6 +4,8 @@ use super::line::{Head, Line};
 use super::writer::day_of;
 use crate::{Error, Result};
 use arrow_array::builder::{Float64Builder, StringBuilder, TimestampMicrosecondBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{ArrayRef, StringArray};
 use cupola_data::{OutputFormat, WholeFile, Writer};
 use cupola_task::{Column, Columns};
@@ -12,8 +14,8 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Rows that are made into columns at once.
-const ROWS: usize = 65_536;
+/// Rows that are made into columns at once: as values on their way they take some thirty times their text.
+const ROWS: usize = 8192;
 
 /// What a segment is called while it is written.
 const OPEN: &str = "open-";
@@ -94,13 +96,15 @@ pub(super) fn roll(folder: &Path) -> Result<()> {
 fn one(folder: &Path, path: &Path) -> Result<()> {
     let segment = read_segment(path)?;
     let failed = |what: &Path, source| Error::io(format!("write {}", what.display()), source);
-    if let Some(segment) = segment.filter(|segment| !segment.lines.is_empty()) {
-        let day = folder.join(format!("date={}", write_day(day_of(segment.lines[0].1))));
+    let first = segment.as_ref().and_then(|segment| segment.chunk(1).next()).transpose()?;
+    if let Some((segment, first)) = segment.zip(first) {
+        let at = first.array("at")?.as_primitive::<TimestampMicrosecondType>().value(0);
+        let day = folder.join(format!("date={}", write_day(day_of(at))));
         fs::create_dir_all(&day).map_err(|source| failed(&day, source))?;
         let table = day.join(format!("{PART}{}.parquet", stem(path)));
         // A crash may have come between the table and the end of its segment.
         if !table.is_file() {
-            write_table(&table, segment.lines.chunks(ROWS).map(|lines| columns(&segment.head, lines)))?;
+            write_table(&table, segment.chunk(ROWS))?;
         }
     }
     match fs::remove_file(path) {
@@ -110,48 +114,77 @@ fn one(folder: &Path, path: &Path) -> Result<()> {
 }
 
 /// Writes a table whole or not at all; its columns come in chunks.
-pub(super) fn write_table(path: &Path, chunks: impl Iterator<Item = Columns>) -> Result<()> {
+pub(super) fn write_table(path: &Path, chunks: impl Iterator<Item = Result<Columns>>) -> Result<()> {
     let mut file = WholeFile::create(path)?;
     let mut writer = Writer::new(&mut file, OutputFormat::Parquet);
     for chunk in chunks {
-        writer.write(&chunk)?;
+        writer.write(&chunk?)?;
     }
     writer.finish()?;
     Ok(file.commit()?)
 }
 
+/// A segment's whole lines, as text.
 pub(super) struct Segment {
+    place: String,
     pub(super) head: Head,
-    pub(super) lines: Vec<Line>,
+    text: String,
 }
 
 /// Reads what is whole in a segment; none when it is gone, or has not even a head. A line that a crash cut short was never said to be logged.
 pub(super) fn read_segment(path: &Path) -> Result<Option<Segment>> {
-    let bytes = match fs::read(path) {
+    let mut bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(Error::io(format!("read segment {}", path.display()), source)),
     };
-    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
+    let text = String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     let place = path.display().to_string();
-    let text = String::from_utf8_lossy(&bytes[..whole]);
-    let mut lines = text.lines();
-    let Some(head) = lines.next() else { return Ok(None) };
-    let head = Head::parse(&place, head)?;
-    let parse = |(number, line): (usize, &str)| {
-        let wrong = |found: String| Error::refused(format!("{place}: line {}", number + 2), found, "a line of the log");
+    let Some(head) = text.lines().next() else { return Ok(None) };
+    Ok(Some(Segment { head: Head::parse(&place, head)?, place, text }))
+}
+
+impl Segment {
+    /// Whether it has no row.
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.lines().nth(1).is_none()
+    }
+
+    /// Its rows as columns, so many at once.
+    ///
+    /// # Errors
+    /// When a line is none of the log.
+    pub(super) fn chunk(&self, rows: usize) -> impl Iterator<Item = Result<Columns>> {
+        let mut lines = self.text.lines().enumerate().skip(1).peekable();
+        std::iter::from_fn(move || {
+            lines.peek()?;
+            let parsed = lines.by_ref().take(rows).map(|(number, line)| self.line(number, line)).collect::<Result<Vec<Line>>>();
+            Some(parsed.map(|lines| columns(&self.head, &lines)))
+        })
+    }
+
+    /// All its rows as columns.
+    ///
+    /// # Errors
+    /// As [`Segment::chunk`].
+    pub(super) fn columns(&self) -> Result<Columns> {
+        let parts = self.chunk(ROWS).collect::<Result<Vec<_>>>()?;
+        Ok(if parts.is_empty() { columns(&self.head, &[]) } else { Columns::concat(&parts)? })
+    }
+
+    fn line(&self, number: usize, line: &str) -> Result<Line> {
+        let wrong = |found: String| Error::refused(format!("{}: line {}", self.place, number + 1), found, "a line of the log");
         let line: Line = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
-        match (line.6.len(), line.7.len()) == (head.inputs.len(), head.outputs.len()) {
+        match (line.6.len(), line.7.len()) == (self.head.inputs.len(), self.head.outputs.len()) {
             true => Ok(line),
             false => Err(wrong(format!("{} inputs and {} outputs", line.6.len(), line.7.len()))),
         }
-    };
-    let lines = lines.enumerate().map(parse).collect::<Result<_>>()?;
-    Ok(Some(Segment { head, lines }))
+    }
 }
 
 /// Lines as columns: `id`, `at`, `alias`, `version`, `hash`, `latency_us`, `key`, `input.NAME` and `output.NAME`.
-pub(super) fn columns(head: &Head, lines: &[Line]) -> Columns {
+fn columns(head: &Head, lines: &[Line]) -> Columns {
     let texts = |text: fn(&Line) -> Option<&str>| Arc::new(lines.iter().map(text).collect::<StringArray>()) as ArrayRef;
     let mut at = TimestampMicrosecondBuilder::new();
     let mut latency = Float64Builder::new();
