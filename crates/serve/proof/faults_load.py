@@ -236,6 +236,7 @@ def overload(given):
         with Server(given.binary, home, str(next(Path(home, "runs").glob("*-adult"))), core=0, files=FILES) as server:
             rows.append(inline(given, "a quick model (gbdt, 100 trees) that answers where requests are read", server.port, asked, server.kilobytes))
         rows += rivals(given, home, adult, asked)
+        rows += floor(home, asked, rows)
     return rows
 
 
@@ -333,6 +334,44 @@ def rivals(given, home, adult, asked):
             server.terminate()
             server.wait()
     return rows
+
+
+NGINX = """daemon off;
+pid {home}/nginx.pid;
+error_log stderr crit;
+worker_processes 1;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location / {{ add_header Retry-After 1 always; return 429; }}
+    }}
+}}
+"""
+
+
+def floor(home, asked, rows):
+    """What refusing takes of a core at the least: nginx, which refuses all and answers nothing."""
+    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if not nginx:
+        return []
+    port, plan = free_port(), Path(home, "nginx.conf")
+    plan.write_text(NGINX.format(home=home, port=port))
+    limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    server = subprocess.Popen(["taskset", "-c", "0", nginx, "-p", home, "-c", str(plan)], stderr=subprocess.DEVNULL, preexec_fn=limit)
+    try:
+        time.sleep(1)
+        refused = statistics.median(load(port, 80, 0, 5, asked)["429+retry"]["per_s"] for _ in range(3))
+    finally:
+        server.terminate()
+        server.wait()
+    found = {"refusals_per_s": round(refused), "us_each": round(1e6 / refused, 1)}
+    for row in rows:
+        if "peak_per_s" in row["found"]:
+            found[f"share_of_the_core_for_nine_refusals_to_an_answer, {row['found']['peak_per_s']:,} answers a second"] = round(9 * row["found"]["peak_per_s"] / refused, 2)
+    return [dict(row="20", what="nginx that refuses everything, on the same core: what 10 times the load costs at the least", wanted="for comparison", found=found, holds=None)]
 
 
 def free_port():

@@ -1,12 +1,12 @@
 """What goes wrong around the monitor, and what watching costs: predictions must not notice.
 
-Usage: watched.py CUPOLA_BINARY [--rounds 5] [--seconds 4]
+Usage: watched.py CUPOLA_BINARY [--rounds 60] [--seconds 1]
 
 A boosted model of Adult's rows is deployed and served on one core. One after another: the store of labels is locked; the folder of what the
 monitor keeps cannot be written; a million categories that training never saw; windows in which nothing comes; the process is killed and goes on.
-Each time predictions go on with 200, the server says what does not work, and no longer says it when it works again. Then wrk asks for
-single rows from the other core, with the monitor and without in turn (A B B A): medians and requests a second are compared. Prints a JSON line a row; exits
-1 when one does not hold. Needs wrk, taskset and Python's standard library.
+Each time predictions go on with 200, the server says what does not work, and no longer says it when it works again. Then wrk asks for single
+rows from the other core, with the monitor and without in turn (A B B A) for a second each: the medians of their ratios are told. Prints a JSON
+line a row; exits 1 when one does not hold. Needs wrk, taskset and Python's standard library.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import csv
 import gzip
 import http.client
 import json
+import math
 import os
 import re
 import shutil
@@ -37,7 +38,7 @@ class Server:
 
     def __init__(self, binary, home, *words):
         self.home = home
-        command = ["taskset", "-c", "0", binary, "--json", "serve", "adult", "http=127.0.0.1:0", "log=on", "retrain_s=0", *words]
+        command = ["taskset", "-c", "0", binary, "--json", "serve", "adult", "http=127.0.0.1:0", "retrain_s=0", *words]
         self.process = subprocess.Popen(command, env={**os.environ, "CUPOLA_HOME": home}, stdout=subprocess.PIPE, text=True)
         self.address = json.loads(self.process.stdout.readline())["address"]
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
@@ -105,20 +106,18 @@ request = function()
   return wrk.format("POST", "/predict", {{["content-type"] = "application/json"}}, bodies[place])
 end
 """)
-    servers = {side: Server(binary, home, "log=off", f"monitor={side}") for side in ("true", "false")}
+    servers = {side: Server(binary, home, f"monitor={side}") for side in ("true", "false")}
     found = {}
     for connections in (1, 8):
-        sides = {"true": [], "false": []}
-        for turn in range(2 * rounds):
-            order = ("true", "false") if turn % 4 in (0, 3) else ("false", "true")
-            for side in order:
-                sides[side].append(load(servers[side], seconds, connections, str(lua)))
-        median = lambda side, place: statistics.median(one[place] for one in sides[side])
-        found[f"{connections} connections"] = {
-            "p50, ratio": round(median("true", 1) / median("false", 1), 3),
-            "requests a second, ratio": round(median("true", 0) / median("false", 0), 3),
-            "requests a second": round(median("true", 0)),
-        }
+        ratios = []
+        for turn in range(rounds):
+            order = ("true", "false") if turn % 2 else ("false", "true")
+            told = {side: load(servers[side], seconds, connections, str(lua)) for side in order}
+            ratios.append([with_it / without for with_it, without in zip(told["true"], told["false"])])
+        # Two standard errors of a median beside it: what is smaller than these was not seen.
+        middle = lambda of: [round(statistics.median(of), 3), round(2 * 1.25 * statistics.stdev(of) / math.sqrt(len(of)), 3)]
+        rate, time = zip(*ratios)
+        found[f"{connections} connections"] = {"p50, ratio +-": middle(time), "requests a second, ratio +-": middle(rate), "requests a second": round(told["true"][0])}
     for server in servers.values():
         server.stop()
     return found
@@ -126,7 +125,7 @@ end
 
 def faults(binary, home, rows):
     """One fault after another; each tells what was seen."""
-    server = Server(binary, home, "monitor.window=1s", "monitor.min_rows=1000000")
+    server = Server(binary, home, "log=on", "monitor.window=1s", "monitor.min_rows=1000000")
     asked = [cells(row) for row in rows[:50]]
     answer = server.predict(asked)
 
@@ -164,15 +163,15 @@ def faults(binary, home, rows):
     tell("empty windows", {"predictions go on": len(server.predict(asked[:1])["predictions"])})
     server.stop()
 
-    server = Server(binary, home, "monitor.window=5000", "monitor.cooldown=0")
+    server = Server(binary, home, "log=on", "monitor.window=5000", "monitor.cooldown=0")
     server.predict(asked)
     header = ",".join(asked[0])
     # As many known names first: what so large requests take anyway is no growth.
     known = header + "\n" + "\n".join(",".join(map(str, asked[line % 50].values())) for line in range(5000))
-    for _ in range(60):
+    before = 0
+    for _ in range(200):
         server.ask("POST", "/predict", known, "text/csv")
-    time.sleep(1)
-    before = server.memory()
+        before = max(before, server.memory())
     for number in range(200):
         lines = [",".join(str(value if name != "occupation" else f"job {number}-{line}") for name, value in asked[line % 50].items()) for line in range(5000)]
         status, body = server.ask("POST", "/predict", header + "\n" + "\n".join(lines), "text/csv")
@@ -184,7 +183,7 @@ def faults(binary, home, rows):
     # Who is told is told before it is kept: at worst twice.
     time.sleep(2)
     server.stop(signal.SIGKILL)
-    server = Server(binary, home, "monitor.window=5000", "monitor.cooldown=0")
+    server = Server(binary, home, "log=on", "monitor.window=5000", "monitor.cooldown=0")
     seen = server.seen()
     assert len(seen["history"]["windows"]) >= windows - 1 and seen["raised"], seen
     tell("killed", {"windows before and after": [windows, len(seen["history"]["windows"])], "alarms still raised": len(seen["raised"])})
@@ -194,8 +193,8 @@ def faults(binary, home, rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("binary")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--seconds", type=int, default=1)
     given = parser.parse_args()
     for program in ("wrk", "taskset"):
         if not shutil.which(program):

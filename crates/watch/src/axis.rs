@@ -193,21 +193,6 @@ impl Tally {
         }
     }
 
-    /// Adds what another of the same axis has seen.
-    pub(crate) fn merge(&mut self, other: &Tally) {
-        let (own, others) = (self.values() as f64, other.values() as f64);
-        self.moments = match (self.moments, other.moments) {
-            (Some(a), Some(b)) => Some(a.with(own, &b, others)),
-            (a, b) => a.or(b),
-        };
-        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
-        self.missing += other.missing;
-        self.unseen.extend(other.unseen.iter().map(|(hash, name)| (*hash, name.clone())));
-        while self.unseen.len() > UNSEEN_KEPT {
-            self.unseen.pop_last();
-        }
-    }
-
     /// How many values there are, without what is missing.
     pub fn values(&self) -> u64 {
         self.counts.iter().sum()
@@ -240,20 +225,6 @@ impl Moments {
         let step = value - self.mean;
         self.mean += step / count;
         self.squares += step * (value - self.mean);
-    }
-
-    /// Chan, Golub and LeVeque's way of putting two together.
-    fn with(&self, own: f64, other: &Moments, others: f64) -> Moments {
-        let step = other.mean - self.mean;
-        let all = own + others;
-        Moments {
-            min: self.min.min(other.min),
-            max: self.max.max(other.max),
-            mean: self.mean + step * others / all,
-            squares: self.squares + other.squares + step * step * own * others / all,
-            below: self.below + other.below,
-            above: self.above + other.above,
-        }
     }
 }
 

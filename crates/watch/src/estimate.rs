@@ -69,19 +69,6 @@ impl Expected {
         losses.iter().for_each(|row| self.losses.iter_mut().zip(row).for_each(|(sum, loss)| *sum += loss));
     }
 
-    pub(crate) fn merge(&mut self, other: &Expected) {
-        self.rows += other.rows;
-        self.log_loss += other.log_loss;
-        let add = |own: &mut [f64], other: &[f64]| own.iter_mut().zip(other).for_each(|(own, other)| *own += other);
-        add(&mut self.hit, &other.hit);
-        add(&mut self.truth, &other.truth);
-        add(&mut self.said, &other.said);
-        add(&mut self.losses, &other.losses);
-        for (own, other) in self.ranks.iter_mut().zip(&other.ranks) {
-            other.iter().for_each(|(bin, masses)| add(own.entry(*bin).or_default(), masses));
-        }
-    }
-
     fn value(&self, metric: &str) -> f64 {
         let rows = self.rows as f64;
         match metric {

@@ -1,8 +1,8 @@
 //! What came in a stretch of time, counted with the reference's own bins: its size does not depend on how much came.
 //!
-//! Windows of pieces add up to the window of the whole ([`Window::merge`]): counts exactly, sums up to rounding. Rows that are kept are those whose
-//! ids have the smallest hashes (a bottom-k sample: Cohen and Kaplan, "Summarizing data using bottom-k sketches", 2007), so which they are does
-//! not depend on the order either.
+//! In which pieces and in which order rows come does not matter: counts are the same exactly, sums up to rounding. Rows that are kept are those
+//! whose ids have the smallest hashes (a bottom-k sample: Cohen and Kaplan, "Summarizing data using bottom-k sketches", 2007), so which they are
+//! does not depend on the order either.
 
 use crate::axis::Tally;
 use crate::content::Cells;
@@ -212,30 +212,6 @@ impl Window {
         }
     }
 
-    /// Adds what another window of the same reference has seen.
-    ///
-    /// # Errors
-    /// When the other is of another reference.
-    pub fn merge(&mut self, other: &Window) -> Result<()> {
-        if !self.is_alike(other) {
-            return Err(Error::refused("window", "one of another reference", "windows of one reference"));
-        }
-        self.rows += other.rows;
-        self.period = match (self.period, other.period) {
-            (Some(a), Some(b)) => Some([a[0].min(b[0]), a[1].max(b[1])]),
-            (a, b) => a.or(b),
-        };
-        for (own, other) in self.columns.iter_mut().zip(&other.columns) {
-            own.absent += other.absent;
-            own.mistyped += other.mistyped;
-            merge(&mut own.tallies, &other.tallies);
-        }
-        self.targets.iter_mut().zip(&other.targets).for_each(|(own, other)| own.merge(other));
-        other.kept.iter().for_each(|(hash, codes)| _ = self.kept.entry(*hash).or_insert_with(|| codes.clone()));
-        shrink(&mut self.kept, ROWS_KEPT);
-        Ok(())
-    }
-
     /// Rows as codes, in the order of their hashes.
     pub(crate) fn kept(&self) -> impl Iterator<Item = &[u8]> {
         self.kept.values().map(Vec::as_slice)
@@ -255,28 +231,12 @@ impl Window {
             && reference.targets.iter().zip(&self.targets).all(|(target, own)| fits(target, own));
         if is_alike { Ok(()) } else { Err(Error::refused("window", "one of another reference", "one of this reference")) }
     }
-
-    fn is_alike(&self, other: &Window) -> bool {
-        let same = |a: &[Tally], b: &[Tally]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.counts.len() == b.counts.len());
-        self.columns.len() == other.columns.len()
-            && self.targets.len() == other.targets.len()
-            && self.columns.iter().zip(&other.columns).all(|(a, b)| same(&a.tallies, &b.tallies))
-            && self
-                .targets
-                .iter()
-                .zip(&other.targets)
-                .all(|(a, b)| same(&a.answers, &b.answers) && a.truth.counts.len() == b.truth.counts.len())
-    }
 }
 
 fn shrink<T>(kept: &mut BTreeMap<u64, T>, most: usize) {
     while kept.len() > most {
         kept.pop_last();
     }
-}
-
-fn merge(own: &mut [Tally], other: &[Tally]) {
-    own.iter_mut().zip(other).for_each(|(own, other)| own.merge(other));
 }
 
 impl TargetWindow {
@@ -318,18 +278,6 @@ impl TargetWindow {
             self.labelled.insert(hashes[row], Labelled { answer, truth, groups });
             shrink(&mut self.labelled, LABELLED_KEPT);
         }
-    }
-
-    fn merge(&mut self, other: &TargetWindow) {
-        self.rows += other.rows;
-        merge(&mut self.answers, &other.answers);
-        if let (Some(own), Some(other)) = (&mut self.said, &other.said) {
-            own.merge(other);
-        }
-        self.truth.merge(&other.truth);
-        self.expected.merge(&other.expected);
-        self.labelled.extend(other.labelled.iter().map(|(hash, row)| (*hash, row.clone())));
-        shrink(&mut self.labelled, LABELLED_KEPT);
     }
 
     /// How many labelled rows are kept.
@@ -382,16 +330,20 @@ mod tests {
     }
 
     fn of(reference: &Reference, rows: &[u64], all: u64) -> Window {
+        let mut window = Window::new(reference);
+        push(&mut window, reference, rows, all);
+        window
+    }
+
+    fn push(window: &mut Window, reference: &Reference, rows: &[u64], all: u64) {
         let (predictions, truth) = answers(9, all);
         let (inputs, hashes) = (table(9, all, 0.3).take(rows), hashes(9, all));
         let hashes: Vec<u64> = rows.iter().map(|row| hashes[*row as usize]).collect();
         let predictions = part(&predictions, rows);
-        let mut window = Window::new(reference);
         window.push(reference, &hashes, &inputs, &predictions).unwrap();
         window.push_labels(reference, &hashes, &inputs, &predictions, &truth.take(rows)).unwrap();
         window.push_losses(reference, "price", &vec![[1.0, 2.0]; rows.len()]);
-        window.push_faults(reference, "name", SchemaFault::Mistyped, 1);
-        window
+        window.push_faults(reference, "name", SchemaFault::Mistyped, rows.len() as u64);
     }
 
     /// All numbers of both, which are equal up to rounding.
@@ -420,16 +372,13 @@ mod tests {
             let mut ends = cuts;
             ends.extend([0, 1500]);
             ends.sort_unstable();
-            let mut windows: Vec<Window> =
-                ends.windows(2).map(|ends| of(&reference, &(ends[0]..ends[1]).collect::<Vec<_>>(), 1500)).collect();
-            let faults = windows.len() as u64;
+            let mut pieces: Vec<Vec<u64>> = ends.windows(2).map(|ends| (ends[0]..ends[1]).collect()).collect();
             if !is_left {
-                windows.reverse();
+                pieces.reverse();
             }
-            let mut sum = windows.remove(0);
-            windows.iter().for_each(|window| sum.merge(window).unwrap());
-            let mut whole = of(&reference, &(0..1500).collect::<Vec<_>>(), 1500);
-            whole.push_faults(&reference, "name", SchemaFault::Mistyped, faults - 1);
+            let mut sum = Window::new(&reference);
+            pieces.iter().for_each(|rows| push(&mut sum, &reference, rows, 1500));
+            let whole = of(&reference, &(0..1500).collect::<Vec<_>>(), 1500);
             assert_alike(&serde_json::to_value(&sum).unwrap(), &serde_json::to_value(&whole).unwrap(), "");
         }
     }
@@ -457,14 +406,8 @@ mod tests {
         assert_eq!((window.rows, window.columns[0].mistyped, window.columns[1].absent), (3, 3, 3));
         assert!(window.push(&reference, &[1], &inputs, &Predictions::default()).is_err());
         assert!(window.push(&crate::fixtures::reference(100), &[], &Columns::default(), &Predictions::default()).is_err());
-        assert!(window.merge(&Window::new(&reference_of_numbers())).is_err());
         let text = Predictions(vec![("price".into(), Answer::Texts(vec![String::new(); 3]))]);
         assert!(window.push(&reference, &[1, 2, 3], &inputs, &text).is_err());
-    }
-
-    fn reference_of_numbers() -> Reference {
-        let schema = Schema { fields: vec![field("number", Kind::Number, Role::Input)] };
-        Reference::new(&schema, &table(1, 10, 0.0), None, Keep::Counts).unwrap()
     }
 
     #[test]

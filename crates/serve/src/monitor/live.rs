@@ -1,5 +1,5 @@
 //! A server watches what its champions answer. Requests hand their rows over and go on; one thread a service counts them, looks for labels, closes
-//! windows and tells people. It works at most a hundredth of the time: what comes beyond that is left out and counted. Whatever fails here is said in
+//! windows and tells people. It works at most 0.5 % of the time: what comes beyond that is left out and counted. Whatever fails here is said in
 //! `/health` and touches no answer: what requests wait for is never held while a file or a store is waited for.
 
 use super::known_labels;
@@ -20,7 +20,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -29,12 +29,17 @@ use std::time::{Duration, Instant};
 /// How much may wait to be counted: a row weighs one, and a request as much as so many of its rows, since each has columns of its own. More is
 /// left out, but for a request that is alone.
 const WAITING: usize = 20_000;
-const REQUEST: usize = 16;
+const REQUEST: usize = 80;
 /// Rows that are counted at once.
 const BATCH: usize = 8192;
-/// For each second of work, how many the thread rests.
-const REST: u32 = 99;
+/// The thread may work for this share of the time; handing rows over costs requests about as much again. What it did not use is left to it up to a
+/// limit, and once that is used up it rests until a part of it is there again, or for so long at most.
+const SHARE: f64 = 0.005;
+const CREDIT: Duration = Duration::from_millis(10);
+const CREDIT_AGAIN: Duration = Duration::from_millis(4);
 const REST_MAX: Duration = Duration::from_secs(5);
+/// How long it lets requests gather once one is there. What waits longer takes memory that the next requests would find warm.
+const GATHER: Duration = Duration::from_millis(10);
 /// How often it looks at the clock when nothing comes, how often for labels, and how often it saves what it knows.
 const LOOK: Duration = Duration::from_millis(200);
 const LABELS: Duration = Duration::from_secs(1);
@@ -78,6 +83,8 @@ struct Shared {
     /// Held to take or put it alone.
     told: Mutex<Arc<Told>>,
     waiting: AtomicUsize,
+    /// Nothing is taken while the thread rests.
+    is_resting: AtomicBool,
     skipped: AtomicU64,
     /// Requests that were refused for an input of the model, since the thread looked last.
     refused: Mutex<Refused>,
@@ -129,6 +136,7 @@ impl Live {
             seen: Mutex::new(Seen { model, watcher }),
             told: Mutex::default(),
             waiting: AtomicUsize::new(0),
+            is_resting: AtomicBool::new(false),
             skipped: AtomicU64::new(0),
             refused: Mutex::default(),
         });
@@ -145,7 +153,7 @@ impl Live {
             self.shared.skipped.fetch_add(rows as u64, Ordering::Relaxed);
         };
         let (weight, waiting) = (REQUEST + rows, self.shared.waiting.load(Ordering::Relaxed));
-        if waiting > 0 && waiting + weight > WAITING {
+        if self.shared.is_resting.load(Ordering::Relaxed) || waiting > 0 && waiting + weight > WAITING {
             return skip();
         }
         let said = Said { model: model.clone(), at_us, id: id.clone(), inputs: inputs.clone(), predictions: predictions.clone() };
@@ -183,7 +191,7 @@ impl Live {
         let mut notes = self.told().notes.clone();
         let skipped = self.skipped();
         if skipped > 0 {
-            notes.push(format!("{skipped} rows were not watched: more came than a hundredth of a processor counts"));
+            notes.push(format!("{skipped} rows were not watched: more came than 0.5 % of a processor counts"));
         }
         notes
     }
@@ -273,6 +281,7 @@ impl Keeper {
 
     fn run(mut self, receiver: &Receiver<Said>, shared: &Shared) {
         let (mut labels_at, mut save_at) = (Instant::now(), Instant::now() + SAVE);
+        let mut budget = Budget::new();
         loop {
             let (gathered, is_over) = gather(receiver, shared);
             let began = Instant::now();
@@ -280,7 +289,7 @@ impl Keeper {
             if Instant::now() >= labels_at || is_over {
                 let began = Instant::now();
                 self.find_labels(shared);
-                labels_at = Instant::now() + (began.elapsed() * REST).clamp(LABELS, REST_MAX);
+                labels_at = Instant::now() + began.elapsed().div_f64(SHARE).clamp(LABELS, REST_MAX);
             }
             let now_us = (self.around.world.now_us)();
             let refused = std::mem::take(&mut *lock(&shared.refused));
@@ -304,8 +313,16 @@ impl Keeper {
             if is_over {
                 return;
             }
-            // Who stops the server does not wait for the rest's end.
-            std::thread::park_timeout((began.elapsed() * REST).min(REST_MAX));
+            if !budget.covers(began.elapsed()) {
+                shared.is_resting.store(true, Ordering::Relaxed);
+                // What was handed over before is counted first: it would hold memory all the while.
+                self.take(drain(receiver, shared, vec![]), shared);
+            }
+            if let Some(rest) = budget.spend(began.elapsed()) {
+                // Who stops the server does not wait for the rest's end.
+                std::thread::park_timeout(rest);
+                shared.is_resting.store(false, Ordering::Relaxed);
+            }
         }
     }
 
@@ -521,16 +538,49 @@ fn gather(receiver: &Receiver<Said>, shared: &Shared) -> (Vec<Said>, bool) {
         Err(RecvTimeoutError::Timeout) => return (vec![], false),
         Err(RecvTimeoutError::Disconnected) => return (vec![], true),
     };
-    let mut rows = first.predictions.rows();
-    let mut gathered = vec![first];
+    std::thread::park_timeout(GATHER);
+    (drain(receiver, shared, vec![first]), false)
+}
+
+/// What waits already, up to a batch, behind what was taken.
+fn drain(receiver: &Receiver<Said>, shared: &Shared, mut taken: Vec<Said>) -> Vec<Said> {
+    let mut rows: usize = taken.iter().map(|said| said.predictions.rows()).sum();
     while rows < BATCH
         && let Ok(next) = receiver.try_recv()
     {
         rows += next.predictions.rows();
-        gathered.push(next);
+        taken.push(next);
     }
-    shared.waiting.fetch_sub(gathered.len() * REQUEST + rows, Ordering::Relaxed);
-    (gathered, false)
+    shared.waiting.fetch_sub(taken.len() * REQUEST + rows, Ordering::Relaxed);
+    taken
+}
+
+/// What the thread may still work, in seconds: below nothing when it worked longer.
+struct Budget {
+    left: f64,
+    at: Instant,
+}
+
+impl Budget {
+    fn new() -> Budget {
+        Budget { left: CREDIT.as_secs_f64(), at: Instant::now() }
+    }
+
+    /// What would be left after so much work, with what was earned since work was last taken off.
+    fn after(&self, worked: Duration) -> f64 {
+        let left = (self.left + SHARE * self.at.elapsed().as_secs_f64()).min(CREDIT.as_secs_f64()) - worked.as_secs_f64();
+        left.max(CREDIT_AGAIN.as_secs_f64() - SHARE * REST_MAX.as_secs_f64())
+    }
+
+    fn covers(&self, worked: Duration) -> bool {
+        self.after(worked) > 0.0
+    }
+
+    /// Takes work off; how long to rest, if it was too much.
+    fn spend(&mut self, worked: Duration) -> Option<Duration> {
+        (self.left, self.at) = (self.after(worked), Instant::now());
+        (self.left <= 0.0).then(|| Duration::from_secs_f64((CREDIT_AGAIN.as_secs_f64() - self.left) / SHARE))
+    }
 }
 
 /// Several requests as one.

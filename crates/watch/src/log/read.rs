@@ -64,7 +64,7 @@ pub fn visit(
     let known: HashSet<String> = tables.iter().map(|(_, path)| roll::stem(path).to_owned()).collect();
     segments.retain(|(path, segment)| {
         let is_other = hash.is_some_and(|hash| hash != segment.head.hash);
-        !is_other && !known.contains(roll::stem(path)) && !segment.is_empty()
+        !is_other && !known.contains(roll::stem(path))
     });
     let is_wanted = |(day, path): &(i64, PathBuf)| {
         let is_other = hash.is_some_and(|hash| !roll::stem(path).ends_with(&hash[..hash.len().min(12)]));

@@ -11,11 +11,12 @@ use cupola_data::{OutputFormat, WholeFile, Writer};
 use cupola_task::{Column, Columns};
 use serde_json::Value;
 use std::fs::{self, File, TryLockError};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Rows that are made into columns at once: as values on their way they take some thirty times their text.
-const ROWS: usize = 8192;
+const ROWS: usize = 1024;
 
 /// What a segment is called while it is written.
 const OPEN: &str = "open-";
@@ -27,7 +28,7 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
     let failed = |source| Error::io(format!("read folder {}", folder.display()), source);
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
         Err(error) => return Err(failed(error)),
     };
     let mut names: Vec<String> =
@@ -81,7 +82,7 @@ pub(super) fn roll(folder: &Path) -> Result<()> {
         let file = match File::open(&path) {
             Ok(file) => file,
             // Another process was quicker.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(failed(error)),
         };
         match file.try_lock() {
@@ -96,7 +97,10 @@ pub(super) fn roll(folder: &Path) -> Result<()> {
 fn one(folder: &Path, path: &Path) -> Result<()> {
     let segment = read_segment(path)?;
     let failed = |what: &Path, source| Error::io(format!("write {}", what.display()), source);
-    let first = segment.as_ref().and_then(|segment| segment.chunk(1).next()).transpose()?;
+    let first = match &segment {
+        Some(segment) => segment.chunk(1)?.next().transpose()?,
+        None => None,
+    };
     if let Some((segment, first)) = segment.zip(first) {
         let at = first.array("at")?.as_primitive::<TimestampMicrosecondType>().value(0);
         let day = folder.join(format!("date={}", write_day(day_of(at))));
@@ -104,11 +108,11 @@ fn one(folder: &Path, path: &Path) -> Result<()> {
         let table = day.join(format!("{PART}{}.parquet", stem(path)));
         // A crash may have come between the table and the end of its segment.
         if !table.is_file() {
-            write_table(&table, segment.chunk(ROWS))?;
+            write_table(&table, segment.chunk(ROWS)?)?;
         }
     }
     match fs::remove_file(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(failed(path, source)),
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(failed(path, source)),
         _ => Ok(()),
     }
 }
@@ -124,44 +128,50 @@ pub(super) fn write_table(path: &Path, chunks: impl Iterator<Item = Result<Colum
     Ok(file.commit()?)
 }
 
-/// A segment's whole lines, as text.
+/// A segment whose head is read.
 pub(super) struct Segment {
     place: String,
     pub(super) head: Head,
-    text: String,
+    file: File,
+    /// Where its rows begin.
+    start: u64,
 }
 
-/// Reads what is whole in a segment; none when it is gone, or has not even a head. A line that a crash cut short was never said to be logged.
+/// Opens a segment; none when it is gone, or has not even a head.
 pub(super) fn read_segment(path: &Path) -> Result<Option<Segment>> {
-    let mut bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(Error::io(format!("read segment {}", path.display()), source)),
-    };
-    bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
-    let text = String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     let place = path.display().to_string();
-    let Some(head) = text.lines().next() else { return Ok(None) };
-    Ok(Some(Segment { head: Head::parse(&place, head)?, place, text }))
+    let failed = |source| Error::io(format!("read segment {place}"), source);
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(failed(source)),
+    };
+    let Some(head) = whole_line(&mut BufReader::new(&file)).map_err(failed)? else { return Ok(None) };
+    Ok(Some(Segment { head: Head::parse(&place, head.trim_end())?, start: head.len() as u64, place, file }))
+}
+
+/// The next line with its end; none after the last. A line that a crash cut short was never said to be logged.
+fn whole_line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
+    let mut line = Vec::new();
+    reader.read_until(b'\n', &mut line)?;
+    let line = line.ends_with(b"\n").then_some(line);
+    Ok(line.map(|line| String::from_utf8(line).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())))
 }
 
 impl Segment {
-    /// Whether it has no row.
-    pub(super) fn is_empty(&self) -> bool {
-        self.text.lines().nth(1).is_none()
-    }
-
-    /// Its rows as columns, so many at once.
+    /// Its rows as columns, so many at once: a whole segment is never in memory.
     ///
     /// # Errors
-    /// When a line is none of the log.
-    pub(super) fn chunk(&self, rows: usize) -> impl Iterator<Item = Result<Columns>> {
-        let mut lines = self.text.lines().enumerate().skip(1).peekable();
-        std::iter::from_fn(move || {
-            lines.peek()?;
-            let parsed = lines.by_ref().take(rows).map(|(number, line)| self.line(number, line)).collect::<Result<Vec<Line>>>();
-            Some(parsed.map(|lines| columns(&self.head, &lines)))
-        })
+    /// When a line is none of the log, or cannot be read.
+    pub(super) fn chunk(&self, rows: usize) -> Result<impl Iterator<Item = Result<Columns>>> {
+        let failed = |source| Error::io(format!("read segment {}", self.place), source);
+        let mut reader = BufReader::new(&self.file);
+        reader.seek(SeekFrom::Start(self.start)).map_err(failed)?;
+        let mut lines = std::iter::from_fn(move || whole_line(&mut reader).map_err(failed).transpose()).enumerate();
+        Ok(std::iter::from_fn(move || {
+            let lines = lines.by_ref().take(rows).map(|(row, line)| self.line(row + 2, &line?)).collect::<Result<Vec<Line>>>();
+            lines.map(|lines| (!lines.is_empty()).then(|| columns(&self.head, &lines))).transpose()
+        }))
     }
 
     /// All its rows as columns.
@@ -169,12 +179,12 @@ impl Segment {
     /// # Errors
     /// As [`Segment::chunk`].
     pub(super) fn columns(&self) -> Result<Columns> {
-        let parts = self.chunk(ROWS).collect::<Result<Vec<_>>>()?;
+        let parts = self.chunk(ROWS)?.collect::<Result<Vec<_>>>()?;
         Ok(if parts.is_empty() { columns(&self.head, &[]) } else { Columns::concat(&parts)? })
     }
 
     fn line(&self, number: usize, line: &str) -> Result<Line> {
-        let wrong = |found: String| Error::refused(format!("{}: line {}", self.place, number + 1), found, "a line of the log");
+        let wrong = |found: String| Error::refused(format!("{}: line {number}", self.place), found, "a line of the log");
         let line: Line = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
         match (line.6.len(), line.7.len()) == (self.head.inputs.len(), self.head.outputs.len()) {
             true => Ok(line),
