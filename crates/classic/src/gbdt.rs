@@ -19,7 +19,9 @@ use crate::trees::predictor::{self, TreePredictor};
 use crate::trees::settings::{self, integer, real};
 use crate::trees::split::Rules;
 use crate::{Rows, Target, the_target};
-use cupola_task::{Cost, Learner, Make, Math, ModelDef, Needs, Predictor, Range, Result, Run, Schema, Setting, Settings, Source, Task};
+use cupola_task::{
+    Cost, Learner, Make, Math, ModelDef, Needs, Predictor, Range, Result, Run, Schema, Setting, Settings, Source, Start, Task,
+};
 
 /// The registry's entry.
 pub(crate) const GBDT: ModelDef = ModelDef {
@@ -72,6 +74,13 @@ const SETTINGS: &[Setting] = &[
         (0, 100_000),
         "Rounds without better validation rows after which to stop and keep the best; 0 keeps all.",
     ),
+    Setting {
+        name: cupola_task::INIT_MODEL,
+        alias: &["input_model", "model_input", "model_in"],
+        default: "off",
+        range: Range::Text,
+        doc: "A model file whose trees stay, with its preparation; n_estimators more are grown behind them. What it learned from must be no test row.",
+    },
 ];
 
 struct Gbdt {
@@ -100,7 +109,10 @@ impl Learner for Gbdt {
         let (schema, rows, valid) = predictor::rows(&source, "gbdt")?;
         predictor::within_memory(self.cost(&schema, rows.len() as u64), run)?;
         let ensemble = match loss(&rows) {
-            Some(loss) => boost::fit(&rows, &valid, &boosting(&self.settings, loss), run)?,
+            Some(loss) => {
+                let before = if let Start::Warm(parts) = &run.start { Some(predictor::ensemble(parts, &schema)?) } else { None };
+                boost::fit(&rows, &valid, &boosting(&self.settings, loss), before, run)?
+            }
             None => Ensemble::constant(&rows.features, Link::Softmax, vec![0.0]),
         };
         Ok(Box::new(TreePredictor::new(&schema, ensemble)))

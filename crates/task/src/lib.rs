@@ -27,7 +27,7 @@ pub use duration::duration;
 pub use error::{Error, Exit, Fault, Result, nearest};
 pub use images::{Images, Pixels, Place};
 pub use registry::{ImageNeeds, Make, MakeLearner, MakeTrainee, Math, MetricDef, ModelDef, Needs, Where};
-pub use run::{Collective, Event, Flow, Local, Parts, Run, Start};
+pub use run::{Collective, Event, Flow, INIT_MODEL, Local, Parts, Run, Start};
 pub use schema::{Field, Key, Kind, Role, Schema, Task};
 pub use seams::{Ask, Cost, Fitted, Game, Lanes, Learner, Metric, Predictor, Preparation, Session, Spaces, Trail, View, World};
 pub use settings::{Range, Setting, Settings, Value};

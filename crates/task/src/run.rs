@@ -109,6 +109,9 @@ pub enum Flow {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parts(pub BTreeMap<String, Vec<u8>>);
 
+/// The setting of a model that can begin from a model file, under LightGBM's name: `off`, or a path. It then fits with [`Start::Warm`].
+pub const INIT_MODEL: &str = "init_model";
+
 /// How a run begins.
 #[derive(Clone, Debug)]
 pub enum Start {

@@ -1,13 +1,15 @@
 //! One target's pipeline: preparation and model, fitted on training rows.
 
+use crate::artifact::pipeline_parts;
 use crate::journal::heard_by;
 use crate::networks::{self, Trained};
 use crate::{Pipeline, Plan, Result};
 use cupola_data::prepare::{FittedTable, TablePreparation};
 use cupola_task::{
-    Batch, Columns, Dataset, Draw, Event, Field, Fitted, Make, MakeLearner, ModelDef, Predictor, Role, Run, Schema, Settings, Source,
-    Table, TrainSplit, Value,
+    Batch, Columns, Dataset, Draw, Event, Field, Fitted, INIT_MODEL, Make, MakeLearner, ModelDef, Predictor, Role, Run, Schema, Settings,
+    Source, Start, Table, TrainSplit, Value,
 };
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A fitted pipeline and what fitting settled.
@@ -37,11 +39,15 @@ pub(crate) fn fit(
     plan: &Plan,
     run: &Run<'_>,
 ) -> Result<Fit> {
-    let prepared = Prepared::new(def, target, train, valid, plan, run)?;
+    let before = init_model(def, settings).map(|path| pipeline_parts(path, &target.name, def.name)).transpose()?;
+    let known = before.as_ref().map(cupola_data::prepare::open).transpose()?;
+    let prepared = Prepared::new(def, target, train, valid, plan, known, run)?;
     let data = prepared.data(target);
     let (predictor, settings, resolved, trained) = match def.make {
         Make::Learner(make) => {
-            let (predictor, settings, resolved) = learn(make, def, settings, &data, run)?;
+            let mut run = heard_by(run, run.events);
+            run.start = before.map_or(run.start, Start::Warm);
+            let (predictor, settings, resolved) = learn(make, def, settings, &data, &run)?;
             (predictor, settings, resolved, None)
         }
         Make::Trainee(_) => {
@@ -55,6 +61,12 @@ pub(crate) fn fit(
     Ok(Fit { pipeline, resolved, described, prepared, trained })
 }
 
+/// The model file to begin from, where the settings name one.
+pub(crate) fn init_model<'a>(def: &ModelDef, settings: &'a Settings) -> Option<&'a Path> {
+    let is_said = def.settings.iter().any(|setting| setting.name == INIT_MODEL) && settings.text(INIT_MODEL) != "off";
+    is_said.then(|| Path::new(settings.text(INIT_MODEL)))
+}
+
 /// Rows made ready for a model.
 pub(crate) struct Prepared {
     fitted: FittedTable,
@@ -64,14 +76,29 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Fits the preparation to training rows, and applies it to the validation rows.
+    /// Fits the preparation to training rows, unless it is known already, and applies it to the validation rows.
     ///
     /// # Errors
-    /// When a column cannot be prepared as the recipe or the model wants.
-    pub fn new(def: &ModelDef, target: &Field, train: &TrainSplit, valid: &dyn Dataset, plan: &Plan, run: &Run<'_>) -> Result<Prepared> {
+    /// When a column cannot be prepared as the recipe or the model wants, or as it was before.
+    pub fn new(
+        def: &ModelDef,
+        target: &Field,
+        train: &TrainSplit,
+        valid: &dyn Dataset,
+        plan: &Plan,
+        known: Option<FittedTable>,
+        run: &Run<'_>,
+    ) -> Result<Prepared> {
         let train = train.map(|rows| Ok(Arc::new(for_target(rows, &target.name)?)))?;
         let preparation = preparation(def, target, train.data().schema(), plan);
-        let (fitted, train) = preparation.fit_table(&train, run.draw("prepare"))?;
+        let draw = run.draw("prepare");
+        let (fitted, train) = match known {
+            None => preparation.fit_table(&train, draw)?,
+            Some(fitted) => {
+                let train = preparation.with_fitted(&fitted, &train, draw)?;
+                (fitted, train)
+            }
+        };
         let valid = for_target(valid, &target.name)?;
         let raw_valid = read_all(&valid)?;
         let (valid, _) = fitted.apply(valid.columns())?;

@@ -1,7 +1,7 @@
 //! `train`: from a plan to a run folder with a measured model.
 
 use crate::evaluate::{self, Judged, Shuffle, rulers};
-use crate::fit::{Fit, Prepared, columns, fit, read_all};
+use crate::fit::{Fit, Prepared, columns, fit, init_model, read_all};
 use crate::journal::{Journal, heard_by};
 use crate::load::{self, Loaded};
 use crate::networks::{self, Estimate, Trained};
@@ -221,6 +221,11 @@ fn train_target(
             (best.def, best.settings, Some(board))
         }
     };
+    if init_model(def, &settings).is_some() && divided.split.keep.is_none() && divided.loaded.test.is_none() {
+        let text = "the model to begin from may have learned from rows that are test rows here, and the scores be too good: \
+                    data.split.keep=RUN/data/sides.parquet keeps each row on the side that it had in that model's run";
+        run.tell(Event::Warning { text: text.into() });
+    }
     let is_stopped = run.tell(Event::Stage { name: format!("fit {}", def.name) }) == Flow::Stop;
     // Who stops a leaderboard wants the model that leads it, not that model's first tree: its fit is finished, within limits.
     let deaf = |event: &Event| {
@@ -253,7 +258,7 @@ pub fn estimate(plan: &Plan, run: &Run<'_>) -> Result<Vec<Estimate>> {
         let Choice::Named(def, settings) = choice_of(plan, field) else { continue };
         if let Make::Trainee(_) = def.make {
             run.tell(Event::Stage { name: format!("plan {}", def.name) });
-            let prepared = Prepared::new(def, field, divided.splits.train(), &**divided.splits.valid(), plan, run)?;
+            let prepared = Prepared::new(def, field, divided.splits.train(), &**divided.splits.valid(), plan, None, run)?;
             estimates.push(networks::estimate(def, settings, &prepared.data(field), plan, run)?);
         }
     }

@@ -161,7 +161,7 @@ pub const RETRAIN: &[Setting] = &[
         alias: &[],
         default: "cold",
         range: Range::Choice(&["cold", "warm"]),
-        doc: "What a challenger begins from: nothing, or the champion's weights, which networks have.",
+        doc: "What a challenger begins from: nothing, or the champion: a network from its weights, gbdt behind its trees.",
     },
     Setting {
         name: "budget",

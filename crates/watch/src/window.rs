@@ -310,9 +310,8 @@ impl Truth {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{NAMES, answers, field, full, hashes, names, reference, table};
-    use crate::reference::Keep;
-    use cupola_task::{Answer, Kind, Role, Schema};
+    use crate::fixtures::{NAMES, answers, full, hashes, names, reference, table};
+    use cupola_task::Answer;
     use proptest::prelude::*;
 
     fn part(predictions: &Predictions, rows: &[u64]) -> Predictions {

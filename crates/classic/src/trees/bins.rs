@@ -235,6 +235,11 @@ fn below(table: &[f64; CELLS], steps: u32, missing: u8, values: &[f64; LANES], b
 impl Binned {
     /// Learns bins, at most `bins_max` (2..=255) of values a feature, and bins the rows.
     pub(crate) fn fit(features: &[Feature], rows: usize, bins_max: usize, draw: Draw) -> Binned {
+        Binned::fit_beside(&[], features, rows, bins_max, draw)
+    }
+
+    /// The same, where some features have their bins already.
+    pub(crate) fn fit_beside(known: &[Option<Bins>], features: &[Feature], rows: usize, bins_max: usize, draw: Draw) -> Binned {
         let sample: Vec<u32> = if rows <= SAMPLE {
             Vec::new()
         } else {
@@ -243,8 +248,9 @@ impl Binned {
         };
         let (bins, columns) = features
             .par_iter()
-            .map(|feature| {
-                let bins = Bins::fit(&feature.values, bins_max, &sample);
+            .enumerate()
+            .map(|(place, feature)| {
+                let bins = known.get(place).cloned().flatten().unwrap_or_else(|| Bins::fit(&feature.values, bins_max, &sample));
                 let column = bins.map(&feature.values);
                 (bins, column)
             })

@@ -42,10 +42,8 @@ struct Side {
 }
 
 impl Side {
-    fn new(rows: &Rows, start: &[f64]) -> Side {
-        let mut scores = Vec::with_capacity(rows.len() * start.len());
-        (0..rows.len()).for_each(|_| scores.extend_from_slice(start));
-        Side { truth: Truth::of(rows), scores }
+    fn new(rows: &Rows, before: &Ensemble) -> Side {
+        Side { truth: Truth::of(rows), scores: before.sums(&rows.features, rows.len()) }
     }
 }
 
@@ -55,39 +53,49 @@ struct Best {
     measure: f64,
 }
 
-/// Learns from `rows`, watching `valid` rows when there are any.
+/// Learns from `rows`, watching `valid` rows when there are any; behind the trees of `before`, when there are any, as if boosting had never paused.
 ///
 /// # Errors
-/// When there are more rows than the engine takes.
-pub(crate) fn fit(rows: &Rows, valid: &Rows, boosting: &Boosting, run: &Run<'_>) -> Result<Ensemble> {
+/// When there are more rows than the engine takes, or the trees before answer something else.
+pub(crate) fn fit(rows: &Rows, valid: &Rows, boosting: &Boosting, before: Option<Ensemble>, run: &Run<'_>) -> Result<Ensemble> {
     if rows.len() >= ROWS_MAX {
         return Err(Error::Budget { what: "rows to boost on".into(), needs: rows.len().to_string(), has: format!("{ROWS_MAX} at most") });
     }
     let draw = run.draw("gbdt");
-    let binned = Binned::fit(&rows.features, rows.len(), boosting.max_bin, draw.stream("sample"));
+    let known = before.as_ref().map(Ensemble::category_bins).unwrap_or_default();
+    let binned = Binned::fit_beside(&known, &rows.features, rows.len(), boosting.max_bin, draw.stream("sample"));
     let valid_binned = binned.map(&valid.features, valid.len());
     let loss = boosting.loss;
-    let start = loss.start(&Truth::of(rows));
     let link = match loss {
         Loss::Logistic => Link::Logistic,
         Loss::Softmax(_) => Link::Softmax,
         Loss::Squared => Link::Sum,
     };
+    let ensemble = match before {
+        None => Ensemble::new(&binned, link, loss.start(&Truth::of(rows))),
+        Some(before) if before.link() == link => before,
+        Some(before) => {
+            let found = format!("trees whose sum is a {:?}", before.link()).to_lowercase();
+            return Err(Error::input("the model to begin from", found, format!("a {link:?}").to_lowercase()));
+        }
+    };
+    let first = ensemble.trees() / loss.outputs();
+    let mut watched = Side::new(valid, &ensemble);
     let mut trainer = Trainer {
         boosting,
         draw,
         grower: Grower::new(&binned, &boosting.growth),
         binned: &binned,
-        train: Side::new(rows, &start),
-        gradients: vec![[0.0; 2]; rows.len() * start.len()],
+        train: Side::new(rows, &ensemble),
+        gradients: vec![[0.0; 2]; rows.len() * loss.outputs()],
         pairs: vec![0; rows.len()],
         bag: None,
-        ensemble: Ensemble::new(&binned, link, start.clone()),
+        first,
+        ensemble,
     };
-    let mut watched = Side::new(valid, &start);
     let rounds = trainer.rounds(&valid_binned, &mut watched, run);
     let mut ensemble = trainer.ensemble;
-    ensemble.truncate(rounds * loss.outputs());
+    ensemble.truncate((first + rounds) * loss.outputs());
     Ok(ensemble)
 }
 
@@ -101,6 +109,8 @@ struct Trainer<'a> {
     gradients: Vec<[f64; 2]>,
     pairs: Vec<u64>,
     bag: Option<Vec<u32>>,
+    /// How many rounds were done before.
+    first: usize,
     ensemble: Ensemble,
 }
 
@@ -111,7 +121,7 @@ impl Trainer<'_> {
         let mut best = Best { rounds: 0, measure: f64::INFINITY };
         let (mut done, mut end) = (0, None);
         while done < boosting.rounds && end.is_none() {
-            let grew = self.round(done, valid_binned, watched);
+            let grew = self.round(self.first + done, valid_binned, watched);
             done += 1;
             let measure = has_valid.then(|| boosting.loss.measure(&watched.scores, &watched.truth));
             if let Some(measure) = measure.filter(|measure| *measure < best.measure) {
@@ -140,8 +150,9 @@ impl Trainer<'_> {
         let boosting = self.boosting;
         let outputs = boosting.loss.outputs();
         boosting.loss.gradients(&self.train.scores, &self.train.truth, &mut self.gradients);
-        if boosting.bagging_fraction < 1.0 && boosting.bagging_freq > 0 && round.is_multiple_of(boosting.bagging_freq) {
-            let draw = self.draw.stream("bagging").at(round as u64);
+        let is_bagged = boosting.bagging_fraction < 1.0 && boosting.bagging_freq > 0;
+        if is_bagged && (self.bag.is_none() || round.is_multiple_of(boosting.bagging_freq)) {
+            let draw = self.draw.stream("bagging").at((round - round % boosting.bagging_freq) as u64);
             self.bag = Some((0..self.pairs.len() as u32).filter(|&row| draw.uniform(u64::from(row)) < boosting.bagging_fraction).collect());
         }
         let mut grew = boosting.feature_fraction < 1.0 || self.bag.is_some();

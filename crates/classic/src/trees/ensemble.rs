@@ -129,6 +129,11 @@ impl Ensemble {
         }
     }
 
+    /// What the sum means.
+    pub(crate) fn link(&self) -> Link {
+        self.link
+    }
+
     /// How many trees.
     pub(crate) fn trees(&self) -> usize {
         self.roots.len()
@@ -156,8 +161,31 @@ impl Ensemble {
         }
     }
 
+    /// What the trees sum up to, before it is made an answer: row-major, as many values a row as `start` has.
+    pub(crate) fn sums(&self, features: &[Feature], rows: usize) -> Vec<f64> {
+        let outputs = self.start.len();
+        let mut sums = vec![0.0; rows * outputs];
+        sums.par_chunks_mut(BLOCK * outputs).enumerate().for_each(|(block, sums)| {
+            sums.copy_from_slice(&self.sum_block(features, block * BLOCK, sums.len() / outputs));
+        });
+        sums
+    }
+
+    /// The bins of categories, which all trees of an ensemble share.
+    pub(crate) fn category_bins(&self) -> Vec<Option<Bins>> {
+        let bins = |input: &Input| match input {
+            Input::Number => None,
+            Input::Category { bin_of, other } => Some(Bins::Category { bin_of: bin_of.clone(), other: *other }),
+        };
+        self.inputs.iter().map(bins).collect()
+    }
+
     fn answer_block(&self, features: &[Feature], first: usize, answers: &mut [f64]) {
-        let rows = answers.len() / self.width();
+        let mut sums = self.sum_block(features, first, answers.len() / self.width());
+        self.finish(&mut sums, answers);
+    }
+
+    fn sum_block(&self, features: &[Feature], first: usize, rows: usize) -> Vec<f64> {
         let mut values = vec![f64::NAN; rows * self.inputs.len()];
         for (place, (feature, input)) in features.iter().zip(&self.inputs).enumerate() {
             let column = values.iter_mut().skip(place).step_by(self.inputs.len());
@@ -177,7 +205,7 @@ impl Ensemble {
         } else {
             self.add_trees::<true>(&values, rows, &mut sums);
         }
-        self.finish(&mut sums, answers);
+        sums
     }
 
     fn add_trees<const CATEGORIES: bool>(&self, values: &[f64], rows: usize, sums: &mut [f64]) {

@@ -81,10 +81,18 @@ pub(crate) fn within_memory(cost: Option<Cost>, run: &Run<'_>) -> Result<()> {
 /// # Errors
 /// When the part is missing, damaged, or does not suit the schema.
 pub(crate) fn open(parts: &Parts, schema: &Schema, _: Where) -> Result<Box<dyn Predictor>> {
+    Ok(Box::new(TreePredictor::new(schema, ensemble(parts, schema)?)))
+}
+
+/// The trees that were saved, for rows of that schema.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn ensemble(parts: &Parts, schema: &Schema) -> Result<Ensemble> {
     let bytes = parts.0.get(PART).ok_or_else(|| Error::input("model", "no part model/trees", "the trees"))?;
     let ensemble = Ensemble::from_bytes(bytes)?;
     suits(&ensemble, schema)?;
-    Ok(Box::new(TreePredictor::new(schema, ensemble)))
+    Ok(ensemble)
 }
 
 /// Whether inputs and answers are those of the schema.

@@ -1,8 +1,8 @@
 //! The models of trees do as well as LightGBM and scikit-learn on the tables of `parity/trees.py`.
 
 use crate::MODELS;
-use crate::fixtures::{Sketch, answers, fit};
-use cupola_task::{Event, Flow, Run, argmax};
+use crate::fixtures::{Sketch, answers, fit, saved};
+use cupola_task::{Event, Flow, Needs, Run, Start, argmax};
 use serde::Deserialize;
 use std::sync::Mutex;
 
@@ -138,7 +138,26 @@ fn early_stopping_keeps_the_best_round_and_tells() {
     assert!(last == best + 10 && last < 300, "best {best}, last {last}");
     assert_eq!(resolved, Some(("model.n_estimators".into(), best.to_string())));
     let exact = fit(model, &format!("n_estimators={best} early_stopping_rounds=10"), &table, 3, &Run::quiet(1)).unwrap();
-    assert_eq!(crate::fixtures::saved(&*stopped), crate::fixtures::saved(&*exact));
+    assert_eq!(saved(&*stopped), saved(&*exact));
+}
+
+#[test]
+fn trees_behind_others_are_those_of_one_long_boosting() {
+    let model = MODELS.iter().find(|model| model.name == "gbdt").unwrap();
+    let more = "early_stopping_rounds=0 bagging_fraction=0.7 bagging_freq=4 feature_fraction=0.8";
+    for classes in [0, 2, 3] {
+        let table = Sketch::new(Needs::Native, classes, 400, 5).table();
+        let of = |rounds: u32, run: &Run<'_>| saved(&*fit(model, &format!("{more} n_estimators={rounds}"), &table, 5, run).unwrap());
+        let first = of(10, &Run::quiet(1));
+        let behind = Run { start: Start::Warm(first.clone()), ..Run::quiet(1) };
+        assert!(of(7, &behind) == of(17, &Run::quiet(1)), "{classes} classes");
+        assert!(first != of(7, &behind));
+    }
+    let table = Sketch::new(Needs::Native, 0, 200, 5).table();
+    let forest = MODELS.iter().find(|model| model.name == "forest").unwrap();
+    let other = Start::Warm(saved(&*fit(forest, "n_estimators=3", &table, 0, &Run::quiet(1)).unwrap()));
+    let refused = fit(model, "", &table, 0, &Run { start: other, ..Run::quiet(1) }).err().unwrap().to_string();
+    assert_eq!(refused, "the model to begin from: found trees whose sum is a mean, wanted a sum");
 }
 
 #[test]

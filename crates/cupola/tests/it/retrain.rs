@@ -117,11 +117,13 @@ fn labels_that_are_noise_teach_nothing() {
 }
 
 #[test]
-fn networks_begin_from_the_champions_weights_and_trees_do_not() {
+fn networks_begin_from_the_champions_weights_and_boosting_behind_its_trees() {
     let desk = deployed();
     desk.ok(&["train", "old.csv", "target=c", "model=mlp", "train.epochs=4", "name=net", "eval.importance=false", "-q"]);
     desk.ok(&["registry", "add", "2"]);
-    for name in ["net", "small"] {
+    desk.ok(&["train", "old.csv", "target=c", "model=forest", "name=wood", "eval.importance=false", "-q"]);
+    desk.ok(&["registry", "add", "3"]);
+    for name in ["net", "small", "wood"] {
         let server = desk.serve(&[name, "log=on"]);
         live(&desk, &server, name, &rows(World::Old, 400, 5));
         assert_eq!(server.stop(), Some(0));
@@ -136,6 +138,13 @@ fn networks_begin_from_the_champions_weights_and_trees_do_not() {
     let warm = scores(&desk);
     desk.run(&["retrain", "net", "--now", "train.epochs=1", "train.lr=1e-6"]);
     assert!(warm > scores(&desk) + 0.05, "{warm} against {}", scores(&desk));
-    let ran = desk.run(&["retrain", "small", "--now", "retrain.start=warm"]);
-    assert!(ran.code == Some(3) && ran.stderr.contains("trees and lines are trained anew"), "{}", ran.stderr);
+    let trees = |recipe: &str| recipe.lines().any(|line| line.starts_with("init_model") && line.contains(".cupola\""));
+    for (start, keeps) in [("warm", true), ("cold", false)] {
+        let ran = desk.run(&["retrain", "small", "--now", &format!("retrain.start={start}")]);
+        assert!(matches!(ran.code, Some(0 | 4)), "{}", ran.stderr);
+        let recipe = desk.text("runs/latest/run.toml");
+        assert_eq!(trees(&recipe), keeps, "{recipe}");
+    }
+    let ran = desk.run(&["retrain", "wood", "--now", "retrain.start=warm"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("have nothing to go on from"), "{}", ran.stderr);
 }

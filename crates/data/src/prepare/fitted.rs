@@ -121,6 +121,27 @@ impl FittedTable {
         names
     }
 
+    pub(crate) fn targets(&self) -> &[TargetStep] {
+        &self.state.targets
+    }
+
+    /// Refuses a class of a target that was not there when it was fitted.
+    pub(crate) fn knows_targets(&self, raw: &Columns) -> Result<()> {
+        for ((field, _), step) in self.raw.targets().zip(&self.state.targets) {
+            let TargetStep::Classes(classes) = step else { continue };
+            let column = raw.get(&field.name).ok_or_else(|| missing(raw, field))?;
+            if let Cells::Texts(array) = Cells::open(field, column)?
+                && let Some((class, _)) = array.iter().zip(classes.codes_of(array)).find(|(class, code)| class.is_some() && code.is_none())
+            {
+                let names = classes.names.iter().map(|name| &**name).collect::<Vec<_>>().join(", ");
+                let wanted = format!("{names}, as the model to begin from knows them");
+                let error = Error::input(format!("target {}", field.name), format!("class {}", class.unwrap_or_default()), wanted);
+                return Err(error.with_hint("leave init_model out, and a model is trained anew"));
+            }
+        }
+        Ok(())
+    }
+
     /// Prepared inputs, one after another; `prepare` gives the columns of one.
     pub(crate) fn inputs<'r>(
         &'r self,

@@ -38,9 +38,8 @@ impl TablePreparation {
     /// When a setting does not suit its column or names none, a target has nothing to learn, no input is left, or a
     /// column is not of its kind.
     pub fn fit_table(&self, train: &TrainSplit, draw: Draw) -> Result<(FittedTable, TrainSplit)> {
-        let batch = train.read_all()?;
         let schema = train.data().schema();
-        let raw = Columns::new(batch.inputs.into_iter().chain(batch.targets).chain(batch.keys).collect());
+        let raw = raw(train)?;
         self.check_names(schema)?;
         let targets = self.targets(schema, &raw)?;
         let truth = truth(schema, &targets, &raw)?;
@@ -54,6 +53,31 @@ impl TablePreparation {
         let table = self.train_table(&fitted, &raw, truth.as_ref(), draw)?;
         let prepared = train.map(|_| Ok(Arc::new(table) as Arc<dyn Dataset>))?;
         Ok((fitted, prepared))
+    }
+
+    /// Makes training rows ready with a preparation that other rows have taught, for a model that goes on learning.
+    ///
+    /// # Errors
+    /// When the rows have other columns than those that it was taught with, or a class of the target that it does not know.
+    pub fn with_fitted(&self, fitted: &FittedTable, train: &TrainSplit, draw: Draw) -> Result<TrainSplit> {
+        let schema = train.data().schema();
+        let raw = raw(train)?;
+        self.check_names(schema)?;
+        let known = |schema: &Schema| -> BTreeMap<Arc<str>, &'static str> {
+            let wanted = schema.fields.iter().filter(|field| matches!(field.role, Role::Input | Role::Target(_)));
+            wanted.map(|field| (field.name.clone(), field.kind.word())).collect()
+        };
+        let (found, wanted) = (known(schema), known(fitted.raw()));
+        if let Some(name) = found.keys().chain(wanted.keys()).find(|name| found.get(*name) != wanted.get(*name)) {
+            let word = |columns: &BTreeMap<Arc<str>, &'static str>| columns.get(name).copied().unwrap_or("no such column");
+            let error =
+                Error::input(format!("column {name}"), word(&found), format!("{}, as the model to begin from has it", word(&wanted)));
+            return Err(error.with_hint("leave init_model out, and a model is trained anew"));
+        }
+        fitted.knows_targets(&raw)?;
+        let truth = truth(schema, fitted.targets(), &raw)?;
+        let table = self.train_table(fitted, &raw, truth.as_ref(), draw)?;
+        train.map(|_| Ok(Arc::new(table) as Arc<dyn Dataset>))
     }
 
     fn check_names(&self, schema: &Schema) -> Result<()> {
@@ -142,6 +166,12 @@ impl Preparation for TablePreparation {
         let (fitted, prepared) = self.fit_table(train, run.draw("prepare"))?;
         Ok((Box::new(fitted), prepared))
     }
+}
+
+/// All columns of the rows, as they came.
+fn raw(train: &TrainSplit) -> Result<Columns> {
+    let batch = train.read_all()?;
+    Ok(Columns::new(batch.inputs.into_iter().chain(batch.targets).chain(batch.keys).collect()))
 }
 
 fn truth(schema: &Schema, targets: &[TargetStep], raw: &Columns) -> Result<Option<Truth>> {

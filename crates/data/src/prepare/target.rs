@@ -109,7 +109,7 @@ impl TargetStep {
 }
 
 impl Classes {
-    fn codes_of(&self, array: &StringArray) -> impl Iterator<Item = Option<u32>> {
+    pub(super) fn codes_of(&self, array: &StringArray) -> impl Iterator<Item = Option<u32>> {
         array.iter().map(|text| self.codes.get(text?).copied())
     }
 }

@@ -10,9 +10,9 @@ use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, Float64Array, StringArray, TimestampMicrosecondArray, new_null_array};
 use arrow_schema::{DataType, TimeUnit};
 use cupola_data::{OutputFormat, Wanted, WholeFile, Writer};
-use cupola_task::{Batch, Column, Columns, Draw, Field, Key, Kind, Role, Value};
+use cupola_task::{Batch, Column, Columns, Draw, Field, INIT_MODEL, Key, Kind, Role, Value};
 use cupola_train::recipe::{Origin, Recipe};
-use cupola_train::{Artifact, Opening, Outcome, Plan};
+use cupola_train::{Artifact, Choice, Opening, Outcome, Plan};
 use cupola_watch::labels::Labels;
 use cupola_watch::log::{Logged, read};
 use cupola_watch::policy::{Due, Mode, Policy, Signs};
@@ -154,15 +154,10 @@ impl Loop<'_> {
         write(&path, &table)?;
         let sides = self.registry.sides_file(&champion);
         let keeps_sides = policy.with_train && sides.is_file();
-        let weights = policy.is_warm.then(|| champion_weights(&self.registry.model_file(&champion), &folder)).transpose()?;
-        let given = Given {
-            name: self.name,
-            data: &path,
-            sides: keeps_sides.then_some(&*sides),
-            budget: policy.budget,
-            weights: weights.as_deref(),
-        };
-        let plan = plan_for(&champion, &given, over)?;
+        let model = self.registry.model_file(&champion);
+        let before = policy.is_warm.then(|| before(&model, &champion_plan, &folder)).transpose()?;
+        let given = Given { name: self.name, data: &path, sides: keeps_sides.then_some(&*sides), budget: policy.budget, before };
+        let plan = plan_for(&champion, &champion_plan, &given, over)?;
         let rows = json!({"learned": learned, "of_log": older.rows(), "compared": newest.rows()});
         let facts = json!({"why": why, "rows": rows, "data": path});
         self.registry.note(self.name, "retrain", Some(champion.number), self.now_us, &facts)?;
@@ -373,12 +368,19 @@ struct Given<'a> {
     /// Where rows that the champion knew keep their side.
     sides: Option<&'a Path>,
     budget: Option<Duration>,
-    /// What a network begins from.
-    weights: Option<&'a Path>,
+    before: Option<Before>,
+}
+
+/// What a challenger begins from.
+enum Before {
+    /// The weights of a network.
+    Weights(PathBuf),
+    /// A model file whose trees stay.
+    Trees(PathBuf),
 }
 
 /// The champion's recipe on other data.
-fn plan_for(version: &Version, given: &Given<'_>, over: &[String]) -> Result<Plan> {
+fn plan_for(version: &Version, champion: &Plan, given: &Given<'_>, over: &[String]) -> Result<Plan> {
     let mut recipe = recipe_of(version, over)?;
     let mut set = |path: &[&str], value: Value| {
         recipe.set(path.iter().map(|&segment| segment.to_owned()).collect(), value, Origin::Inferred, "retrain");
@@ -395,7 +397,10 @@ fn plan_for(version: &Version, given: &Given<'_>, over: &[String]) -> Result<Pla
     if let Some(sides) = given.sides {
         set(&["data", "split", "keep"], text(sides));
     }
-    if let Some(weights) = given.weights {
+    if can_keep_trees(champion) {
+        set(&["model", INIT_MODEL], if let Some(Before::Trees(path)) = &given.before { text(path) } else { Value::Text("off".to_owned()) });
+    }
+    if let Some(Before::Weights(weights)) = &given.before {
         set(&["train", "weights"], text(weights));
         set(&["train", "weights_map"], Value::List(vec![]));
         // A column with other categories is embedded anew.
@@ -404,15 +409,25 @@ fn plan_for(version: &Version, given: &Given<'_>, over: &[String]) -> Result<Pla
     Ok(Plan::check(recipe)?)
 }
 
-/// Writes the champion's weights beside the data.
-fn champion_weights(model: &Path, folder: &Path) -> Result<PathBuf> {
+/// Whether the model of all targets is one that grows trees behind others.
+fn can_keep_trees(plan: &Plan) -> bool {
+    let is_said = |setting: &cupola_task::Setting| setting.name == INIT_MODEL;
+    matches!(&plan.model, Choice::Named(def, _) if def.settings.iter().any(is_said))
+        && plan.outputs.values().all(|output| output.model.is_none())
+}
+
+/// What a challenger begins from; a network's weights are written beside the data.
+fn before(model: &Path, champion: &Plan, folder: &Path) -> Result<Before> {
+    if can_keep_trees(champion) {
+        return Ok(Before::Trees(model.to_owned()));
+    }
     let weights = cupola_train::network_weights(model)?.ok_or_else(|| {
-        let error = cupola_watch::Error::refused("setting retrain.start", "warm", "a model that is one network");
-        error.with_hint("trees and lines are trained anew: retrain.start=cold")
+        let error = cupola_watch::Error::refused("setting retrain.start", "warm", "a model that is one network, or gbdt");
+        error.with_hint("forests and lines have nothing to go on from: retrain.start=cold")
     })?;
     let path = folder.join("weights.safetensors");
     std::fs::write(&path, weights).map_err(|source| cupola_watch::Error::io(format!("write {}", path.display()), source))?;
-    Ok(path)
+    Ok(Before::Weights(path))
 }
 
 /// Labelled rows of the log, below the rows of the champion's training when these are wanted, in the columns of its schema.

@@ -23,6 +23,7 @@ pub(crate) use container::{pack as pack_parts, unpack as unpack_parts};
 pub use golden::{GOLDEN_ROWS, GoldenMode, Verified};
 pub use manifest::{PipelineRecord, Score};
 pub use model::{Artifact, Contents, Pipeline};
+pub(crate) use open::pipeline_parts;
 pub use open::{Opening, network_weights};
 pub(crate) use watched::answer_column;
 pub use watched::{ExpectedLosses, Losses, Watched};

@@ -134,6 +134,29 @@ impl Artifact {
     }
 }
 
+/// Preparation and model of a target in a model file, as they were saved.
+///
+/// # Errors
+/// When the file cannot be read or is none, or another model answers the target there.
+pub(crate) fn pipeline_parts(path: &Path, target: &str, model: &str) -> Result<Parts> {
+    let place = path.display().to_string();
+    let bytes = read_file(path).map_err(|error| match error {
+        Unreadable::Io(source) => Error::io(format!("open model file {place}"), source),
+        Unreadable::Other(error) => error,
+    })?;
+    let (mut parts, _) = container::unpack(&place, &bytes)?;
+    let manifest = parts.0.remove("manifest.json").unwrap_or_default();
+    let manifest: Manifest = from_json(&format!("{place}: manifest.json"), &manifest)?;
+    let number = manifest.pipelines.iter().position(|record| &*record.target == target && record.model == model);
+    let number = number.ok_or_else(|| {
+        let has = manifest.pipelines.iter().map(|record| format!("{} by {}", record.target, record.model)).collect::<Vec<_>>().join(", ");
+        Error::artifact(&place, format!("a model that answers {has}"), format!("one that answers {target} by {model}"))
+    })?;
+    let folder = format!("{PIPELINE}/{number}/");
+    let own = parts.0.into_iter().filter_map(|(name, part)| Some((name.strip_prefix(&folder)?.to_owned(), part)));
+    Ok(Parts(own.collect()))
+}
+
 /// The weights of the network in a model file, as safetensors; none when its one target is not answered by a network.
 ///
 /// # Errors

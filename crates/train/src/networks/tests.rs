@@ -60,7 +60,7 @@ fn fit(said: &str, run: &Run<'_>) -> Result<Trained> {
     let splits = Splits::new(Arc::new(table.clone()), &sides);
     let Choice::Named(def, settings) = &plan.model else { panic!("the recipe names a model") };
     let (field, _) = table.schema_field();
-    let prepared = Prepared::new(def, &field, splits.train(), &**splits.valid(), &plan, run)?;
+    let prepared = Prepared::new(def, &field, splits.train(), &**splits.valid(), &plan, None, run)?;
     super::fit(def, settings, &prepared.data(&field), &plan, run).map(|(_, trained)| trained)
 }
 
