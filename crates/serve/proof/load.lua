@@ -36,7 +36,7 @@ function response(status, headers)
   local sent = tonumber(headers["x-request-id"])
   if sent and sent < from then return end
   local bucket = sent and math.floor(50 * math.log(now() - sent)) or -1
-  local key = status .. (headers["retry-after"] and "+retry " or " ") .. bucket
+  local key = status .. ((headers["retry-after"] or headers["Retry-After"]) and "+retry " or " ") .. bucket
   counts[key] = (counts[key] or 0) + 1
 end
 

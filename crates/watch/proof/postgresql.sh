@@ -20,7 +20,7 @@ start
 url="postgres://cupola@127.0.0.1:$port/postgres"
 
 echo "tests on both stores"
-(cd "$root" && CUPOLA_TEST_POSTGRES="$url" cargo test --release -p cupola-watch --lib -- store registry labels)
+(cd "$root" && CUPOLA_TEST_POSTGRES="$url" cargo test --release --workspace --lib -- store registry labels)
 
 echo "the story, registry and labels in PostgreSQL"
 CUPOLA_STORE="$url" python3 "$root/crates/cupola/proof/story.py" "$binary" | tail -1 | head -c 120

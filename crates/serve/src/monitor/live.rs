@@ -20,7 +20,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -35,10 +35,10 @@ const BATCH: usize = 8192;
 /// The thread may work for this share of the time; handing rows over costs requests about as much again. What it did not use is left to it up to a
 /// limit, and once that is used up it rests until a part of it is there again, or for so long at most.
 const SHARE: f64 = 0.005;
-const CREDIT: Duration = Duration::from_millis(10);
+const CREDIT: Duration = Duration::from_millis(50);
 const CREDIT_AGAIN: Duration = Duration::from_millis(4);
 const REST_MAX: Duration = Duration::from_secs(5);
-/// How long it lets requests gather once one is there. What waits longer takes memory that the next requests would find warm.
+/// How long it lets requests gather once one is there: each time it wakes it takes a request's place on the processor.
 const GATHER: Duration = Duration::from_millis(10);
 /// How often it looks at the clock when nothing comes, how often for labels, and how often it saves what it knows.
 const LOOK: Duration = Duration::from_millis(200);
@@ -83,8 +83,6 @@ struct Shared {
     /// Held to take or put it alone.
     told: Mutex<Arc<Told>>,
     waiting: AtomicUsize,
-    /// Nothing is taken while the thread rests.
-    is_resting: AtomicBool,
     skipped: AtomicU64,
     /// Requests that were refused for an input of the model, since the thread looked last.
     refused: Mutex<Refused>,
@@ -136,7 +134,6 @@ impl Live {
             seen: Mutex::new(Seen { model, watcher }),
             told: Mutex::default(),
             waiting: AtomicUsize::new(0),
-            is_resting: AtomicBool::new(false),
             skipped: AtomicU64::new(0),
             refused: Mutex::default(),
         });
@@ -153,7 +150,7 @@ impl Live {
             self.shared.skipped.fetch_add(rows as u64, Ordering::Relaxed);
         };
         let (weight, waiting) = (REQUEST + rows, self.shared.waiting.load(Ordering::Relaxed));
-        if self.shared.is_resting.load(Ordering::Relaxed) || waiting > 0 && waiting + weight > WAITING {
+        if waiting > 0 && waiting + weight > WAITING {
             return skip();
         }
         let said = Said { model: model.clone(), at_us, id: id.clone(), inputs: inputs.clone(), predictions: predictions.clone() };
@@ -313,15 +310,9 @@ impl Keeper {
             if is_over {
                 return;
             }
-            if !budget.covers(began.elapsed()) {
-                shared.is_resting.store(true, Ordering::Relaxed);
-                // What was handed over before is counted first: it would hold memory all the while.
-                self.take(drain(receiver, shared, vec![]), shared);
-            }
             if let Some(rest) = budget.spend(began.elapsed()) {
                 // Who stops the server does not wait for the rest's end.
                 std::thread::park_timeout(rest);
-                shared.is_resting.store(false, Ordering::Relaxed);
             }
         }
     }
@@ -539,20 +530,16 @@ fn gather(receiver: &Receiver<Said>, shared: &Shared) -> (Vec<Said>, bool) {
         Err(RecvTimeoutError::Disconnected) => return (vec![], true),
     };
     std::thread::park_timeout(GATHER);
-    (drain(receiver, shared, vec![first]), false)
-}
-
-/// What waits already, up to a batch, behind what was taken.
-fn drain(receiver: &Receiver<Said>, shared: &Shared, mut taken: Vec<Said>) -> Vec<Said> {
-    let mut rows: usize = taken.iter().map(|said| said.predictions.rows()).sum();
+    let mut rows = first.predictions.rows();
+    let mut gathered = vec![first];
     while rows < BATCH
         && let Ok(next) = receiver.try_recv()
     {
         rows += next.predictions.rows();
-        taken.push(next);
+        gathered.push(next);
     }
-    shared.waiting.fetch_sub(taken.len() * REQUEST + rows, Ordering::Relaxed);
-    taken
+    shared.waiting.fetch_sub(gathered.len() * REQUEST + rows, Ordering::Relaxed);
+    (gathered, false)
 }
 
 /// What the thread may still work, in seconds: below nothing when it worked longer.
@@ -566,20 +553,12 @@ impl Budget {
         Budget { left: CREDIT.as_secs_f64(), at: Instant::now() }
     }
 
-    /// What would be left after so much work, with what was earned since work was last taken off.
-    fn after(&self, worked: Duration) -> f64 {
-        let left = (self.left + SHARE * self.at.elapsed().as_secs_f64()).min(CREDIT.as_secs_f64()) - worked.as_secs_f64();
-        left.max(CREDIT_AGAIN.as_secs_f64() - SHARE * REST_MAX.as_secs_f64())
-    }
-
-    fn covers(&self, worked: Duration) -> bool {
-        self.after(worked) > 0.0
-    }
-
     /// Takes work off; how long to rest, if it was too much.
     fn spend(&mut self, worked: Duration) -> Option<Duration> {
-        (self.left, self.at) = (self.after(worked), Instant::now());
-        (self.left <= 0.0).then(|| Duration::from_secs_f64((CREDIT_AGAIN.as_secs_f64() - self.left) / SHARE))
+        let again = CREDIT_AGAIN.as_secs_f64();
+        let left = (self.left + SHARE * self.at.elapsed().as_secs_f64()).min(CREDIT.as_secs_f64()) - worked.as_secs_f64();
+        (self.left, self.at) = (left.max(again - SHARE * REST_MAX.as_secs_f64()), Instant::now());
+        (self.left <= 0.0).then(|| Duration::from_secs_f64((again - self.left) / SHARE))
     }
 }
 
