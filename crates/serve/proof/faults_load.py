@@ -380,9 +380,8 @@ def free_port():
 
 
 def slope(given, requests=1_000_000, steps=10):
-    """Bytes of memory that a request leaves behind, once as many have warmed the server up: the median slope between what is held after two tenths
-    (Theil and Sen). A segment of the log that becomes a table takes memory for a moment: a line through squares follows that, and the most that was
-    held says it."""
+    """Bytes of memory that a request leaves behind: the median slope between what is held after two tenths (Theil and Sen), without the first.
+    A segment of the log that becomes a table takes memory for a moment: a line through squares follows that, and the most that was held says it."""
     rows = []
     for name, words in {"log off": [], "log on": ["log=on"]}.items():
         with tempfile.TemporaryDirectory() as home:
@@ -390,20 +389,20 @@ def slope(given, requests=1_000_000, steps=10):
             bodies = Path(home, "bodies")
             bodies.write_text(json.dumps(ROW) + "\n")
             with Server(given.binary, home, "small", *words) as server:
-                held = []
+                held = [(0, server.kilobytes())]
                 began = time.monotonic()
-                for step in range(steps + 1):
-                    wanted = requests * (1 + step / steps)
-                    while (asked := server.counter("cupola_rows_total")) < wanted:
+                for step in range(1, steps + 1):
+                    while (asked := server.counter("cupola_rows_total")) < step * requests / steps:
                         rate = asked / (time.monotonic() - began) if asked > 20_000 else 5000
-                        left = wanted - asked
+                        left = step * requests / steps - asked
                         load(server.port, 8, 0, min(10, max(2, math.ceil(left / rate))), bodies, 0)
                     held.append((asked, server.kilobytes()))
                 most = server.kilobytes("VmHWM")
-        pairs = [pair for pair in itertools.combinations(held, 2) if pair[0][0] < pair[1][0]]
+        points = held[2:]
+        pairs = [pair for pair in itertools.combinations(points, 2) if pair[0][0] < pair[1][0]]
         each = 1024 * statistics.median((later[1] - earlier[1]) / (later[0] - earlier[0]) for earlier, later in pairs)
-        mean = [statistics.mean(one) for one in zip(*held)]
-        line = 1024 * sum((x - mean[0]) * (y - mean[1]) for x, y in held) / sum((x - mean[0]) ** 2 for x, _ in held)
-        found = {"requests": int(held[-1][0] - held[0][0]), "memory_mib": [round(size / 1024, 1) for _, size in held], "bytes_per_request": round(each, 3), "by_least_squares": round(line, 3), "most_mib": round(most / 1024, 1)}
-        rows.append(dict(row="memory", what=f"{requests:,} requests for a row behind as many, {name}", wanted="less than a byte of memory for each request", found=found, holds=each < 1))
+        mean = [statistics.mean(one) for one in zip(*points)]
+        line = 1024 * sum((x - mean[0]) * (y - mean[1]) for x, y in points) / sum((x - mean[0]) ** 2 for x, _ in points)
+        found = {"requests": int(held[-1][0]), "memory_mib": [round(size / 1024, 1) for _, size in held], "bytes_per_request": round(each, 3), "by_least_squares": round(line, 3), "most_mib": round(most / 1024, 1)}
+        rows.append(dict(row="memory", what=f"{requests:,} requests for a row, {name}", wanted="less than a byte of memory for each request", found=found, holds=each < 1))
     return rows

@@ -172,14 +172,16 @@ def faults(binary, home, rows):
     for _ in range(200):
         server.ask("POST", "/predict", known, "text/csv")
         before = max(before, server.memory())
+    after = 0
     for number in range(200):
         lines = [",".join(str(value if name != "occupation" else f"job {number}-{line}") for name, value in asked[line % 50].items()) for line in range(5000)]
         status, body = server.ask("POST", "/predict", header + "\n" + "\n".join(lines), "text/csv")
         assert status == 200, body[:300]
+        after = max(after, server.memory())
     seen = server.until("the strange names to be told", lambda seen: any("occupation.unseen" in key for key in seen["raised"]), 120)
-    tell("1,000,000 new categories", {"raised": [key for key in seen["raised"] if "occupation" in key], "notes": seen["notes"], "memory_MiB": [round(before, 1), round(server.memory(), 1)]})
+    tell("1,000,000 new categories", {"raised": [key for key in seen["raised"] if "occupation" in key], "notes": seen["notes"], "most memory_MiB": [round(before, 1), round(after, 1)]})
     windows = len(seen["history"]["windows"])
-    assert server.memory() < before + 16, "memory grows with names"
+    assert after < before + 16, "memory grows with names"
     # Who is told is told before it is kept: at worst twice.
     time.sleep(2)
     server.stop(signal.SIGKILL)

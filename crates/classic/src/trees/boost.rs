@@ -73,9 +73,9 @@ pub(crate) fn fit(rows: &Rows, valid: &Rows, boosting: &Boosting, before: Option
     };
     let ensemble = match before {
         None => Ensemble::new(&binned, link, loss.start(&Truth::of(rows))),
-        Some(before) if before.link() == link => before,
+        Some(before) if before.link == link => before,
         Some(before) => {
-            let found = format!("trees whose sum is a {:?}", before.link()).to_lowercase();
+            let found = format!("trees whose sum is a {:?}", before.link).to_lowercase();
             return Err(Error::input("the model to begin from", found, format!("a {link:?}").to_lowercase()));
         }
     };

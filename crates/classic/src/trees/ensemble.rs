@@ -129,11 +129,6 @@ impl Ensemble {
         }
     }
 
-    /// What the sum means.
-    pub(crate) fn link(&self) -> Link {
-        self.link
-    }
-
     /// How many trees.
     pub(crate) fn trees(&self) -> usize {
         self.roots.len()
@@ -163,6 +158,9 @@ impl Ensemble {
 
     /// What the trees sum up to, before it is made an answer: row-major, as many values a row as `start` has.
     pub(crate) fn sums(&self, features: &[Feature], rows: usize) -> Vec<f64> {
+        if self.roots.is_empty() {
+            return self.start.repeat(rows);
+        }
         let outputs = self.start.len();
         let mut sums = vec![0.0; rows * outputs];
         sums.par_chunks_mut(BLOCK * outputs).enumerate().for_each(|(block, sums)| {

@@ -45,10 +45,7 @@ impl Artifact {
     /// was written.
     pub fn open(path: &Path, opening: Opening<'_>) -> Result<Artifact> {
         let place = path.display().to_string();
-        let bytes = read_file(path).map_err(|error| match error {
-            Unreadable::Io(source) => Error::io(format!("open model file {place}"), source),
-            Unreadable::Other(error) => error,
-        })?;
+        let bytes = read_file(path)?;
         Artifact::from_bytes(&place, &bytes, opening)
     }
 
@@ -140,10 +137,7 @@ impl Artifact {
 /// When the file cannot be read or is none, or another model answers the target there.
 pub(crate) fn pipeline_parts(path: &Path, target: &str, model: &str) -> Result<Parts> {
     let place = path.display().to_string();
-    let bytes = read_file(path).map_err(|error| match error {
-        Unreadable::Io(source) => Error::io(format!("open model file {place}"), source),
-        Unreadable::Other(error) => error,
-    })?;
+    let bytes = read_file(path)?;
     let (mut parts, _) = container::unpack(&place, &bytes)?;
     let manifest = parts.0.remove("manifest.json").unwrap_or_default();
     let manifest: Manifest = from_json(&format!("{place}: manifest.json"), &manifest)?;
@@ -163,37 +157,27 @@ pub(crate) fn pipeline_parts(path: &Path, target: &str, model: &str) -> Result<P
 /// When the file cannot be read or is none.
 pub fn network_weights(path: &Path) -> Result<Option<Vec<u8>>> {
     let place = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|source| Error::io(format!("open model file {place}"), source))?;
+    let bytes = read_file(path)?;
     let (mut parts, _) = container::unpack(&place, &bytes)?;
     let has_others = parts.0.keys().any(|name| name.starts_with(&format!("{PIPELINE}/1/")));
     Ok(parts.0.remove(&format!("{PIPELINE}/0/{}", cupola_nets::weights::WEIGHTS)).filter(|_| !has_others))
 }
 
-enum Unreadable {
-    Io(std::io::Error),
-    Other(Error),
-}
-
-impl From<std::io::Error> for Unreadable {
-    fn from(error: std::io::Error) -> Self {
-        Unreadable::Io(error)
-    }
-}
-
 /// Reads the first bytes alone: a foreign file is refused before it is taken into memory.
-fn read_file(path: &Path) -> Result<Vec<u8>, Unreadable> {
+fn read_file(path: &Path) -> Result<Vec<u8>> {
     let place = path.display().to_string();
-    let mut file = File::open(path)?;
-    let about = file.metadata()?;
+    let failed = |source| Error::io(format!("open model file {place}"), source);
+    let mut file = File::open(path).map_err(failed)?;
+    let about = file.metadata().map_err(failed)?;
     if !about.is_file() {
         let hint = "give the path of the model.cupola in it";
-        return Err(Unreadable::Other(Error::artifact(place, "a folder or a device", "a model file").with_hint(hint)));
+        return Err(Error::artifact(place, "a folder or a device", "a model file").with_hint(hint));
     }
     let mut bytes = Vec::new();
-    file.by_ref().take(16).read_to_end(&mut bytes)?;
-    container::check_head(&place, &bytes).map_err(Unreadable::Other)?;
+    file.by_ref().take(16).read_to_end(&mut bytes).map_err(failed)?;
+    container::check_head(&place, &bytes)?;
     bytes.reserve_exact(about.len() as usize);
-    file.take(about.len()).read_to_end(&mut bytes)?;
+    file.take(about.len()).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }
 
