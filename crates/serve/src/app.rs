@@ -10,7 +10,6 @@ use crate::renewed::exposed;
 use crate::service::{Model, Service, Source};
 use crate::tls::Tls;
 use crate::{Error, Result, ServeOptions, World, admin, pages, predict, v2};
-use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -266,14 +265,19 @@ async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -
         }
         Err(problem) => problem.into_response(),
     };
-    let mut response = finish(answer, &id, is_protocol);
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert("x-request-id", id);
-    }
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let response = signed(finish(answer, &id, is_protocol), &id);
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
     app.metrics.request(route, response.status().as_u16(), begin.elapsed());
     response
+}
+
+/// An answer with the headers that each has.
+pub(crate) fn signed(mut answer: Response, id: &str) -> Response {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        answer.headers_mut().insert("x-request-id", id);
+    }
+    answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
 }
 
 /// A handler's answer; none when it panicked, which costs this request alone.
@@ -293,13 +297,13 @@ fn passes(app: &App, request: &Request, route: Option<&MatchedPath>) -> Result<O
 }
 
 /// The client's own id when it is short and plain, else a number behind what no other process has.
-fn request_id(app: &App, request: &Request) -> String {
+pub(crate) fn request_id<B>(app: &App, request: &axum::http::Request<B>) -> String {
     let number = app.requests.fetch_add(1, Ordering::Relaxed) + 1;
     plain_header(request, "x-request-id").map_or_else(|| format!("{}{number}", app.world.instance), str::to_owned)
 }
 
 /// A header's value when it is short and plain.
-fn plain_header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+fn plain_header<'a, B>(request: &'a axum::http::Request<B>, name: &str) -> Option<&'a str> {
     let value = request.headers().get(name).and_then(|value| value.to_str().ok());
     value.filter(|value| !value.is_empty() && value.len() <= 128 && value.bytes().all(|byte| byte.is_ascii_graphic()))
 }
@@ -313,7 +317,6 @@ fn finish(mut response: Response, id: &str, is_protocol: bool) -> Response {
         None if status.is_success() || status.is_redirection() || is_json => return response,
         None => Problem::new(status, status.canonical_reason().unwrap_or("refused").to_lowercase()),
     };
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    *response.body_mut() = Body::from(problem.body(id, is_protocol));
+    problem.write(&mut response, id, is_protocol);
     response
 }

@@ -1,7 +1,6 @@
 //! A request to a service as its handler takes it: from the path which service and version, from the head what is known, and the body to read.
 
 use crate::app::{App, Asked};
-use crate::ask::BYTES_INLINE;
 use crate::problem::Problem;
 use crate::reader::{self, Pace};
 use crate::service::Service;
@@ -9,7 +8,6 @@ use axum::RequestExt;
 use axum::body::Body;
 use axum::extract::{FromRequest, RawPathParams, Request};
 use axum::http::HeaderMap;
-use hyper::body::Body as _;
 use std::sync::Arc;
 
 pub(crate) struct Call {
@@ -42,12 +40,8 @@ impl Call {
     /// Reads the body of a request for an answer, once.
     ///
     /// # Errors
-    /// As [`reader::read`]; 429 without reading it when it would go to the desk, and there is no room.
+    /// As [`reader::read`].
     pub(crate) async fn rows(&mut self) -> Result<Vec<u8>, Problem> {
-        let is_short = self.body.size_hint().upper().is_some_and(|bytes| bytes <= BYTES_INLINE as u64);
-        if self.app.desk.is_full() && !(is_short && self.service.champion().is_quick) {
-            return Err(Problem::queue_full());
-        }
         self.body(self.app.options.max_body_bytes).await
     }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -128,29 +128,43 @@ pub(crate) struct Timed<S> {
     lingering: Option<usize>,
 }
 
+/// A limit that is set and lifted with each request, while what wakes us stays: it is moved on only when it goes off too early.
 #[derive(Default)]
-struct Timer(Option<Pin<Box<Sleep>>>);
+struct Timer {
+    end: Option<Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
 
 impl Timer {
     fn start(&mut self, after: Duration) {
-        match &mut self.0 {
-            Some(sleep) => sleep.as_mut().reset(Instant::now() + after),
-            None => self.0 = Some(Box::pin(sleep(after))),
-        }
+        self.end = Some(Instant::now() + after);
+    }
+
+    fn stop(&mut self) {
+        self.end = None;
     }
 
     /// Ready when it has run out; a timer that does not run is started.
     fn poll(&mut self, after: Duration, context: &mut Context<'_>) -> Poll<io::Error> {
-        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep(after)));
-        ready!(sleep.as_mut().poll(context));
-        Poll::Ready(io::ErrorKind::TimedOut.into())
+        let end = *self.end.get_or_insert_with(|| Instant::now() + after);
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(end)));
+        if sleep.deadline() > end {
+            sleep.as_mut().reset(end);
+        }
+        loop {
+            ready!(sleep.as_mut().poll(context));
+            if sleep.deadline() >= end {
+                return Poll::Ready(io::ErrorKind::TimedOut.into());
+            }
+            sleep.as_mut().reset(end);
+        }
     }
 }
 
 impl<S> Timed<S> {
     pub(crate) fn new(stream: S, limits: Limits) -> (Timed<S>, Phase) {
         let phase = Phase::default();
-        let (reading, writing) = (Timer(None), Timer(None));
+        let (reading, writing) = (Timer::default(), Timer::default());
         (Timed { stream, limits, phase: phase.clone(), reading, writing, ended: 0, has_begun: false, lingering: None }, phase)
     }
 }
@@ -160,7 +174,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
         let this = &mut *self;
         let [begun, ended] = this.phase.begun_and_ended();
         if ended != this.ended {
-            (this.ended, this.has_begun, this.reading) = (ended, false, Timer(None));
+            (this.ended, this.has_begun) = (ended, false);
+            this.reading.stop();
         }
         if begun > ended {
             return Pin::new(&mut this.stream).poll_read(context, buffer);
@@ -185,7 +200,7 @@ impl<S: AsyncWrite + Unpin> Timed<S> {
         match result {
             Poll::Pending => self.writing.poll(self.limits.idle, context).map(Err),
             done => {
-                self.writing = Timer(None);
+                self.writing.stop();
                 done
             }
         }

@@ -30,6 +30,7 @@ mod reader;
 mod renewed;
 mod rows;
 mod service;
+mod shed;
 mod tls;
 mod v2;
 mod world;

@@ -4,6 +4,7 @@ use crate::app::{self, App};
 use crate::auth::Peer;
 use crate::connection::{Limits, Timed};
 use crate::learn::is_auto;
+use crate::shed::shed;
 use crate::{Error, Result, ServeOptions, Source, World};
 use axum::Router;
 use axum::http::{HeaderValue, header};
@@ -205,10 +206,15 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, pee
     let limits = Limits { header: app.options.header_timeout, idle: app.options.idle_timeout };
     let (stream, phase) = Timed::new(stream, limits);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(peer);
         let (busy, router, app) = (phase.begin(), router.clone(), app.clone());
         async move {
-            let mut answer = router.oneshot(request.map(|body| busy.watch(body))).await;
+            let mut answer = if let Some(refusal) = shed(&app, &request) {
+                drop(busy.watch(request.into_body()));
+                Ok(refusal)
+            } else {
+                request.extensions_mut().insert(peer);
+                router.oneshot(request.map(|body| busy.watch(body))).await
+            };
             if let Ok(answer) = &mut answer
                 && (busy.is_spent() || app.is_draining())
             {

@@ -13,8 +13,8 @@ const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 
 #[derive(Default)]
 pub(crate) struct Metrics {
-    requests: Mutex<BTreeMap<(String, u16), u64>>,
-    latency: Mutex<BTreeMap<String, Latency>>,
+    /// By route.
+    requests: Mutex<BTreeMap<String, Requests>>,
     rows: AtomicU64,
     /// Answers of challengers that went to nobody: made, and left out.
     shadows: [AtomicU64; 2],
@@ -29,7 +29,9 @@ pub(crate) struct Metrics {
 }
 
 #[derive(Default)]
-struct Latency {
+struct Requests {
+    by_status: BTreeMap<u16, u64>,
+    /// By bucket of latency.
     counts: [u64; BUCKETS.len()],
     count: u64,
     sum_s: f64,
@@ -117,14 +119,17 @@ impl Metrics {
         if is_answer(route) {
             lock(&self.pulse).count(status, took);
         }
-        *lock(&self.requests).entry((route.to_owned(), status)).or_default() += 1;
-        let mut latencies = lock(&self.latency);
-        let latency = latencies.entry(route.to_owned()).or_default();
+        let mut routes = lock(&self.requests);
+        if !routes.contains_key(route) {
+            routes.insert(route.to_owned(), Requests::default());
+        }
+        let Some(requests) = routes.get_mut(route) else { return };
         let seconds = took.as_secs_f64();
-        latency.count += 1;
-        latency.sum_s += seconds;
+        *requests.by_status.entry(status).or_default() += 1;
+        requests.count += 1;
+        requests.sum_s += seconds;
         if let Some(bucket) = BUCKETS.iter().position(|end| seconds <= *end) {
-            latency.counts[bucket] += 1;
+            requests.counts[bucket] += 1;
         }
     }
 
@@ -154,8 +159,10 @@ impl Metrics {
     pub(crate) fn text(&self, services: &[Arc<Service>], waiting: usize, secrets: &[(&str, [u64; 2])]) -> String {
         let mut text = String::new();
         family(&mut text, "cupola_requests_total", "counter", "Requests answered, by route and status.");
-        for ((route, status), count) in &*lock(&self.requests) {
-            line(&mut text, "cupola_requests_total", &[("route", route), ("status", &status.to_string())], count);
+        for (route, requests) in &*lock(&self.requests) {
+            for (status, count) in &requests.by_status {
+                line(&mut text, "cupola_requests_total", &[("route", route), ("status", &status.to_string())], count);
+            }
         }
         self.latencies(&mut text);
         family(&mut text, "cupola_rows_total", "counter", "Rows answered.");
@@ -195,15 +202,15 @@ impl Metrics {
     fn latencies(&self, text: &mut String) {
         let name = "cupola_request_seconds";
         family(text, name, "histogram", "Time from the end of the headers to the answer.");
-        for (route, latency) in &*lock(&self.latency) {
+        for (route, requests) in &*lock(&self.requests) {
             let mut below = 0;
-            for (end, count) in BUCKETS.iter().zip(latency.counts) {
+            for (end, count) in BUCKETS.iter().zip(requests.counts) {
                 below += count;
                 line(text, &format!("{name}_bucket"), &[("route", route), ("le", &end.to_string())], below);
             }
-            line(text, &format!("{name}_bucket"), &[("route", route), ("le", "+Inf")], latency.count);
-            line(text, &format!("{name}_sum"), &[("route", route)], latency.sum_s);
-            line(text, &format!("{name}_count"), &[("route", route)], latency.count);
+            line(text, &format!("{name}_bucket"), &[("route", route), ("le", "+Inf")], requests.count);
+            line(text, &format!("{name}_sum"), &[("route", route)], requests.sum_s);
+            line(text, &format!("{name}_count"), &[("route", route)], requests.count);
         }
     }
 }

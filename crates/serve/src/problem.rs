@@ -121,7 +121,7 @@ impl Problem {
     }
 
     /// The body: an object under `error`, or, in the Open Inference Protocol, a text.
-    pub(crate) fn body(&self, request_id: &str, is_protocol: bool) -> Vec<u8> {
+    fn body(&self, request_id: &str, is_protocol: bool) -> Vec<u8> {
         let json = if is_protocol {
             let hint = self.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
             serde_json::json!({ "error": format!("{}{hint}", self.message) })
@@ -129,6 +129,35 @@ impl Problem {
             serde_json::json!({ "error": self, "request_id": request_id })
         };
         json.to_string().into_bytes()
+    }
+
+    /// Status and headers.
+    fn head(&self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status;
+        if self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            // The second is for browsers, which ask for a password.
+            for scheme in ["Bearer realm=\"cupola\"", "Basic realm=\"cupola\""] {
+                response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
+            }
+        }
+        response
+    }
+
+    /// Writes the body into a response that has the head.
+    pub(crate) fn write(&self, response: &mut Response, request_id: &str, is_protocol: bool) {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *response.body_mut() = Body::from(self.body(request_id, is_protocol));
+    }
+
+    /// The whole answer, for a request whose id is known.
+    pub(crate) fn answer(&self, request_id: &str, is_protocol: bool) -> Response {
+        let mut response = self.head();
+        self.write(&mut response, request_id, is_protocol);
+        response
     }
 }
 
@@ -147,19 +176,9 @@ impl Display for Problem {
 }
 
 impl IntoResponse for Problem {
-    /// The body comes later, with the request's id: see [`Problem::body`].
+    /// The body comes later, with the request's id: see [`Problem::write`].
     fn into_response(self) -> Response {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = self.status;
-        if self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        if self.status == StatusCode::UNAUTHORIZED {
-            // The second is for browsers, which ask for a password.
-            for scheme in ["Bearer realm=\"cupola\"", "Basic realm=\"cupola\""] {
-                response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
-            }
-        }
+        let mut response = self.head();
         response.extensions_mut().insert(self);
         response
     }

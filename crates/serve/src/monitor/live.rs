@@ -1,16 +1,18 @@
 //! A server watches what its champions answer. Requests hand their rows over and go on; one thread a service counts them, looks for labels, closes
-//! windows and tells people. It works at most 0.5 % of the time: what comes beyond that is left out and counted. Whatever fails here is said in
+//! windows and tells people. It works at most a four-hundredth of the time: what comes beyond that is left out
+//! and counted. Whatever fails here is said in
 //! `/health` and touches no answer: what requests wait for is never held while a file or a store is waited for.
 
 use super::known_labels;
+use super::line::{Line, Part};
 use crate::ask::SHADOW;
 use crate::service::Model;
 use crate::{Result, World};
 use cupola_data::WholeFile;
-use cupola_task::{Answer, Columns, Event, Predictions, Value};
+use cupola_task::{Columns, Event, Predictions, Value};
 use cupola_train::{ExpectedLosses, Watched, answers_of};
 use cupola_watch::labels::{ByAnswer, Labels};
-use cupola_watch::log::{Order, row_id, visit};
+use cupola_watch::log::{Order, visit};
 use cupola_watch::registry::Registry;
 use cupola_watch::{AlarmEvent, AlarmKind, Closed, Durability, MonitorOptions, Report, Rows, SchemaFault, State, Watcher, post, row_hash};
 use serde::{Deserialize, Serialize};
@@ -20,26 +22,19 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How much may wait to be counted: a row weighs one, and a request as much as so many of its rows, since each has columns of its own. More is
-/// left out, but for a request that is alone.
-const WAITING: usize = 20_000;
-const REQUEST: usize = 80;
-/// Rows that are counted at once.
-const BATCH: usize = 8192;
-/// The thread may work for this share of the time; handing rows over costs requests about as much again. What it did not use is left to it up to a
+/// The thread may work for this share of the time; copying rows costs requests about as much again. What it did not use is left to it up to a
 /// limit, and once that is used up it rests until a part of it is there again, or for so long at most.
-const SHARE: f64 = 0.005;
+const SHARE: f64 = 0.0025;
 const CREDIT: Duration = Duration::from_millis(50);
 const CREDIT_AGAIN: Duration = Duration::from_millis(4);
 const REST_MAX: Duration = Duration::from_secs(5);
 /// How long it lets requests gather once one is there: each time it wakes it takes a request's place on the processor.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(50);
 /// How often it looks at the clock when nothing comes, how often for labels, and how often it saves what it knows.
 const LOOK: Duration = Duration::from_millis(200);
 const LABELS: Duration = Duration::from_secs(1);
@@ -63,18 +58,17 @@ pub struct LiveOptions {
 
 /// Watches one service.
 pub(crate) struct Live {
-    sender: Option<SyncSender<Said>>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// What a request hands over.
-struct Said {
-    model: Arc<Model>,
-    at_us: i64,
-    id: Arc<str>,
-    inputs: Columns,
-    predictions: Predictions,
+pub(super) struct Said<'a> {
+    pub(super) model: &'a Arc<Model>,
+    pub(super) at_us: i64,
+    pub(super) id: &'a str,
+    pub(super) inputs: &'a Columns,
+    pub(super) predictions: &'a Predictions,
 }
 
 struct Shared {
@@ -82,7 +76,10 @@ struct Shared {
     seen: Mutex<Seen>,
     /// Held to take or put it alone.
     told: Mutex<Arc<Told>>,
-    waiting: AtomicUsize,
+    /// Held to add rows to it, or to take them: nothing is waited for meanwhile.
+    line: Mutex<Line>,
+    /// Told when the line is no longer empty, and when nothing more will come.
+    has_come: Condvar,
     skipped: AtomicU64,
     /// Requests that were refused for an input of the model, since the thread looked last.
     refused: Mutex<Refused>,
@@ -126,38 +123,34 @@ impl Live {
     /// # Errors
     /// When a key of `[monitor]` does not hold.
     pub(crate) fn begin(model: Arc<Model>, around: Around) -> Result<Live> {
-        let (sender, receiver) = sync_channel(WAITING / REQUEST);
         let mut keeper = Keeper::new(around);
         let watcher = keeper.open(&model)?;
         keeper.lock();
         let shared = Arc::new(Shared {
             seen: Mutex::new(Seen { model, watcher }),
             told: Mutex::default(),
-            waiting: AtomicUsize::new(0),
+            line: Mutex::default(),
+            has_come: Condvar::new(),
             skipped: AtomicU64::new(0),
             refused: Mutex::default(),
         });
         keeper.publish(&shared);
         let own = shared.clone();
-        let thread = std::thread::Builder::new().name("monitor".into()).spawn(move || keeper.run(&receiver, &own)).ok();
-        Ok(Live { sender: Some(sender), shared, thread })
+        let thread = std::thread::Builder::new().name("monitor".into()).spawn(move || keeper.run(&own)).ok();
+        Ok(Live { shared, thread })
     }
 
     /// Hands answered rows over; never waits.
     pub(crate) fn push(&self, model: &Arc<Model>, at_us: i64, id: &Arc<str>, inputs: &Columns, predictions: &Predictions) {
-        let rows = predictions.rows();
-        let skip = || {
-            self.shared.skipped.fetch_add(rows as u64, Ordering::Relaxed);
-        };
-        let (weight, waiting) = (REQUEST + rows, self.shared.waiting.load(Ordering::Relaxed));
-        if waiting > 0 && waiting + weight > WAITING {
-            return skip();
-        }
-        let said = Said { model: model.clone(), at_us, id: id.clone(), inputs: inputs.clone(), predictions: predictions.clone() };
-        self.shared.waiting.fetch_add(weight, Ordering::Relaxed);
-        if self.sender.as_ref().is_none_or(|sender| sender.try_send(said).is_err()) {
-            self.shared.waiting.fetch_sub(weight, Ordering::Relaxed);
-            skip();
+        let said = Said { model, at_us, id, inputs, predictions };
+        let mut line = lock(&self.shared.line);
+        let was_empty = line.is_empty();
+        let is_taken = self.thread.is_some() && line.push(&said);
+        drop(line);
+        if !is_taken {
+            self.shared.skipped.fetch_add(predictions.rows() as u64, Ordering::Relaxed);
+        } else if was_empty {
+            self.shared.has_come.notify_one();
         }
     }
 
@@ -188,7 +181,7 @@ impl Live {
         let mut notes = self.told().notes.clone();
         let skipped = self.skipped();
         if skipped > 0 {
-            notes.push(format!("{skipped} rows were not watched: more came than 0.5 % of a processor counts"));
+            notes.push(format!("{skipped} rows were not watched: more came than a four-hundredth of a processor counts"));
         }
         notes
     }
@@ -197,9 +190,9 @@ impl Live {
 impl Drop for Live {
     /// What was handed over is counted and kept.
     fn drop(&mut self) {
-        self.sender = None;
+        lock(&self.shared.line).is_over = true;
+        self.shared.has_come.notify_one();
         if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
             let _ = thread.join();
         }
     }
@@ -276,13 +269,13 @@ impl Keeper {
         }
     }
 
-    fn run(mut self, receiver: &Receiver<Said>, shared: &Shared) {
+    fn run(mut self, shared: &Shared) {
         let (mut labels_at, mut save_at) = (Instant::now(), Instant::now() + SAVE);
         let mut budget = Budget::new();
         loop {
-            let (gathered, is_over) = gather(receiver, shared);
+            let (part, is_over) = gather(shared);
             let began = Instant::now();
-            self.take(gathered, shared);
+            part.into_iter().for_each(|part| self.take(part, shared));
             if Instant::now() >= labels_at || is_over {
                 let began = Instant::now();
                 self.find_labels(shared);
@@ -312,7 +305,7 @@ impl Keeper {
             }
             if let Some(rest) = budget.spend(began.elapsed()) {
                 // Who stops the server does not wait for the rest's end.
-                std::thread::park_timeout(rest);
+                drop(shared.has_come.wait_timeout_while(lock(&shared.line), rest, |line| !line.is_over));
             }
         }
     }
@@ -410,19 +403,16 @@ impl Keeper {
         }
     }
 
-    fn take(&mut self, gathered: Vec<Said>, shared: &Shared) {
-        for part in gathered.chunk_by(|a, b| Arc::ptr_eq(&a.model, &b.model)) {
-            let model = &part[0].model;
-            if !Arc::ptr_eq(model, &lock(&shared.seen).model) {
-                self.exchange(model, shared);
-            }
-            let counted = Counted::new(part).and_then(|counted| {
-                let Some(counted) = counted else { return Ok(()) };
-                self.is_unsaved = true;
-                self.count(shared, |watcher| Ok(watcher.push(&counted.rows())?))
-            });
-            self.fault("rows", counted.err().map(|error| error.to_string()));
+    fn take(&mut self, part: Part, shared: &Shared) {
+        if !Arc::ptr_eq(&part.model, &lock(&shared.seen).model) {
+            self.exchange(&part.model, shared);
         }
+        let counted = Counted::new(part).and_then(|counted| {
+            let Some(counted) = counted else { return Ok(()) };
+            self.is_unsaved = true;
+            self.count(shared, |watcher| Ok(watcher.push(&counted.rows())?))
+        });
+        self.fault("rows", counted.err().map(|error| error.to_string()));
     }
 
     /// Another model is the champion.
@@ -522,24 +512,19 @@ fn post_in_background(url: &str, name: &str, hash: &str, events: Vec<AlarmEvent>
     drop(posted);
 }
 
-/// What waits, up to a batch, and whether nothing will come any more.
-fn gather(receiver: &Receiver<Said>, shared: &Shared) -> (Vec<Said>, bool) {
-    let first = match receiver.recv_timeout(LOOK) {
-        Ok(first) => first,
-        Err(RecvTimeoutError::Timeout) => return (vec![], false),
-        Err(RecvTimeoutError::Disconnected) => return (vec![], true),
+/// The next rows to count, and whether nothing will come any more.
+fn gather(shared: &Shared) -> (Option<Part>, bool) {
+    let wait = |line, time: Duration, is_nothing: fn(&Line) -> bool| {
+        let waited = shared.has_come.wait_timeout_while(line, time, |line: &mut Line| !line.is_over && is_nothing(line));
+        waited.unwrap_or_else(PoisonError::into_inner).0
     };
-    std::thread::park_timeout(GATHER);
-    let mut rows = first.predictions.rows();
-    let mut gathered = vec![first];
-    while rows < BATCH
-        && let Ok(next) = receiver.try_recv()
-    {
-        rows += next.predictions.rows();
-        gathered.push(next);
+    let mut line = wait(lock(&shared.line), LOOK, Line::is_empty);
+    if !line.is_empty() {
+        line = wait(line, GATHER, |line| !line.has_part());
     }
-    shared.waiting.fetch_sub(gathered.len() * REQUEST + rows, Ordering::Relaxed);
-    (gathered, false)
+    let part = line.pop();
+    let is_over = part.is_none() && line.is_over;
+    (part, is_over)
 }
 
 /// What the thread may still work, in seconds: below nothing when it worked longer.
@@ -562,7 +547,7 @@ impl Budget {
     }
 }
 
-/// Several requests as one.
+/// Rows of a part, with what is expected of them.
 struct Counted {
     at_us: Vec<i64>,
     hashes: Vec<u64>,
@@ -573,22 +558,11 @@ struct Counted {
 
 impl Counted {
     /// None of kinds that are not watched.
-    fn new(part: &[Said]) -> Result<Option<Counted>> {
-        let Some(watched) = part[0].model.artifact.watched() else { return Ok(None) };
-        let inputs = match part {
-            [one] => one.inputs.clone(),
-            several => Columns::concat(&several.iter().map(|said| said.inputs.clone()).collect::<Vec<_>>())?,
-        };
-        let Some(predictions) = concat(part) else { return Ok(None) };
-        let (mut at_us, mut hashes) = (Vec::new(), Vec::new());
-        for said in part {
-            let rows = said.predictions.rows();
-            at_us.extend(std::iter::repeat_n(said.at_us, rows));
-            match rows {
-                1 => hashes.push(row_hash(&said.id)),
-                _ => hashes.extend((0..rows).map(|row| row_hash(&row_id(&said.id, row)))),
-            }
-        }
+    fn new(mut part: Part) -> Result<Option<Counted>> {
+        let (at_us, hashes) = (std::mem::take(&mut part.at_us), std::mem::take(&mut part.hashes));
+        let model = part.model.clone();
+        let Some(watched) = model.artifact.watched() else { return Ok(None) };
+        let Some((inputs, predictions)) = part.finish()? else { return Ok(None) };
         let losses = watched.expect(&inputs, &predictions)?;
         Ok(Some(Counted { at_us, hashes, inputs, predictions, losses }))
     }
@@ -633,28 +607,4 @@ fn find_answers(folder: &Path, labels: &ByAnswer, now_us: i64, model: &Model) ->
         Ok(if wanted.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
     Ok(found)
-}
-
-/// The answers of several requests as one; none for kinds that are not watched.
-fn concat(part: &[Said]) -> Option<Predictions> {
-    let first = part.first()?;
-    if part.len() == 1 {
-        return Some(first.predictions.clone());
-    }
-    let target = |(name, answer): &(Arc<str>, Answer)| {
-        let all = part.iter().map(|said| said.predictions.get(name));
-        let joined = match answer {
-            Answer::Scores { classes, .. } => {
-                let values = all.map(|answer| if let Some(Answer::Scores { values, .. }) = answer { Some(&values[..]) } else { None });
-                Answer::Scores { classes: classes.clone(), values: values.collect::<Option<Vec<_>>>()?.concat() }
-            }
-            Answer::Numbers { .. } => {
-                let values = all.map(|answer| if let Some(Answer::Numbers { values, .. }) = answer { Some(&values[..]) } else { None });
-                Answer::Numbers { values: values.collect::<Option<Vec<_>>>()?.concat(), range: None }
-            }
-            _ => return None,
-        };
-        Some((name.clone(), joined))
-    };
-    Some(Predictions(first.predictions.0.iter().map(target).collect::<Option<_>>()?))
 }

@@ -1,6 +1,7 @@
 //! Answers are watched: by the server while it gives them, and afterwards from the log or a table.
 
 mod charts;
+mod line;
 mod live;
 mod page;
 mod replay;
