@@ -399,6 +399,16 @@ async fn a_full_queue_turns_away_and_a_panic_costs_one_request() {
         }
         let reply = server.post("/predict", ROW).await;
         assert_eq!((reply.status, reply.header("retry-after")), (429, Some("1")), "{}", reply.text());
+        assert_eq!(reply.json()["request_id"].as_str(), reply.header("x-request-id"));
+        for path in ["/models/flowers/predict", "/models/nobody/predict", "/v2/models/flowers/versions/1/infer"] {
+            let reply = server.send("POST", path, "x-request-id: mine\r\n", ROW.as_bytes()).await;
+            assert_eq!((reply.status, reply.header("x-request-id")), (429, Some("mine")), "{path}");
+            assert_eq!(reply.json()["error"].is_string(), path.starts_with("/v2"), "{path}");
+        }
+        let counted = r#"cupola_requests_total{route="/v2/models/{model}/versions/{version}/infer",status="429"} 1"#;
+        let metrics = server.get("/metrics").await.text();
+        assert!(metrics.contains(counted), "{metrics}");
+        assert_eq!(server.get("/models/nobody/predict").await.status, 405, "only what asks for predictions is turned away");
         server.gate.open();
     });
     assert_eq!((first.status, second.status), (200, 200));

@@ -86,12 +86,20 @@ pub(super) fn roll(folder: &Path) -> Result<()> {
             Err(error) => return Err(failed(error)),
         };
         match file.try_lock() {
-            Ok(()) => one(folder, &path)?,
+            Ok(()) => apart(|| one(folder, &path))?,
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
     }
     Ok(())
+}
+
+/// Works on a thread of its own, which gives its memory back when it ends: one that only waits from then on keeps what it took.
+fn apart(work: impl Fn() -> Result<()> + Sync) -> Result<()> {
+    std::thread::scope(|scope| match std::thread::Builder::new().name("log table".to_owned()).spawn_scoped(scope, &work) {
+        Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        Err(_) => work(),
+    })
 }
 
 fn one(folder: &Path, path: &Path) -> Result<()> {
