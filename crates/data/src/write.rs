@@ -66,9 +66,6 @@ impl FromStr for OutputFormat {
     }
 }
 
-/// How many bytes of a Parquet table are gathered before they are written.
-const PARQUET_MEMORY: usize = 4 << 20;
-
 enum Encoder<W: Write + Send> {
     Csv(csv::Writer<W>),
     Jsonl(BufWriter<W>),
@@ -117,9 +114,7 @@ impl<W: Write + Send> Writer<W> {
                     *writer = Some(parquet_writer(out, batch.schema())?);
                 }
                 let writer = writer.as_mut().expect("the first chunk makes the encoder");
-                writer.write(&batch).map_err(parquet_failed)?;
-                // A row group ends by its rows (2^20) or by the memory it takes, so that a table of any length can be written.
-                if writer.memory_size() > PARQUET_MEMORY { writer.flush().map_err(parquet_failed) } else { Ok(()) }
+                writer.write(&batch).map_err(parquet_failed)
             }
         }
     }

@@ -224,7 +224,7 @@ def overload(given):
         run = runner(given.binary, home)
         bodies = Path(home, "bodies")
         bodies.write_text(json.dumps(ROW) + "\n")
-        # A refusal costs 0.05 to 0.2 ms of the core, with caches that the model has emptied, so that nine for each answer weigh on a short answer more than on a long one: both are shown.
+        # A refusal costs 0.03 to 0.13 ms of the core, with caches that the model has emptied, so that nine for each answer weigh on a short answer more than on a long one: both are shown.
         for trees in (15_000, 100_000):
             run("train", table(Path(home, "table.csv")), "target=c", "model=forest", f"model.n_estimators={trees}", f"name=forest{trees}", "eval.importance=false", "-q")
             with Server(given.binary, home, str(next(Path(home, "runs").glob(f"*-forest{trees}"))), "workers=1", core=0, files=FILES) as server:
@@ -373,7 +373,7 @@ def refusing(home):
 
 
 def beside(home, server, bodies, seconds):
-    """What a model still answers while nginx refuses nine times as much on the same core: no server that refuses for itself can leave it more."""
+    """What a model still answers while nginx refuses nine times as much on the same core, for comparison."""
     shares = []
     with refusing(home) as port:
         if port is None:

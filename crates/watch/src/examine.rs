@@ -170,7 +170,6 @@ fn shares(names: &[String], own: &Tally, other: &Tally) -> String {
 
 /// What is known of quality, in a sentence for every alarm, and whether it fell.
 fn stake(targets: &[TargetReport], tests: &[TestRow]) -> (String, bool) {
-    let fell = |subject: Subject| tests.iter().any(|test| test.subject == subject && test.verdict == Verdict::Alarm);
     let sentence = |target: &TargetReport| {
         let made = target.reference.first()?;
         let of = |list: &[crate::Quality]| list.iter().find(|quality| quality.metric == made.metric).cloned();
@@ -181,9 +180,14 @@ fn stake(targets: &[TargetReport], tests: &[TestRow]) -> (String, bool) {
     if known.is_empty() {
         return ("Whether quality is at stake is not known: there are no labels, and no held-out rows to estimate it from.".into(), false);
     }
-    let has_fallen = fell(Subject::Live) || (fell(Subject::Estimated) && targets.iter().all(|target| target.live.is_empty()));
-    let verdict = if has_fallen { "Quality has fallen" } else { "Quality holds so far" };
-    (format!("{verdict}: {}.", known.join("; ")), has_fallen)
+    let subject = if targets.iter().all(|target| target.live.is_empty()) { Subject::Estimated } else { Subject::Live };
+    let has = |verdict: Verdict| tests.iter().any(|test| test.subject == subject && test.verdict == verdict);
+    let verdict = match (has(Verdict::Alarm), has(Verdict::Unknown)) {
+        (true, _) => "Quality has fallen",
+        (false, true) => "Too few rows tell whether quality holds",
+        (false, false) => "Quality holds so far",
+    };
+    (format!("{verdict}: {}.", known.join("; ")), has(Verdict::Alarm))
 }
 
 fn alarm(test: &TestRow, (stake, has_fallen): &(String, bool), importance: &BTreeMap<String, f64>) -> Alarm {
@@ -276,6 +280,18 @@ mod tests {
             let report = check(&window(&reference, rows, 3.0, 0, 0.0), &reference);
             assert!(report.alarms.is_empty() && report.tests.iter().all(|test| test.verdict == Verdict::Unknown), "{}", report.text());
         }
+    }
+
+    #[test]
+    fn a_handful_of_labels_holds_nothing() {
+        let reference = full(3000);
+        let report = check(&window(&reference, 1000, 0.6, 3, 0.0), &reference);
+        assert!(!report.alarms.is_empty());
+        assert!(
+            report.alarms.iter().all(|alarm| alarm.stake.starts_with("Too few rows tell whether quality holds: ")),
+            "{}",
+            report.text()
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! `/health` and touches no answer: what requests wait for is never held while a file or a store is waited for.
 
 use super::known_labels;
-use super::line::{Line, Part};
+use super::line::{Line, Part, Said};
 use crate::ask::SHADOW;
 use crate::service::Model;
 use crate::{Result, World};
@@ -27,7 +27,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// The thread may work for this share of the time; copying rows costs requests about as much again. What it did not use is left to it up to a
+/// The thread may work for this share of the time; What it did not use is left to it up to a
 /// limit, and once that is used up it rests until a part of it is there again, or for so long at most.
 const SHARE: f64 = 0.0025;
 const CREDIT: Duration = Duration::from_millis(50);
@@ -60,15 +60,6 @@ pub struct LiveOptions {
 pub(crate) struct Live {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What a request hands over.
-pub(super) struct Said<'a> {
-    pub(super) model: &'a Arc<Model>,
-    pub(super) at_us: i64,
-    pub(super) id: &'a str,
-    pub(super) inputs: &'a Columns,
-    pub(super) predictions: &'a Predictions,
 }
 
 struct Shared {
