@@ -162,11 +162,19 @@ fn parquet_failed(error: parquet::errors::ParquetError) -> Error {
     failed(error.into())
 }
 
+/// Rows of a Parquet page at most, which its writer holds as they came, each column for itself.
+const PAGE_ROWS: usize = 8192;
+/// Bytes of a Parquet column's dictionary at most. What has more distinct values gains little by one, and its writer holds it whole.
+const DICTIONARY_BYTES: usize = 128 << 10;
+
 fn parquet_writer<W: Write + Send>(out: W, schema: SchemaRef) -> Result<ArrowWriter<W>> {
     let compression = parquet::basic::Compression::ZSTD(parquet::basic::ZstdLevel::default());
     // The library's name and version would tie the bytes to a release.
-    let properties =
-        parquet::file::properties::WriterProperties::builder().set_compression(compression).set_created_by("cupola".to_owned());
+    let properties = parquet::file::properties::WriterProperties::builder()
+        .set_compression(compression)
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+        .set_created_by("cupola".to_owned());
     ArrowWriter::try_new(out, schema, Some(properties.build())).map_err(parquet_failed)
 }
 

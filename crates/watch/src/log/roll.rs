@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Rows that are made into columns at once: as values on their way they take some thirty times their text.
-const ROWS: usize = 1024;
+const ROWS: usize = 256;
 
 /// What a segment is called while it is written.
 const OPEN: &str = "open-";
