@@ -5,11 +5,12 @@ Usage: watched.py CUPOLA_BINARY [--pairs 20] [--seconds 5]
 A boosted model of Adult's rows is deployed and served on one core. One after another: the store of labels is locked; the folder of what the
 monitor keeps cannot be written; a million categories that training never saw; windows in which nothing comes; the process is killed and goes on.
 Each time predictions go on with 200, the server says what does not work, and no longer says it when it works again. Then single rows are asked for
-from the other core, with the monitor and without by turns. Prints a JSON line a row; exits 1 when one does not hold. Needs taskset and Python's
+from the other core by turns: with the monitor and without, and with all that it writes to broken and with all of it whole. Prints a JSON line a row; exits 1 when one does not hold. Needs taskset and Python's
 standard library.
 """
 
 import argparse
+import contextlib
 import csv
 import gzip
 import http.client
@@ -18,6 +19,7 @@ import math
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -98,19 +100,18 @@ def ask_rows(connection, asked, count):
     return took
 
 
-def cost(binary, home, rows, pairs, seconds):
-    """What the monitor takes from single-row requests, one after another as fast as they are answered.
+def cost(servers_of, rows, pairs, seconds):
+    """How much longer single-row requests take the first of two servers than the second, one after another as fast as they are answered.
 
-    Two servers share a core, with and without, and are asked by turns of 400 requests from the other core. How memory came to lie moves a server's
-    times by a hundredth for as long as it runs, so that each pair of servers counts once and is then started anew."""
+    Both share a core, and are asked by turns of 400 requests from the other core. How memory came to lie moves a server's times by a hundredth for
+    as long as it runs, so that each pair of servers counts once and is then started anew."""
     bodies = [json.dumps(cells(row)).encode() for row in rows[:200]]
     head = b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     asked = [head % len(body) + body for body in bodies]
     found = []
     for _ in range(pairs):
-        servers = [Server(binary, home, f"monitor={side}") for side in ("true", "false")]
-        os.sched_setaffinity(0, {1})
-        try:
+        with servers_of() as servers:
+            os.sched_setaffinity(0, {1})
             connections = [socket.create_connection(server.address.split(":")) for server in servers]
             for connection in connections:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -121,16 +122,43 @@ def cost(binary, home, rows, pairs, seconds):
                 took = {side: ask_rows(connections[side], asked, 400) for side in random.sample((0, 1), 2)}
                 turns.append([math.log(middle(took[0]) / middle(took[1])) for middle in (statistics.median, statistics.mean)])
             found.append([statistics.median(turn[which] for turn in turns) for which in (0, 1)])
-        finally:
             os.sched_setaffinity(0, {0, 1})
-            for server in servers:
-                server.stop()
     told = {"pairs of servers": pairs}
     for which, name in enumerate(("p50", "mean")):
         logs = [one[which] for one in found]
         # Two standard errors.
         told[f"{name}, percent more +-"] = [round(100 * math.expm1(statistics.mean(logs)), 2), round(200 * statistics.stdev(logs) / math.sqrt(pairs), 2)]
     return told
+
+
+@contextlib.contextmanager
+def with_and_without(binary, home):
+    """Servers that watch their answers, and do not."""
+    servers = [Server(binary, home, f"monitor={side}") for side in ("true", "false")]
+    yield servers
+    for server in servers:
+        server.stop()
+
+
+@contextlib.contextmanager
+def broken_and_whole(binary, home, log, row):
+    """Servers that watch their answers, and log them or not. The first may not write a byte to any file any more, as if the disk were full, somebody has locked its
+    store, and there is a file where its monitor keeps what it knows."""
+    with tempfile.TemporaryDirectory() as other:
+        shutil.copytree(home, other, symlinks=True, dirs_exist_ok=True)
+        servers = [Server(binary, place, f"log={log}") for place in (other, home)]
+        store = sqlite3.connect(Path(other, "deploy/registry.sqlite"), isolation_level=None)
+        store.execute("BEGIN EXCLUSIVE")
+        folder = Path(other, "deploy/adult/monitor")
+        folder.rename(folder.with_name("aside"))
+        folder.write_text("in the way")
+        resource.prlimit(servers[0].process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        yield servers
+        logged = [server.predict([row]).get("logged", False) for server in servers]
+        assert logged == [False, log == "on"], logged
+        store.close()
+        for server in servers:
+            server.stop()
 
 
 def faults(binary, home, rows):
@@ -222,7 +250,10 @@ def main():
         try:
             faults(binary, home, rows)
             if given.pairs:
-                tell("cost", cost(binary, home, rows, given.pairs, given.seconds))
+                tell("watching costs", cost(lambda: with_and_without(binary, home), rows, given.pairs, given.seconds))
+                for log in ("off", "on"):
+                    broken = cost(lambda: broken_and_whole(binary, home, log, cells(rows[0])), rows, given.pairs, given.seconds)
+                    tell(f"what is broken costs, log={log}", broken)
         finally:
             for server in Server.running:
                 server.process.kill()

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -20,6 +20,8 @@ const QUEUE: usize = 10_000;
 const BATCH_BYTES: usize = 4 << 20;
 /// How often it is looked whether a segment is done while nothing comes.
 const TICK: Duration = Duration::from_millis(500);
+/// How long nothing is tried after a failure: each try costs much more than a line that is written, and requests would pay for it.
+pub(super) const REST: Duration = Duration::from_millis(100);
 /// How often it is looked for segments that another process left, and for days that are too old.
 const ROUND: Duration = Duration::from_secs(60);
 
@@ -45,6 +47,8 @@ struct Shared {
     failed: AtomicU64,
     bytes: AtomicU64,
     waiting: AtomicUsize,
+    /// Whether nothing is tried for now.
+    rests: AtomicBool,
     /// The last thing that went wrong, while it still does.
     fault: Mutex<Option<String>>,
 }
@@ -107,6 +111,10 @@ impl Logger {
     /// Hands lines over; `done` hears whether they are kept, at once when they do not fit. Never blocks.
     pub fn append(&self, lines: Lines, done: impl FnOnce(bool) + Send + 'static) {
         let (bytes, rows) = (lines.bytes.len(), lines.rows);
+        if self.shared.rests.load(Ordering::Relaxed) {
+            self.shared.failed.fetch_add(rows, Ordering::Relaxed);
+            return done(false);
+        }
         let before = self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
         let sent = match (&self.jobs, before + bytes <= self.options.buffer_bytes) {
             (Some(jobs), true) => jobs.try_send(Job { lines, done: Box::new(done) }),
@@ -172,10 +180,19 @@ struct Writing {
 
 impl Writing {
     fn run(mut self, jobs: &Receiver<Job>) {
+        let mut rest: Option<Instant> = None;
         loop {
-            match jobs.recv_timeout(TICK) {
-                Ok(first) => self.take(first, jobs),
-                Err(RecvTimeoutError::Timeout) => {}
+            let left = rest.map(|end| end.saturating_duration_since(Instant::now()));
+            match jobs.recv_timeout(left.unwrap_or(TICK)) {
+                Ok(first) => {
+                    self.shared.rests.store(false, Ordering::Relaxed);
+                    self.take(first, jobs);
+                    rest = self.shared.rests.load(Ordering::Relaxed).then(|| Instant::now() + REST);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    rest = None;
+                    self.shared.rests.store(false, Ordering::Relaxed);
+                }
                 Err(RecvTimeoutError::Disconnected) => return self.segments.clear(),
             }
             self.close_old();
@@ -205,6 +222,9 @@ impl Writing {
                 self.shared.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
             }
             let is_kept = written.is_ok();
+            if !is_kept {
+                self.shared.rests.store(true, Ordering::Relaxed);
+            }
             self.shared.tell(written.err().map(|error| error.to_string()));
             jobs.into_iter().for_each(|job| (job.done)(is_kept));
         }
