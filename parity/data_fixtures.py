@@ -1,13 +1,17 @@
 """Writes crates/data/fixtures: one small table in every format that Cupola reads, by the formats' own libraries.
 
-Run by hand: python parity/data_fixtures.py (needs pyarrow; made with 22 or later).
+Run by hand: python parity/data_fixtures.py (needs pyarrow, openpyxl and numpy; made with 22, 3.1 and 2.3 or later).
 """
 
+import contextlib
 import datetime
 import gzip
 import json
 import pathlib
+import sqlite3
 
+import numpy
+import openpyxl
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
@@ -60,3 +64,56 @@ for name, new in [("flowers.arrow", pa.ipc.new_file), ("flowers.stream.arrows", 
     with pa.OSFile(str(folder / name), "wb") as sink, new(sink, table.schema, options=options) as writer:
         for batch in table.to_batches(max_chunksize=4):
             writer.write_batch(batch)
+
+
+def quoted(value):
+    text = cell(value) if not isinstance(value, str) else "'" + value.replace("'", "\\'") + "'"
+    return text or "?"
+
+
+arff = ["% Six flowers.", "@RELATION flowers", "", "@ATTRIBUTE kind string", "@ATTRIBUTE height NUMERIC", "@attribute 'count' integer", "@attribute flag {true, false}", '@attribute day date "yyyy-MM-dd"', "", "@DATA"]
+(folder / "flowers.arff").write_bytes(("\n".join(arff + [", ".join(map(quoted, row)) for row in rows]) + "\n").encode())
+
+workbook = openpyxl.Workbook()
+sheet = workbook.active
+sheet.title = "garden"
+for line in [names] + rows:
+    sheet.append(line)
+workbook.create_sheet("empty")
+workbook.save(folder / "flowers.xlsx")
+
+(folder / "flowers.sqlite").unlink(missing_ok=True)
+with contextlib.closing(sqlite3.connect(folder / "flowers.sqlite")) as database:
+    database.execute("pragma page_size = 1024")
+    database.execute("create table flowers (kind text, height real, count integer, flag text, day text)")
+    said = [(kind, height, count, None if flag is None else str(flag).lower(), day and day.isoformat()) for kind, height, count, flag, day in rows]
+    database.executemany("insert into flowers values (?, ?, ?, ?, ?)", said)
+    database.commit()
+
+words = lambda values: numpy.array(["" if value is None else str(value).lower() if isinstance(value, bool) else str(value) for value in values])
+amounts = lambda values: numpy.array([numpy.nan if value is None else value for value in values])
+numpy.savez_compressed(folder / "flowers.npz", kind=words(kinds), height=amounts(heights), count=amounts(counts), flag=words(flags), day=words(days))
+
+workbook = openpyxl.Workbook()
+sheet = workbook.active
+sheet.title = "first"
+moment = datetime.datetime(2024, 2, 29, 13, 45, 30)
+for line in [[], [None, "when", "clock", "span", "mixed", "yes"], [None, moment, datetime.time(8, 30), datetime.timedelta(hours=30), moment, True], [], [None, datetime.datetime(1900, 3, 1), None, None, 2.5, False], [None, None, datetime.time(0, 0), datetime.timedelta(minutes=1), "NA", None]]:
+    sheet.append(line)
+sheet.delete_cols(1)
+for title, lines in {"errors": [["a"], [1], ["#DIV/0!"]], "unnamed": [["a"], [1, 2]], "twice": [["a", "a"], [1, 2]], "gap": [["a", None, "b"], [1, 2, 3]], "header": [["a"]], "empty": []}.items():
+    sheet = workbook.create_sheet(title)
+    for line in lines:
+        sheet.append(line)
+workbook.save(folder / "sheets.xlsx")
+with contextlib.closing(sqlite3.connect(":memory:")) as database:
+    database.execute("pragma page_size = 512")
+    database.executescript("""
+        create table "a table" (id integer, mixed, wide integer);
+        insert into "a table" values (1, 2, 9007199254740993), (2, 'x', null), (null, 2.5, -1);
+        create view seen as select id * 2 as twice from "a table" where id is not null;
+        create table blobs (b blob);
+        insert into blobs values (x'00ff');
+        create table bare (x);
+    """)
+    (folder / "tables.sqlite").write_bytes(database.serialize())

@@ -200,7 +200,7 @@ pub enum Command {
 /// What `train` and `check` take.
 #[derive(Args)]
 pub struct RecipeArguments {
-    /// A data file or a recipe (.toml), then key=value
+    /// Data files or a recipe (.toml), then key=value
     #[arg(value_name = "DATA|RECIPE|KEY=VALUE")]
     pub arguments: Vec<String>,
     /// Let the recipe's [tiny] table override the rest: a quick try on little data
@@ -211,7 +211,7 @@ pub struct RecipeArguments {
 /// What `init` takes.
 #[derive(Args)]
 pub struct InitArguments {
-    /// A data file, then key=value
+    /// Data files, then key=value
     #[arg(value_name = "DATA|KEY=VALUE", required = true)]
     pub arguments: Vec<String>,
     /// Where to write the recipe; - is standard output
@@ -228,7 +228,7 @@ pub struct DataArguments {
     /// Model file, run folder, or a run's name, number or `latest`
     #[arg(value_hint = ValueHint::AnyPath)]
     pub model: PathBuf,
-    /// Data file, - for standard input, then key=value
+    /// Data files, - for standard input, then key=value
     #[arg(value_name = "DATA|KEY=VALUE", required = true)]
     pub arguments: Vec<String>,
 }

@@ -260,7 +260,7 @@ fn texts(name: &str, array: &ArrayRef, place: &dyn Fn(usize) -> String) -> Resul
 }
 
 /// Numbers and points in time as text.
-fn spelled(array: &ArrayRef) -> StringArray {
+pub(crate) fn spelled(array: &ArrayRef) -> StringArray {
     match array.data_type() {
         DataType::Float64 => {
             array.as_primitive::<Float64Type>().iter().map(|number| number.filter(|number| !number.is_nan()).map(number_text)).collect()

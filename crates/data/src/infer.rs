@@ -13,7 +13,7 @@ use crate::date::{self, Guess};
 use crate::{Error, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, Float64Array, TimestampMicrosecondArray};
 use arrow_schema::DataType;
 use cupola_task::{Column, Columns, Field, Images, Key, Kind, Role, Schema, Task};
 use facts::{Facts, grouped};
@@ -153,6 +153,21 @@ pub fn infer(
         })
         .collect();
     results.into_iter().collect()
+}
+
+/// An as-read column with the plainest type that all its values have: `Float64` for amounts, `Timestamp` for dates in one format, else text.
+pub(crate) fn plain(array: &ArrayRef) -> ArrayRef {
+    let Some(texts) = array.as_string_opt::<i32>() else { return array.clone() };
+    let facts = Facts::of(array);
+    if facts.values > 0 && facts.are_numbers() {
+        return Arc::new(texts.iter().map(|text| text.and_then(number)).collect::<Float64Array>());
+    }
+    match date::guess(texts, false) {
+        Guess::Format(format) => {
+            Arc::new(texts.iter().map(|text| text.and_then(|text| date::parse(text, &format))).collect::<TimestampMicrosecondArray>())
+        }
+        _ => array.clone(),
+    }
 }
 
 /// The raw schema of what was inferred, and the formats of its dates.
@@ -333,9 +348,10 @@ impl Asked<'_> {
         };
         let found = format!("{text}{cause}, while {} of {} values {are}", grouped(facts.numbers), grouped(facts.values));
         let category = format!("set {table}.{}.type=category if it holds names", self.name);
-        let hint = match has_commas {
-            true => format!("write numbers with a decimal point and without thousands separators, or {category}"),
-            false => format!("correct the cell, add {text} to data.missing_values if it stands for a missing value, or {category}"),
+        let hint = match (has_commas, facts.with_decimal_comma) {
+            (true, 0) => format!("set data.thousands=comma, or data.decimal=comma if it stands before fractions, or {category}"),
+            (true, _) => format!("set data.decimal=comma, or {category}"),
+            (false, _) => format!("correct the cell, add {text} to data.missing_values if it stands for a missing value, or {category}"),
         };
         Err(Error::column(self.name, (self.place)(row), found, "a number").with_hint(hint))
     }

@@ -17,6 +17,11 @@ pub mod profile;
 mod read;
 mod source;
 pub mod split;
+#[cfg(feature = "sql")]
+mod sql;
+#[cfg(not(feature = "sql"))]
+#[path = "no_sql.rs"]
+mod sql;
 mod thumbnail;
 mod write;
 
@@ -28,6 +33,6 @@ pub use error::{Error, Result};
 pub use formats::{Chunk, FORMATS, FormatDef, Layout, is_guarded};
 pub use images::{Changes, Decoded, ImageOptions, Keep, decode, picture_columns};
 pub use infer::{ColumnType, Inferred, infer, schema};
-pub use read::{BadRows, Encoding, Input, Places, Raw, ReadOptions, Skipped, Stream, read, stream};
+pub use read::{BadRows, Encoding, Input, Places, Query, Raw, ReadOptions, Skipped, Stream, read, stream};
 pub use thumbnail::{Thumbnail, thumbnail};
 pub use write::{OutputFormat, WholeFile, Writer};

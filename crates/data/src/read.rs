@@ -8,10 +8,10 @@
 //! # Ok::<(), cupola_data::Error>(())
 //! ```
 
-use crate::formats::{self, Chunk, Content, FormatDef, Layout, Rows};
+use crate::formats::{self, Chunk, Content, Layout, Rows};
 use crate::images::ImageOptions;
-use crate::source;
 use crate::{Error, Result};
+use crate::{source, sql};
 use bytes::Bytes;
 use cupola_task::{Columns, Range, Setting, Settings, Value};
 use std::ops;
@@ -21,8 +21,12 @@ use std::sync::Arc;
 /// Where a table comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// A file, or a folder of files.
+    /// A file, a folder of files, or a pattern for files.
     Path(PathBuf),
+    /// Several files or patterns, whose rows follow one another.
+    Paths(Vec<PathBuf>),
+    /// What a query makes of other inputs.
+    Query(Arc<Query>),
     /// Standard input.
     Stdin,
     /// Bytes at hand, under a name for messages and for the format's ending.
@@ -32,6 +36,20 @@ pub enum Input {
         /// The content.
         bytes: Bytes,
     },
+}
+
+/// A query over tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// The query, in SQL.
+    pub sql: String,
+    /// The tables that it may name.
+    pub tables: Vec<(String, Input)>,
+}
+
+impl Query {
+    /// What the table is called that is learned from or asked about.
+    pub const DATA: &str = "data";
 }
 
 /// What is done with a row of a text file that is broken: too few or too many fields, text behind a closing quote, a NUL, bytes that are not UTF-8.
@@ -69,6 +87,12 @@ pub struct ReadOptions {
     pub delimiter: Option<u8>,
     /// Around fields, when there is such a character; `"` by default.
     pub quote: Option<u8>,
+    /// The sheet of a workbook, or the table of a database, when it is not the first or only one.
+    pub sheet: Option<String>,
+    /// Whether numbers of text files have a decimal comma.
+    pub has_decimal_comma: bool,
+    /// What stands between thousands there: `none`, `comma`, `point`, `space` or `apostrophe`.
+    pub thousands: String,
     /// Whether the first line names the columns; without it they are `column_1`, `column_2`, ...
     pub header: bool,
     /// How bytes stand for characters.
@@ -117,6 +141,10 @@ enum Standing {
     Parts(Arc<[(usize, Arc<str>, u64)]>),
     /// Each in a file of its own.
     Files(Arc<[Arc<str>]>),
+    /// Those of a table without its first rows.
+    Behind(usize, Arc<Places>),
+    /// In several tables, with the row where each begins.
+    Tables(Arc<[(usize, Places)]>),
 }
 
 /// A whole input as it was read.
@@ -162,9 +190,20 @@ impl Input {
         }
     }
 
-    /// The folder that paths in a table are relative to: the one it lies in. Nowhere for what is no file.
+    /// One file, folder or pattern; several as one table.
+    pub fn parse_all(texts: &[String]) -> Input {
+        match texts {
+            [text] => Input::parse(text),
+            texts => Input::Paths(texts.iter().map(PathBuf::from).collect()),
+        }
+    }
+
+    /// The folder that paths in a table are relative to: the one it lies in. Nowhere for what is no single file.
     pub fn folder(&self) -> Option<PathBuf> {
         let Input::Path(path) = self else { return None };
+        if path.is_dir() {
+            return Some(path.clone());
+        }
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         Some(parent.map_or_else(|| PathBuf::from("."), PathBuf::from))
     }
@@ -173,6 +212,11 @@ impl Input {
     pub fn name(&self) -> String {
         match self {
             Input::Path(path) => path.display().to_string(),
+            Input::Paths(paths) => match paths.as_slice() {
+                [] => "no file".to_owned(),
+                [first, others @ ..] => format!("{} and {} more", first.display(), others.len()),
+            },
+            Input::Query(_) => "data.sql".to_owned(),
             Input::Stdin => "standard input".to_owned(),
             Input::Bytes { name, .. } => name.clone(),
         }
@@ -193,7 +237,24 @@ impl ReadOptions {
             name: "format",
             alias: &[],
             default: "auto",
-            range: Range::Choice(&["auto", "csv", "tsv", "jsonl", "parquet", "arrow", "idx", "cifar", "webdataset", "images"]),
+            range: Range::Choice(&[
+                "auto",
+                "csv",
+                "tsv",
+                "jsonl",
+                "parquet",
+                "arrow",
+                "sheet",
+                "sqlite",
+                "arff",
+                "libsvm",
+                "numpy",
+                "idx",
+                "cifar",
+                "webdataset",
+                "images",
+                "tables",
+            ]),
             doc: "what the file is; auto goes by its content, then by its name",
         },
         Setting {
@@ -209,6 +270,27 @@ impl ReadOptions {
             default: "\"double\"",
             range: Range::Text,
             doc: "what stands around fields: double, single, none or one ASCII character",
+        },
+        Setting {
+            name: "decimal",
+            alias: &[],
+            default: "point",
+            range: Range::Choice(&["point", "comma"]),
+            doc: "what stands before the fraction of numbers in CSV and TSV",
+        },
+        Setting {
+            name: "thousands",
+            alias: &[],
+            default: "none",
+            range: Range::Choice(&["none", "comma", "point", "space", "apostrophe"]),
+            doc: "what stands between thousands of numbers in CSV and TSV",
+        },
+        Setting {
+            name: "sheet",
+            alias: &["sheet_name", "table"],
+            default: "\"\"",
+            range: Range::Text,
+            doc: "which sheet of a workbook, or table or view of a database, is read; empty: the first sheet, the only table",
         },
         Setting { name: "header", alias: &[], default: "true", range: Range::Flag, doc: "whether the first line names the columns" },
         Setting {
@@ -262,6 +344,9 @@ impl ReadOptions {
         if delimiter.is_some() && delimiter == quote {
             return Err(Error::setting("data.quote", settings.text("quote"), "another character than data.delimiter"));
         }
+        if settings.text("decimal") == settings.text("thousands") {
+            return Err(Error::setting("data.thousands", settings.text("thousands"), "another character than data.decimal"));
+        }
         let word = |value: &Value| match value {
             Value::Text(text) => text.clone(),
             other => other.to_string(),
@@ -270,6 +355,9 @@ impl ReadOptions {
             format: Some(settings.text("format")).filter(|format| *format != "auto").map(str::to_owned),
             delimiter,
             quote,
+            sheet: Some(settings.text("sheet")).filter(|sheet| !sheet.is_empty()).map(str::to_owned),
+            has_decimal_comma: settings.text("decimal") == "comma",
+            thousands: settings.text("thousands").to_owned(),
             header: settings.flag("header"),
             encoding: match settings.text("encoding") {
                 "utf-16" => Encoding::Utf16,
@@ -322,6 +410,12 @@ impl Skipped {
             self.places.push(error.to_string());
         }
     }
+
+    pub(crate) fn extend(&mut self, other: &Skipped) {
+        self.count += other.count;
+        let room = PLACES_MAX.saturating_sub(self.places.len());
+        self.places.extend(other.places.iter().take(room).cloned());
+    }
 }
 
 impl Lines {
@@ -356,6 +450,16 @@ impl Places {
         Places(Standing::Parts(parts.map(begin).collect()))
     }
 
+    /// What is left behind so many rows.
+    pub(crate) fn behind(&self, rows: usize) -> Places {
+        Places(Standing::Behind(rows, Arc::new(self.clone())))
+    }
+
+    /// Rows of several tables, with the row where each begins.
+    pub(crate) fn of_tables(tables: Vec<(usize, Places)>) -> Places {
+        Places(Standing::Tables(tables.into()))
+    }
+
     /// Rows that are files of their own.
     pub(crate) fn of_files(files: impl Iterator<Item = Arc<str>>) -> Places {
         Places(Standing::Files(files.collect()))
@@ -370,6 +474,11 @@ impl Places {
                     Some((first, line)) => format!("{name}:{}", line + (row - first) as u64),
                     None => format!("{name} row {}", lines.first_row + row as u64 + 1),
                 }
+            }
+            Standing::Behind(rows, places) => places.place(row + rows),
+            Standing::Tables(tables) => {
+                let table = tables.partition_point(|(first, _)| *first <= row).saturating_sub(1);
+                tables.get(table).map_or_else(|| format!("row {}", row + 1), |(first, places)| places.place(row - first))
             }
             Standing::Files(files) => files.get(row).map_or_else(|| format!("row {}", row + 1), ToString::to_string),
             Standing::Parts(parts) => {
@@ -402,7 +511,7 @@ pub fn read(input: &Input, options: &ReadOptions) -> Result<Raw> {
         columns: chunk.columns,
         layout: rows.layout(),
         name,
-        format: format.name,
+        format,
         skipped: rows.skipped().clone(),
         warnings: rows.warnings().to_vec(),
         hash,
@@ -412,17 +521,25 @@ pub fn read(input: &Input, options: &ReadOptions) -> Result<Raw> {
 }
 
 /// Opens an input, and tells what came of it as far as it was read.
-fn open(input: &Input, options: &ReadOptions, is_whole: bool) -> Result<(&'static FormatDef, Box<dyn Rows>, Content)> {
+fn open(input: &Input, options: &ReadOptions, is_whole: bool) -> Result<(&'static str, Box<dyn Rows>, Content)> {
+    match input {
+        Input::Paths(paths) => {
+            let (format, rows) = formats::open_list(paths, options, is_whole)?;
+            return Ok((format.name, rows, Content::default()));
+        }
+        Input::Query(query) => return Ok(("sql", sql::open(query, options)?, Content::default())),
+        _ => {}
+    }
     if let Input::Path(path) = input
         && (path.is_dir() || formats::is_pattern(path) && !path.exists())
     {
         let (format, rows) = formats::open_folder(path, options, is_whole)?;
-        return Ok((format, rows, Content::default()));
+        return Ok((format.name, rows, Content::default()));
     }
     let opened = source::open(input, options, is_whole)?;
     let content = Content { hash: opened.hash, bytes: opened.bytes };
     let (format, rows) = formats::open(opened.plain, input, &opened.extension, options, is_whole)?;
-    Ok((format, rows, content))
+    Ok((format.name, rows, content))
 }
 
 /// Opens an input to be read `rows` rows at a time, in memory that does not grow with the input.
@@ -434,7 +551,7 @@ fn open(input: &Input, options: &ReadOptions, is_whole: bool) -> Result<(&'stati
 /// As [`read`], for what can be seen at the beginning; the rest comes from the iterator.
 pub fn stream(input: &Input, options: &ReadOptions, rows: usize) -> Result<Stream> {
     let (format, opened, _) = open(input, options, false)?;
-    Ok(Stream { rows: opened, chunk_rows: rows.max(1), format: format.name, is_ended: false })
+    Ok(Stream { rows: opened, chunk_rows: rows.max(1), format, is_ended: false })
 }
 
 impl Stream {

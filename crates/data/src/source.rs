@@ -32,6 +32,20 @@ pub(crate) enum Store {
     File(File),
 }
 
+impl Store {
+    /// All of them in memory.
+    pub(crate) fn into_bytes(self, name: &str) -> Result<Bytes> {
+        match self {
+            Store::Memory(bytes) => Ok(bytes),
+            Store::File(mut file) => {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes).map_err(|error| Error::reading(name, error))?;
+                Ok(bytes.into())
+            }
+        }
+    }
+}
+
 /// An opened input.
 pub(crate) struct Opened {
     /// Its content.
@@ -94,6 +108,7 @@ pub(crate) fn open(input: &Input, options: &ReadOptions, whole: bool) -> Result<
         Input::Bytes { bytes, .. } => Plain::Memory(bytes.clone()),
         Input::Stdin => Plain::Pipe(Box::new(io::stdin())),
         Input::Path(path) => open_file(path)?,
+        Input::Paths(_) | Input::Query(_) => unreachable!("several files are opened one by one"),
     };
     let plain = if whole { read_whole(plain, &name, options)? } else { plain };
     let (hash, bytes) = match &plain {
@@ -150,7 +165,7 @@ fn read_whole(plain: Plain, name: &Arc<str>, options: &ReadOptions) -> Result<Pl
 }
 
 /// The file name's ending below those of packers: `csv` of `a.CSV.gz`.
-fn extension(name: &str) -> String {
+pub(crate) fn extension(name: &str) -> String {
     let file = name.rsplit(['/', '\\']).next().unwrap_or(name).to_lowercase();
     let below = [".gz", ".zst", ".zstd"].iter().find_map(|packed| file.strip_suffix(packed)).unwrap_or(&file);
     below.rsplit_once('.').map(|(_, extension)| extension.to_owned()).unwrap_or_default()

@@ -4,12 +4,13 @@ use crate::models::model;
 use crate::recipe::{self, Entry, Recipe};
 use crate::{Error, Result};
 use cupola_data::augment::Augment;
-use cupola_data::{ColumnType, ImageOptions, Input, ReadOptions};
+use cupola_data::{ColumnType, ImageOptions, Input, Query, ReadOptions};
 use cupola_metrics::METRICS;
 use cupola_task::{ImageNeeds, MetricDef, ModelDef, Needs, Setting, Settings, Task, Value, Where, nearest};
 use cupola_watch::MonitorOptions;
 use cupola_watch::policy::Policy;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What to do about findings of the leak check.
@@ -161,11 +162,11 @@ impl Plan {
         let clean = settings(&recipe, &["data", "clean"])?;
         let eval = settings(&recipe, &["eval"])?;
         let gates = gates(&recipe)?;
-        let train = data.text("train");
-        if train.is_empty() {
+        let Some(train) = input(&recipe, &data, "train")? else {
             return Err(Error::recipe("command line", "no data")
                 .with_hint("cupola train DATA target=COLUMN, or [data] train = \"...\" in a recipe"));
-        }
+        };
+        let test = input(&recipe, &data, "test")?;
         let (model, inputs, outputs) = (choice(&recipe, &["model"])?, inputs(&recipe)?, outputs(&recipe)?);
         let mut recipe = recipe;
         if let Choice::Named(def, _) = &model {
@@ -196,8 +197,8 @@ impl Plan {
                 "off" => Golden::Off,
                 _ => Golden::Shuffled,
             },
-            train: Input::parse(train),
-            test: filled(data.text("test")).map(|path| Input::parse(&path)),
+            train,
+            test,
             read: ReadOptions { images: image_options(&recipe, &model, &inputs)?, ..ReadOptions::from_settings(&data)? },
             split: settings(&recipe, &["data", "split"])?,
             leaks: match clean.text("leaks") {
@@ -225,6 +226,45 @@ impl Plan {
             monitor: monitor(&recipe)?,
             recipe,
         })
+    }
+}
+
+/// What `data.train` or `data.test` names, below the query when there is one.
+fn input(recipe: &Recipe, data: &Settings, key: &str) -> Result<Option<Input>> {
+    let files = files(data.value(key));
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let input = Input::parse_all(&files);
+    let mut others = recipe.table(&["data", "tables"]);
+    let Some(sql) = filled(data.text("sql")) else {
+        return match others.next() {
+            Some((name, entry)) => {
+                let error = Error::recipe(&entry.place, format!("data.tables.{name}: found a table, but no query"));
+                Err(error.with_hint(format!("data.sql = \"select ... from data join {name} using (...)\"")))
+            }
+            None => Ok(Some(input)),
+        };
+    };
+    let other = |(name, entry): (&str, &Entry)| match self::files(&entry.value) {
+        _ if name == Query::DATA => {
+            Err(Error::recipe(&entry.place, "data.tables.data: found a second table of that name, wanted another name: data.train is it"))
+        }
+        files if files.is_empty() => {
+            Err(Error::recipe(&entry.place, format!("data.tables.{name}: found {}, wanted a file or a list of files", entry.value)))
+        }
+        files => Ok((name.to_owned(), Input::parse_all(&files))),
+    };
+    let tables = std::iter::once(Ok((Query::DATA.to_owned(), input))).chain(others.map(other)).collect::<Result<_>>()?;
+    Ok(Some(Input::Query(Arc::new(Query { sql, tables }))))
+}
+
+/// The files of a value that is one or a list of them.
+fn files(value: &Value) -> Vec<String> {
+    match value {
+        Value::Text(text) => filled(text).into_iter().collect(),
+        Value::List(items) => items.iter().map(plain).filter(|text| !text.is_empty()).collect(),
+        _ => vec![],
     }
 }
 
@@ -270,7 +310,7 @@ fn check_tables(recipe: &Recipe) -> Result<()> {
         let (last, table) = path.split_last().expect("a path has a segment");
         let table: Vec<&str> = table.iter().map(String::as_str).collect();
         let is_known = match table.as_slice() {
-            ["model"] | ["gates"] | ["outputs", _, "model"] => true,
+            ["model"] | ["gates"] | ["data", "tables"] | ["outputs", _, "model"] => true,
             table => recipe::lists(table).into_iter().flatten().any(|setting| setting.name == last),
         };
         if !is_known {

@@ -11,7 +11,7 @@ use crate::runs::write_file;
 use crate::training::{Divided, TargetFit};
 use crate::{Artifact, Choice, Pipeline, Plan, Result, auto, records, runs};
 use cupola_data::leaks::{Finding, Severity};
-use cupola_data::split;
+use cupola_data::{Input, split};
 use cupola_task::{Answer, Field, Kind, Role, Side, Task, Value, argmax};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -60,7 +60,10 @@ pub(crate) fn label(plan: &Plan) -> String {
         Choice::Auto => "auto",
         Choice::Named(def, _) => def.name,
     };
-    let name = plan.train.name();
+    let name = match &plan.train {
+        Input::Query(query) => query.tables.first().map_or_else(String::new, |(_, data)| data.name()),
+        input => input.name(),
+    };
     let stem = Path::new(&name).file_name().map_or_else(|| "data".into(), |stem| stem.to_string_lossy());
     let stem: String =
         stem.split('.').next().unwrap_or("data").chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).take(60).collect();

@@ -24,6 +24,7 @@ mod verify;
 use crate::arguments::{Arguments, Command, ModelCommand};
 use crate::screen::Screen;
 use anyhow::{Context, Result};
+use cupola_task::Value;
 use cupola_train::recipe::Recipe;
 use cupola_train::{Artifact, Opening};
 use cupola_watch::labels::Labels;
@@ -117,19 +118,17 @@ fn named<const N: usize>(pairs: &[String], keys: [&str; N], example: &str) -> Re
 /// A recipe from what was typed: a recipe file or a data file first, then key=value.
 fn recipe(arguments: &[String], tiny: bool) -> Result<Recipe> {
     let mut recipe = Recipe::default();
-    let mut pairs = arguments;
-    if let Some((first, rest)) = arguments.split_first().filter(|(first, _)| is_path(first)) {
-        pairs = rest;
-        if is_recipe(first) {
-            recipe = Recipe::open(Path::new(first)).context("failed to read the recipe")?;
-        } else {
-            recipe.set(
-                vec!["data".into(), "train".into()],
-                cupola_task::Value::Text(first.clone()),
-                cupola_train::recipe::Origin::Flag,
-                "command line",
-            );
-        }
+    let (mut paths, pairs) = paths_and_pairs(arguments);
+    if let Some((first, rest)) = paths.split_first().filter(|(first, _)| is_recipe(first)) {
+        recipe = Recipe::open(Path::new(first)).context("failed to read the recipe")?;
+        paths = rest;
+    }
+    if !paths.is_empty() {
+        let value = match paths {
+            [path] => Value::Text(path.clone()),
+            paths => Value::List(paths.iter().cloned().map(Value::Text).collect()),
+        };
+        recipe.set(vec!["data".into(), "train".into()], value, cupola_train::recipe::Origin::Flag, "command line");
     }
     if tiny {
         recipe.shrink();
@@ -140,8 +139,10 @@ fn recipe(arguments: &[String], tiny: bool) -> Result<Recipe> {
     Ok(recipe)
 }
 
-fn is_path(word: &str) -> bool {
-    !word.contains('=') || Path::new(word).exists()
+/// The paths that come first, and what follows them.
+fn paths_and_pairs(arguments: &[String]) -> (&[String], &[String]) {
+    let is_path = |word: &String| !word.contains('=') || Path::new(word).exists();
+    arguments.split_at(arguments.iter().position(|word| !is_path(word)).unwrap_or(arguments.len()))
 }
 
 fn is_recipe(word: &str) -> bool {

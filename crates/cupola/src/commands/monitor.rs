@@ -21,7 +21,7 @@ const LINES: usize = 12;
 
 pub fn run(arguments: &MonitorArguments, screen: &Screen) -> Result<ExitCode> {
     use_threads(None);
-    let is_table = arguments.arguments.first().is_some_and(|word| super::is_path(word));
+    let is_table = !super::paths_and_pairs(&arguments.arguments).0.is_empty();
     // Of a table some keys say how it is read.
     let is_own = |word: &String| !is_table || key(word).is_some_and(|key| monitor_setting(key).is_some());
     let (own, data): (Vec<String>, Vec<String>) = arguments.arguments.iter().cloned().partition(is_own);
@@ -29,7 +29,7 @@ pub fn run(arguments: &MonitorArguments, screen: &Screen) -> Result<ExitCode> {
     let options = options(&artifact, &own, is_table)?;
     let reference = arguments.reference.as_ref().map(|path| {
         let mut parts = Vec::new();
-        rows(&artifact, &[vec![path.clone()], data.iter().skip(usize::from(is_table)).cloned().collect()].concat(), screen, &mut |part| {
+        rows(&artifact, &[std::slice::from_ref(path), super::paths_and_pairs(&data).1].concat(), screen, &mut |part| {
             parts.push(part.clone());
             Ok(())
         })?;

@@ -5,7 +5,7 @@ use crate::arguments::PredictArguments;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
 use arrow_array::StringArray;
-use cupola_data::{Chunk, ImageOptions, Input, OutputFormat, ReadOptions, Stream, WholeFile, Writer};
+use cupola_data::{Chunk, ImageOptions, Input, OutputFormat, Query, ReadOptions, Stream, WholeFile, Writer};
 use cupola_task::{Column, Columns, Predictions, Settings, Value};
 use cupola_train::Artifact;
 use std::io::Write;
@@ -87,7 +87,11 @@ fn told(chunk: &Chunk) -> Columns {
 
 /// The data and how to read it, from what was typed after the model.
 pub fn data(arguments: &[String]) -> Result<(Input, ReadOptions)> {
-    let (first, pairs) = arguments.split_first().expect("clap requires one");
+    let (paths, pairs) = super::paths_and_pairs(arguments);
+    if paths.is_empty() {
+        let error = cupola_train::Error::recipe("command line", format!("found {:?}, wanted a data file first", arguments[0]));
+        return Err(error.into());
+    }
     let mut given: Vec<(String, Value)> = Vec::new();
     for pair in pairs {
         let (key, value) = pair
@@ -95,6 +99,7 @@ pub fn data(arguments: &[String]) -> Result<(Input, ReadOptions)> {
             .ok_or_else(|| anyhow::Error::from(cupola_train::Error::recipe("command line", format!("found {pair:?}, wanted key=value"))))?;
         given.push((key.trim_start_matches("data.").to_owned(), Value::parse(value)));
     }
+    let (sql, tables) = (taken(&mut given, "sql"), taken(&mut given, "tables."));
     let of_images = |(key, value): &'_ (String, Value)| Some((key.strip_prefix("images.")?.to_owned(), value.clone()));
     let images: Vec<(String, Value)> = given.iter().filter_map(of_images).collect();
     given.retain(|(key, _)| !key.starts_with("images."));
@@ -108,7 +113,33 @@ pub fn data(arguments: &[String]) -> Result<(Input, ReadOptions)> {
         // The model knows what stands for a missing value; the cells themselves go out as they came in.
         options.missing_values.clear();
     }
-    Ok((Input::parse(first), options))
+    Ok((queried(paths, sql, tables)?, options))
+}
+
+/// Takes out what was said about a key, or about those below one that ends in a dot, by the rest of their names.
+fn taken(given: &mut Vec<(String, Value)>, key: &str) -> Vec<(String, String)> {
+    let (taken, left) = std::mem::take(given).into_iter().partition(|(name, _)| name == key || key.ends_with('.') && name.starts_with(key));
+    *given = left;
+    let text = |value| if let Value::Text(text) = value { text } else { value.to_string() };
+    let taken: Vec<(String, Value)> = taken;
+    taken.into_iter().map(|(name, value)| (name[key.len()..].to_owned(), text(value))).collect()
+}
+
+/// The files, below the query when there is one.
+fn queried(paths: &[String], sql: Vec<(String, String)>, tables: Vec<(String, String)>) -> Result<Input> {
+    let input = Input::parse_all(paths);
+    let Some((_, sql)) = sql.into_iter().next_back() else {
+        return match tables.first() {
+            Some((name, _)) => {
+                let error = cupola_train::Error::recipe("command line", format!("data.tables.{name}: found a table, but no query"));
+                Err(error.with_hint("sql=\"select ...\" says what to do with it").into())
+            }
+            None => Ok(input),
+        };
+    };
+    let others = tables.iter().map(|(name, path)| (name.clone(), Input::parse(path)));
+    let tables = std::iter::once((Query::DATA.to_owned(), input)).chain(others).collect();
+    Ok(Input::Query(Arc::new(Query { sql, tables })))
 }
 
 fn format(arguments: &PredictArguments, came_in: &str) -> cupola_data::Result<OutputFormat> {

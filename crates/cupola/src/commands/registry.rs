@@ -84,16 +84,30 @@ fn recipe(folder: &Path, is_run: bool) -> Result<String> {
         return Ok(String::new());
     }
     let mut recipe = Recipe::open(&folder.join("run.toml")).context("failed to read the run's recipe")?;
-    for key in ["train", "test"] {
-        let path = vec!["data".to_owned(), key.to_owned()];
-        let found = recipe.entry(&["data", key]).map(|entry| (entry.value.clone(), entry.origin));
-        if let Some((cupola_task::Value::Text(text), origin)) = found
-            && let Ok(absolute) = std::fs::canonicalize(&text)
-        {
-            recipe.set(path, cupola_task::Value::Text(absolute.display().to_string()), origin, "registry");
-        }
+    let names_files = |path: &[String]| match path {
+        [data, key] => data == "data" && (key == "train" || key == "test"),
+        [data, tables, _] => data == "data" && tables == "tables",
+        _ => false,
+    };
+    let named: Vec<_> = recipe.iter().filter(|(path, _)| names_files(path)).map(|(path, entry)| (path.to_vec(), entry.clone())).collect();
+    for (path, entry) in named {
+        recipe.set(path, found_from_anywhere(&entry.value), entry.origin, "registry");
     }
     Ok(cupola_train::recipe::write(&recipe, "The recipe of this version.", &Default::default()))
+}
+
+/// Paths from the root on; a pattern's folder so.
+fn found_from_anywhere(value: &cupola_task::Value) -> cupola_task::Value {
+    use cupola_task::Value;
+    let absolute = |text: &str| match std::path::absolute(text) {
+        Ok(path) if !text.is_empty() && text != "-" => path.display().to_string(),
+        _ => text.to_owned(),
+    };
+    match value {
+        Value::Text(text) => Value::Text(absolute(text)),
+        Value::List(items) => Value::List(items.iter().map(found_from_anywhere).collect()),
+        other => other.clone(),
+    }
 }
 
 fn aliases(registry: &Registry, name: &str, number: i64) -> Result<Vec<String>> {

@@ -7,6 +7,7 @@
 //! assert_eq!(error.to_string(), "a.csv:3: found 2 fields, wanted 3 fields as in the header");
 //! ```
 
+use super::numerals::Numerals;
 use super::record::{Broken, Dialect, Scan, Span, rest_of_line};
 use super::{Chunk, FormatDef, Markers, Open, Rows, Window, dialect, no_rows};
 use crate::read::{BadRows, Lines, ReadOptions, Skipped};
@@ -33,6 +34,8 @@ struct CsvRows {
     window: Window,
     dialect: Dialect,
     markers: Markers,
+    /// How numbers are written, when not as programs write them.
+    numerals: Option<Numerals>,
     names: Vec<Arc<str>>,
     columns: Vec<StringBuilder>,
     has_header: bool,
@@ -74,6 +77,7 @@ pub(super) fn open_with(mut window: Window, options: &ReadOptions, preferred: Op
         window,
         dialect: Dialect { delimiter, quote: options.quote },
         markers: Markers::new(&options.missing_values),
+        numerals: Numerals::open(options),
         names: Vec::new(),
         columns: Vec::new(),
         has_header: options.header,
@@ -245,7 +249,17 @@ impl CsvRows {
             if self.markers.contain(cell) {
                 column.append_null();
             } else {
-                column.append_value(unescaped(cell, span.has_doubled, self.dialect.quote));
+                let cell = unescaped(cell, span.has_doubled, self.dialect.quote);
+                let Some(numerals) = &self.numerals else {
+                    column.append_value(cell);
+                    continue;
+                };
+                let Some(plain) = numerals.plain(&cell) else {
+                    let place = format!("{}:{}", self.window.name(), self.line);
+                    let error = Error::column(name, place, cell.trim(), "a number with a decimal comma, as data.decimal says");
+                    return Err(error.with_hint("set data.thousands=point if points stand between thousands"));
+                };
+                column.append_value(plain);
             }
         }
         Ok(None)

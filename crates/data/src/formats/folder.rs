@@ -21,6 +21,8 @@ pub(crate) struct Folder {
     root: Option<PathBuf>,
     /// Whether one file was named.
     pub(crate) is_one_file: bool,
+    /// Whether its files were chosen, by a pattern or a list.
+    pub(crate) is_choice: bool,
 }
 
 /// A file of a folder.
@@ -54,6 +56,7 @@ impl Folder {
             folders: vec![],
             root: Some(path.to_owned()),
             is_one_file: false,
+            is_choice: false,
         };
         for entry in fs::read_dir(path).map_err(refused)? {
             let entry = entry.map_err(refused)?;
@@ -87,8 +90,22 @@ impl Folder {
         }
         folder.files.retain(|entry| patterns.iter().any(|pattern| matches(pattern, &entry.name)));
         folder.folders.clear();
+        folder.is_choice = true;
         folder.name = path.display().to_string().into();
         Ok(folder)
+    }
+
+    /// Files, and those of patterns, in that order.
+    pub(crate) fn list(paths: &[PathBuf]) -> Result<Folder> {
+        let mut files = Vec::new();
+        for path in paths {
+            match is_pattern(path) && !path.exists() {
+                true => files.extend(Folder::matching(path)?.files),
+                false => files.extend(Folder::around(&Input::Path(path.clone())).files),
+            }
+        }
+        let name = Input::Paths(paths.to_vec()).name().into();
+        Ok(Folder { name, files, folders: vec![], root: None, is_one_file: false, is_choice: true })
     }
 
     /// A file that was named by itself.
@@ -98,7 +115,7 @@ impl Folder {
             _ => (None, None),
         };
         let entry = Entry { name: name.unwrap_or_else(|| input.name()), input: input.clone() };
-        Folder { name: input.name().into(), files: vec![entry], folders: vec![], root, is_one_file: true }
+        Folder { name: input.name().into(), files: vec![entry], folders: vec![], root, is_one_file: true, is_choice: true }
     }
 
     /// The file of that name in the folder, or beside the file that was named.
@@ -126,6 +143,11 @@ impl Entry {
         Ok(opened)
     }
 
+    /// What it is.
+    pub(crate) fn input(&self) -> &Input {
+        &self.input
+    }
+
     /// Its path, unless it is bytes in memory.
     pub(crate) fn path(&self) -> Option<&Path> {
         match &self.input {
@@ -141,7 +163,7 @@ impl Entry {
         let path = match &self.input {
             Input::Bytes { bytes, .. } => return Ok(bytes.clone()),
             Input::Path(path) => path,
-            Input::Stdin => return Err(Error::refused(place, "a pipe", "a file")),
+            _ => return Err(Error::refused(place, "a pipe", "a file")),
         };
         let file = fs::File::open(path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
@@ -264,7 +286,7 @@ pub(crate) fn unknown(folder: &Folder) -> Error {
     };
     let wanted = super::FORMATS.iter().filter(|format| format.is_folder()).map(|format| format.name).collect::<Vec<_>>();
     Error::refused(&folder.name, found, format!("a folder that is laid out as one of {}", wanted.join(", ")))
-        .with_hint("to read a table, name one file of the folder; pictures lie in a folder for each class")
+        .with_hint("files of a table end in csv, parquet and the like, or are named; pictures lie in a folder for each class")
 }
 
 #[cfg(test)]

@@ -11,12 +11,10 @@
 //! # Ok::<(), cupola_data::Error>(())
 //! ```
 
+use super::cell::{Cell, Cells};
 use super::{Chunk, FormatDef, Markers, Open, Rows, Window};
-use crate::conform::number_text;
 use crate::read::{BadRows, Lines, ReadOptions, Skipped};
 use crate::{Error, Result};
-use arrow_array::builder::{Float64Builder, StringBuilder};
-use arrow_array::{ArrayRef, StringArray};
 use cupola_task::{Column, Columns};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use std::collections::HashMap;
@@ -46,19 +44,9 @@ fn sniff(head: &[u8]) -> bool {
         || line.starts_with(b"[{")
 }
 
-enum Cell {
-    Missing,
-    Number(f64),
-    Text(String),
-}
-
 struct JsonColumn {
     name: Arc<str>,
-    numbers: Float64Builder,
-    /// Set once a value is no number; holds the numbers before it as text.
-    texts: Option<StringBuilder>,
-    has_number: bool,
-    rows: usize,
+    cells: Cells,
     /// The last line that had the key.
     line: u64,
 }
@@ -96,7 +84,7 @@ impl Rows for JsonRows {
         let (mut lines, mut count, mut cells) = (Lines::default(), 0, Vec::new());
         self.values = 0;
         while count < rows {
-            let Some(length) = self.line_length()? else { break };
+            let Some(length) = self.window.line_length(self.max_line, self.line)? else { break };
             match self.parse(length, &mut cells) {
                 Ok(true) => {
                     self.append(count, &mut cells)?;
@@ -119,7 +107,7 @@ impl Rows for JsonRows {
         }
         self.check_cells(count)?;
         self.rows_seen = true;
-        let columns = self.columns.iter_mut().map(|column| (column.name.clone(), Column::Array(column.finish(count)))).collect();
+        let columns = self.columns.iter_mut().map(|column| (column.name.clone(), Column::Array(column.cells.finish(count)))).collect();
         Ok(Some(Chunk::new(Columns::new(columns), self.window.name().clone(), lines)))
     }
 
@@ -129,27 +117,6 @@ impl Rows for JsonRows {
 }
 
 impl JsonRows {
-    /// Length of the next line with its end; nothing when no text is left.
-    fn line_length(&mut self) -> Result<Option<usize>> {
-        let mut searched = 0;
-        loop {
-            let bytes = self.window.bytes();
-            let found = bytes[searched..].iter().position(|&byte| byte == b'\n').map(|length| searched + length + 1);
-            let length = found.or(self.window.is_done().then_some(bytes.len()));
-            if length.unwrap_or(bytes.len()) > self.max_line {
-                let error =
-                    Error::refused(self.place(), format!("a line of more than {} bytes", self.max_line), "a line within data.max_line");
-                return Err(error.with_hint("one object a line; if a line is meant to be so long, raise data.max_line"));
-            }
-            match length {
-                Some(0) => return Ok(None),
-                Some(length) => return Ok(Some(length)),
-                None => searched = bytes.len(),
-            }
-            self.window.more()?;
-        }
-    }
-
     fn place(&self) -> String {
         format!("{}:{}", self.window.name(), self.line)
     }
@@ -192,13 +159,8 @@ impl JsonRows {
         for (at, cell) in cells.drain(..) {
             self.values += 1;
             let column = &mut self.columns[at];
-            let cell = match cell {
-                Cell::Text(text) if self.markers.contain(&text) => Cell::Missing,
-                Cell::Number(number) if self.markers.contain_number(number) => Cell::Missing,
-                cell => cell,
-            };
-            column.fill(row);
-            if !column.append(cell) {
+            column.cells.fill(row);
+            if !column.cells.append(cell.unless_marked(&self.markers)) {
                 let error = Error::column(&column.name, format!("{name}:{line}"), "more than 2 GiB of text", "at most 2 GiB");
                 return Err(error.with_hint("read the table in parts"));
             }
@@ -245,63 +207,6 @@ fn refusal(place: &str, text: &str, error: &serde_json::Error) -> Error {
         return refused.with_hint("flatten it, or leave the key out");
     }
     refused.with_hint("each line must be whole JSON; data.bad_rows=skip leaves such lines out")
-}
-
-impl JsonColumn {
-    fn new(name: &str) -> JsonColumn {
-        JsonColumn { name: name.into(), numbers: Float64Builder::new(), texts: None, has_number: false, rows: 0, line: 0 }
-    }
-
-    /// Marks the rows before that one missing where the column has none yet.
-    fn fill(&mut self, row: usize) {
-        for _ in self.rows..row {
-            self.append(Cell::Missing);
-        }
-    }
-
-    /// Whether there was room.
-    fn append(&mut self, cell: Cell) -> bool {
-        self.rows += 1;
-        match (&mut self.texts, cell) {
-            (None, Cell::Number(number)) => {
-                self.has_number = true;
-                self.numbers.append_value(number);
-            }
-            (None, Cell::Missing) => self.numbers.append_null(),
-            (None, Cell::Text(text)) => {
-                let mut texts = StringBuilder::new();
-                for number in &self.numbers.finish() {
-                    texts.append_option(number.map(number_text));
-                }
-                texts.append_value(text);
-                self.texts = Some(texts);
-            }
-            (Some(texts), Cell::Missing) => texts.append_null(),
-            (Some(texts), cell) => {
-                let text = match cell {
-                    Cell::Number(number) => number_text(number),
-                    Cell::Text(text) => text,
-                    Cell::Missing => String::new(),
-                };
-                if texts.values_slice().len() + text.len() > i32::MAX as usize {
-                    return false;
-                }
-                texts.append_value(text);
-            }
-        }
-        true
-    }
-
-    fn finish(&mut self, rows: usize) -> ArrayRef {
-        self.fill(rows);
-        self.rows = 0;
-        let numbers = self.numbers.finish();
-        match self.texts.take() {
-            Some(mut texts) => Arc::new(texts.finish()),
-            None if std::mem::take(&mut self.has_number) => Arc::new(numbers),
-            None => Arc::new(StringArray::new_null(rows)),
-        }
-    }
 }
 
 /// Reads an object into cells, adding columns for new keys.
@@ -370,7 +275,7 @@ impl Visitor<'_> for Key<'_> {
         if key.trim().is_empty() {
             return Err(E::custom("a blank key"));
         }
-        let column = JsonColumn::new(key);
+        let column = JsonColumn { name: key.into(), cells: Cells::new(), line: 0 };
         self.index.insert(column.name.clone(), self.columns.len());
         self.columns.push(column);
         Ok(self.columns.len() - 1)
@@ -408,8 +313,7 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Cell, E> {
-        let is_exact = number.unsigned_abs() <= super::normal::EXACT_MAX;
-        Ok(if is_exact { Cell::Number(number as f64) } else { Cell::Text(number.to_string()) })
+        Ok(Cell::whole(number))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Cell, E> {

@@ -7,7 +7,9 @@
 //! - pictures are `Column::Images`, in the column `image`; beside it the format may make the columns `label` and `split`, and says so in
 //!   its [`Layout`].
 
+mod arff;
 mod arrow;
+mod cell;
 mod cifar;
 mod csv;
 mod dialect;
@@ -15,19 +17,28 @@ mod folder;
 mod idx;
 pub(crate) mod images;
 mod jsonl;
+mod libsvm;
+mod listed;
 mod markers;
 pub(crate) mod normal;
+mod numerals;
+mod numpy;
 mod parquet;
 mod record;
+mod sheet;
+mod sqlite;
+mod tables;
 mod tsv;
 mod webdataset;
 mod window;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use folder::{Content, Contents, is_pattern};
+pub(crate) use listed::Listed;
 pub(crate) use markers::Markers;
+pub(crate) use parquet::{BATCH, Pending};
 pub(crate) use window::Window;
 
 use crate::read::{Input, Lines, Places, ReadOptions, Skipped};
@@ -37,20 +48,26 @@ use cupola_task::Columns;
 use folder::Folder;
 use std::cell::Cell;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Every format that can be read, in the order in which content is tried.
 pub const FORMATS: &[FormatDef] = &[
     parquet::FORMAT,
     arrow::FORMAT,
+    numpy::FORMAT,
+    sheet::FORMAT,
+    sqlite::FORMAT,
     jsonl::FORMAT,
+    arff::FORMAT,
+    libsvm::FORMAT,
     tsv::FORMAT,
     csv::FORMAT,
     idx::FORMAT,
     cifar::FORMAT,
     webdataset::FORMAT,
     images::FORMAT,
+    tables::FORMAT,
 ];
 
 /// The column of pictures that a format makes.
@@ -164,12 +181,13 @@ impl FormatDef {
     }
 }
 
-/// Opens a folder as the first format that knows its layout, or as the one asked for.
+/// Opens a folder, or the files of a pattern, as the first format that knows its layout, or as the one asked for.
 pub(crate) fn open_folder(path: &Path, options: &ReadOptions, is_whole: bool) -> Result<(&'static FormatDef, Box<dyn Rows>)> {
     let folder = if path.is_dir() { Folder::open(path)? } else { Folder::matching(path)? };
     let asked = options.format.as_deref().and_then(FormatDef::named);
-    if let Some(format) = asked.filter(|format| !format.is_folder()) {
-        return Err(Error::refused(&folder.name, "a folder", format!("a file of {}", format.name)).with_hint("name one file of it"));
+    // A format of single files is then that of each.
+    if asked.is_some_and(|format| !format.is_folder()) {
+        return Ok((&tables::FORMAT, tables::open(folder, options, is_whole)?));
     }
     for format in FORMATS {
         if let Open::Folder { claims, open } = format.open
@@ -179,6 +197,11 @@ pub(crate) fn open_folder(path: &Path, options: &ReadOptions, is_whole: bool) ->
         }
     }
     Err(folder::unknown(&folder))
+}
+
+/// Opens files and patterns of files, one below the other.
+pub(crate) fn open_list(paths: &[PathBuf], options: &ReadOptions, is_whole: bool) -> Result<(&'static FormatDef, Box<dyn Rows>)> {
+    Ok((&tables::FORMAT, tables::open(Folder::list(paths)?, options, is_whole)?))
 }
 
 /// Finds out what the source is and opens it. Asked for by name, a format is taken at its word; otherwise content
@@ -242,11 +265,8 @@ pub(crate) fn is_picture(head: &[u8]) -> bool {
 
 /// Files that people hand over by mistake, by their first bytes.
 const FOREIGN: &[(&[u8], &str, &str)] = &[
-    (b"PK\x03\x04", "a zip archive or spreadsheet", "unpack it, or save the sheet as CSV"),
-    (b"\xd0\xcf\x11\xe0", "an old spreadsheet", "save the sheet as CSV"),
-    (b"SQLite format 3", "an SQLite database", "export the table as CSV"),
+    (b"PK\x03\x04", "a zip archive", "unpack it"),
     (b"\x89HDF", "an HDF5 file", "export the table as Parquet or CSV"),
-    (b"\x93NUMPY", "a NumPy array", "export the table as Parquet or CSV"),
     (b"%PDF", "a PDF document", "export the table as CSV"),
     (b"BZh", "a bzip2 archive", "unpack it; gzip and zstd are read as they are"),
     (b"\xfd7zXZ", "an xz archive", "unpack it; gzip and zstd are read as they are"),
@@ -271,6 +291,32 @@ fn refuse_foreign(name: &str, head: &[u8]) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// The table or sheet that was asked for, of those that are there.
+fn chosen(name: &str, what: &str, asked: &str, known: &[String]) -> Result<String> {
+    if let Some(found) = known.iter().find(|name| *name == asked) {
+        return Ok(found.clone());
+    }
+    let error = Error::refused(name, format!("no {what} {asked}"), format!("a {what} of the file, as data.sheet says"));
+    Err(match cupola_task::nearest(asked, known.iter().map(String::as_str)) {
+        Some(near) => error.with_hint(format!("did you mean {near}?")),
+        None => error.with_hint(format!("there are: {}", known.join(", "))),
+    })
+}
+
+/// Names of columns that a file gives in one place.
+fn check_names<'a>(place: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut seen = std::collections::HashSet::new();
+    for (at, name) in names.enumerate() {
+        if name.trim().is_empty() {
+            return Err(Error::refused(place, format!("no name for column {}", at + 1), "a name for each column"));
+        }
+        if !seen.insert(name) {
+            return Err(Error::refused(place, format!("two columns of the name {name}"), "names that differ").with_hint("rename one"));
+        }
+    }
+    Ok(())
 }
 
 /// A table with nothing in it is refused: what would be learned from it would be nothing, silently.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub(crate) const EXACT_MAX: u64 = 1 << 53;
 
 /// Checks before a row is read that every column can be brought to an as-read type under a name of its own.
-pub(super) fn check_schema(name: &str, schema: &Schema) -> Result<()> {
+pub(crate) fn check_schema(name: &str, schema: &Schema) -> Result<()> {
     let mut seen = HashSet::new();
     if schema.fields().is_empty() {
         return Err(Error::refused(name, "no column", "at least one column"));

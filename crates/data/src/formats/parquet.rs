@@ -33,7 +33,7 @@ pub const FORMAT: FormatDef = FormatDef {
 };
 
 /// Rows decoded at a time.
-const BATCH: usize = 8192;
+pub(crate) const BATCH: usize = 8192;
 
 struct ParquetRows {
     name: Arc<str>,
@@ -45,7 +45,7 @@ struct ParquetRows {
 }
 
 /// Decoded batches waiting to be handed on; shared with the Arrow format.
-pub(super) struct Pending {
+pub(crate) struct Pending {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
     rows: usize,
@@ -53,25 +53,25 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn new(schema: SchemaRef) -> Pending {
+    pub(crate) fn new(schema: SchemaRef) -> Pending {
         Pending { schema, batches: Vec::new(), rows: 0, rows_given: 0 }
     }
 
-    pub(super) fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
-    pub(super) fn rows_given(&self) -> u64 {
+    pub(crate) fn rows_given(&self) -> u64 {
         self.rows_given
     }
 
-    pub(super) fn push(&mut self, batch: RecordBatch) {
+    pub(crate) fn push(&mut self, batch: RecordBatch) {
         self.rows += batch.num_rows();
         self.batches.push(batch);
     }
 
     /// Takes at most that many rows as one chunk.
-    pub(super) fn take(&mut self, rows: usize, name: &Arc<str>, markers: &Markers) -> Result<Option<Chunk>> {
+    pub(crate) fn take(&mut self, rows: usize, name: &Arc<str>, markers: &Markers) -> Result<Option<Chunk>> {
         if self.rows == 0 {
             return Ok(None);
         }

@@ -59,6 +59,27 @@ impl Window {
         Ok(())
     }
 
+    /// Length of the next line with its end; nothing when no text is left.
+    pub(crate) fn line_length(&mut self, max: usize, line: u64) -> Result<Option<usize>> {
+        let mut searched = 0;
+        loop {
+            let bytes = self.bytes();
+            let found = bytes[searched..].iter().position(|&byte| byte == b'\n').map(|length| searched + length + 1);
+            let length = found.or(self.is_done.then_some(bytes.len()));
+            if length.unwrap_or(bytes.len()) > max {
+                let place = format!("{}:{line}", self.name);
+                let error = Error::refused(place, format!("a line of more than {max} bytes"), "a line within data.max_line");
+                return Err(error.with_hint("one row a line; if a line is meant to be so long, raise data.max_line"));
+            }
+            match length {
+                Some(0) => return Ok(None),
+                Some(length) => return Ok(Some(length)),
+                None => searched = bytes.len(),
+            }
+            self.more()?;
+        }
+    }
+
     /// Reads on, at least doubling what is there, so that looking again at a long line stays cheap.
     pub(crate) fn more(&mut self) -> Result<()> {
         self.buffer.copy_within(self.start..self.end, 0);

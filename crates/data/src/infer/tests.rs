@@ -106,7 +106,7 @@ fn faults_are_not_made_categories() {
         &[],
         &expect![[r#"
             a.csv:2: column a: found "1,234", with a thousands separator, while 1 of 2 values is a number, wanted a number
-            hint: write numbers with a decimal point and without thousands separators, or set inputs.a.type=category if it holds names
+            hint: set data.thousands=comma, or data.decimal=comma if it stands before fractions, or set inputs.a.type=category if it holds names
         "#]],
     );
     check(
@@ -114,9 +114,9 @@ fn faults_are_not_made_categories() {
         &[],
         &[],
         &expect![[r#"
-        a.csv:2: column a: found "1,862", with a decimal comma, while 0 of 2 values are numbers, wanted a number
-        hint: write numbers with a decimal point and without thousands separators, or set inputs.a.type=category if it holds names
-    "#]],
+            a.csv:2: column a: found "1,862", with a decimal comma, while 0 of 2 values are numbers, wanted a number
+            hint: set data.decimal=comma, or set inputs.a.type=category if it holds names
+        "#]],
     );
     check(
         "a;b\n1,5;x\n0,25;y\n",
@@ -124,7 +124,7 @@ fn faults_are_not_made_categories() {
         &[],
         &expect![[r#"
             a.csv:2: column a: found "1,5", with a decimal comma, while 0 of 2 values are numbers, wanted a number
-            hint: write numbers with a decimal point and without thousands separators, or set inputs.a.type=category if it holds names
+            hint: set data.decimal=comma, or set inputs.a.type=category if it holds names
         "#]],
     );
     check(

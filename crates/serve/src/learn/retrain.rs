@@ -382,6 +382,9 @@ enum Before {
 /// The champion's recipe on other data.
 fn plan_for(version: &Version, champion: &Plan, given: &Given<'_>, over: &[String]) -> Result<Plan> {
     let mut recipe = recipe_of(version, over)?;
+    // Its rows are what the query made.
+    recipe.remove(&["data", "sql"]);
+    recipe.remove(&["data", "tables"]);
     let mut set = |path: &[&str], value: Value| {
         recipe.set(path.iter().map(|&segment| segment.to_owned()).collect(), value, Origin::Inferred, "retrain");
     };

@@ -92,17 +92,27 @@ pub const DATA: &[Setting] = &[
         name: "train",
         alias: &["path", "dataset"],
         default: "\"\"",
-        range: Range::Text,
-        doc: "The file or folder to learn from; - is standard input.",
+        range: FILES,
+        doc: "The file, folder or pattern (2024-*.csv) to learn from, or a list of files; - is standard input.",
     },
     Setting {
         name: "test",
         alias: &[],
         default: "\"\"",
+        range: FILES,
+        doc: "The same to measure on, instead of rows of the training file.",
+    },
+    Setting {
+        name: "sql",
+        alias: &["query"],
+        default: "\"\"",
         range: Range::Text,
-        doc: "A file or folder to measure on, instead of rows of the training file.",
+        doc: "A query that makes the table: `data` is what train names (or test, to measure on), other tables stand in [data.tables]; empty: the table as it is.",
     },
 ];
+
+/// Files of a table.
+pub const FILES: Range = Range::Any(&[Range::Text, Range::List(&Range::Text)]);
 
 /// The keys of `[data.clean]` beside those of the preparation.
 pub const CLEAN: &[Setting] = &[
@@ -215,6 +225,8 @@ const SHORT: &[(&[&str], &[&str])] = &[
     (&["metric"], &["eval", "metrics"]),
     (&["data"], &["data", "train"]),
     (&["test"], &["data", "test"]),
+    (&["sql"], &["data", "sql"]),
+    (&["sheet"], &["data", "sheet"]),
     (&["leaks"], &["data", "clean", "leaks"]),
     (&["duplicates"], &["data", "clean", "duplicates"]),
     (&["metrics"], &["eval", "metrics"]),
@@ -310,6 +322,9 @@ pub fn json_schema() -> Json {
     data.insert("split".into(), table(&["data", "split"]));
     data.insert("images".into(), table(&["data", "images"]));
     data.insert("clean".into(), table(&["data", "clean"]));
+    let files = json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] });
+    let tables = "Further tables of data.sql: a name for each file, folder, pattern or list of files.";
+    data.insert("tables".into(), json!({ "type": "object", "description": tables, "additionalProperties": files }));
     for short in SHORT.iter().filter(|(short, _)| short.len() == 1 && !matches!(short[0], "model" | "data")) {
         let (last, prefix) = short.1.split_last().expect("a path has a segment");
         let setting = lists(prefix).into_iter().flatten().find(|setting| setting.name == *last).expect("short forms stand for keys");

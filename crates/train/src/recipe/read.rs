@@ -145,6 +145,11 @@ impl Recipe {
         self.entries.append(&mut self.tiny);
     }
 
+    /// Forgets what was said about a key, and about all below it.
+    pub fn remove(&mut self, path: &[&str]) {
+        self.entries.retain(|known, _| !(known.len() >= path.len() && known.iter().zip(path).all(|(one, other)| one == other)));
+    }
+
     /// What was said about a key.
     pub fn entry(&self, path: &[&str]) -> Option<&Entry> {
         self.entries.get(&owned(path))

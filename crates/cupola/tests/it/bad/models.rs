@@ -144,7 +144,7 @@ fn rows_that_do_not_fit_the_model() {
             = 2
             $ predict 1 good.csv delim=;
             error: failed to read the command line: setting data.delim: found an unknown key, wanted a key of the list
-            hint: known keys: format, delimiter, quote, header, encoding, missing_values, bad_rows, max_bytes, max_line
+            hint: known keys: format, delimiter, quote, decimal, thousands, sheet, header, encoding, missing_values, bad_rows, max_bytes, max_line
             = 2
             $ predict 1 nothere.csv
             error: failed to read the data: nothere.csv: found no such file, wanted a file

@@ -66,16 +66,16 @@ fn folders_that_teach_nothing() {
             hint: copy the file again, or leave it out; data.bad_rows=skip leaves such pictures out
             = 3
             $ train text model=lenet5
-            error: failed to train: text: found a folder of folders (0, 1) without images, wanted a folder that is laid out as one of idx, cifar, webdataset, images
-            hint: to read a table, name one file of the folder; pictures lie in a folder for each class
+            error: failed to train: text: found a folder of folders (0, 1) without images, wanted a folder that is laid out as one of idx, cifar, webdataset, images, tables
+            hint: files of a table end in csv, parquet and the like, or are named; pictures lie in a folder for each class
             = 3
             $ train hole model=lenet5
             error: failed to train: hole/dog: found a folder without a picture, wanted pictures of the class that it names
             hint: fill it or remove it
             = 3
             $ train nothing model=lenet5
-            error: failed to train: nothing: found an empty folder, wanted a folder that is laid out as one of idx, cifar, webdataset, images
-            hint: to read a table, name one file of the folder; pictures lie in a folder for each class
+            error: failed to train: nothing: found an empty folder, wanted a folder that is laid out as one of idx, cifar, webdataset, images, tables
+            hint: files of a table end in csv, parquet and the like, or are named; pictures lie in a folder for each class
             = 3
             $ train torn/1/1.bmp model=lenet5
             error: failed to train: torn/1/1.bmp: found one picture, wanted a table, or a folder of pictures

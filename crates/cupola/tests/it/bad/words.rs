@@ -192,9 +192,8 @@ fn command_lines() {
             For more information, try '--help'.
             = 2
             $ train good.csv other.csv target=y
-            error: failed to read the command line: command line: found "other.csv", wanted key=value
-            hint: paths of data come first, then key=value pairs
-            = 2
+            error: failed to train: other.csv: found no such file, wanted a file
+            = 3
             $ predict
             error: the following required arguments were not provided:
               <MODEL>

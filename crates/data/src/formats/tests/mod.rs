@@ -1,7 +1,9 @@
 //! What every format must do, and what hostile files must not.
 
 mod conformance;
+mod numerals;
 mod pictures;
+mod tables;
 mod torture;
 
 use crate::{Input, Raw, ReadOptions, Result};
@@ -20,7 +22,7 @@ pub(super) fn read_bytes(name: &str, bytes: impl Into<Vec<u8>>, options: &ReadOp
 }
 
 /// Rows with a bar between cells, missing ones as a dot.
-pub(super) fn shown(columns: &Columns) -> Vec<String> {
+pub(crate) fn shown(columns: &Columns) -> Vec<String> {
     let cell = |row: usize, array: &arrow_array::ArrayRef| match array.is_null(row) {
         true => ".".to_owned(),
         false => array_value_to_string(array, row).unwrap(),

@@ -141,7 +141,7 @@ fn read_folder(files: &[(&str, Vec<u8>)], given: &[(&str, &str)]) -> String {
 #[test]
 fn every_format_of_pictures_has_a_fixture_that_streams_as_it_reads() {
     let fixtures = fixtures();
-    for format in FORMATS.iter().filter(|format| format.is_folder()) {
+    for format in FORMATS.iter().filter(|format| format.is_folder() && format.name != "tables") {
         assert!(fixtures.iter().any(|(name, _)| *name == format.name), "{} has a fixture", format.name);
     }
     for (format, folder) in &fixtures {
@@ -251,9 +251,9 @@ fn other_folders_are_refused() {
         read_folder(&digits(), &[("format", "csv")]),
     ];
     expect![[r#"
-        FOLDER: found an empty folder, wanted a folder that is laid out as one of idx, cifar, webdataset, images; to read a table, name one file of the folder; pictures lie in a folder for each class
-        FOLDER: found a folder of other files (a.csv, b.csv, c.csv and 1 more), wanted a folder that is laid out as one of idx, cifar, webdataset, images; to read a table, name one file of the folder; pictures lie in a folder for each class
-        FOLDER: found a folder, wanted a file of csv; name one file of it"#]].assert_eq(&cases.join("\n"));
+        FOLDER: found an empty folder, wanted a folder that is laid out as one of idx, cifar, webdataset, images, tables; files of a table end in csv, parquet and the like, or are named; pictures lie in a folder for each class
+        a.csv: found a header and no row, wanted at least one row; if the first line is data, set data.header=false
+        t10k-images-idx3-ubyte:1: found a NUL at byte 0, wanted text; set data.encoding=utf-16be if this is UTF-16 text"#]].assert_eq(&cases.join("\n"));
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn wrong_folders_of_pictures_are_refused_with_their_place() {
         FOLDER: found 2 bad rows and no good one, the first at cat/b.jpg: found an empty file, wanted a JPEG, PNG, WebP, BMP, TIFF or GIF picture, wanted at least one row; read it with bad_rows=fail to see what is wrong
         dog: found a folder without a picture, wanted pictures of the class that it names; fill it or remove it
         FOLDER: found the folders val and valid, wanted one folder for each side; put them together, or rename one
-        FOLDER: found a folder of folders (cat, dog) without images, wanted a folder that is laid out as one of idx, cifar, webdataset, images; to read a table, name one file of the folder; pictures lie in a folder for each class
+        FOLDER: found a folder of folders (cat, dog) without images, wanted a folder that is laid out as one of idx, cifar, webdataset, images, tables; files of a table end in csv, parquet and the like, or are named; pictures lie in a folder for each class
         cat/a.png: found 75 bytes, wanted a file within data.max_bytes; mend or remove the file; data.bad_rows=skip leaves such pictures out
         a.png: found one picture, wanted a table, or a folder of pictures; name the folder it lies in"#]].assert_eq(&said.join("\n"));
     assert_eq!(read_bytes("a.csv", "BMI,age\n1,2\n", &ReadOptions::default()).unwrap().format, "csv");

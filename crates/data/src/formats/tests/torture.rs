@@ -219,9 +219,9 @@ fn hostile_files_are_refused_or_read_as_meant() {
             hint: each line must be whole JSON; data.bad_rows=skip leaves such lines out
         skip.jsonl: ok jsonl a: 1.0 / 3.0
             skipped: skip.jsonl:2: found a nested list under the key a, wanted one flat JSON object a line
-        sheet.csv: sheet.csv: found a zip archive or spreadsheet, wanted parquet, arrow, jsonl, tsv, csv, idx, cifar, webdataset, images
-            hint: unpack it, or save the sheet as CSV
-        page.csv: page.csv: found an HTML page, wanted parquet, arrow, jsonl, tsv, csv, idx, cifar, webdataset, images
+        sheet.csv: sheet.csv: found a zip archive, wanted parquet, arrow, numpy, sheet, sqlite, jsonl, arff, libsvm, tsv, csv, idx, cifar, webdataset, images, tables
+            hint: unpack it
+        page.csv: page.csv: found an HTML page, wanted parquet, arrow, numpy, sheet, sqlite, jsonl, arff, libsvm, tsv, csv, idx, cifar, webdataset, images, tables
             hint: the download may have answered with an error page
         text.parquet: text.parquet: found damaged or cut off Parquet (Parquet error: Invalid Parquet file. Corrupt footer), wanted a whole Parquet file
             hint: write or copy the file again
@@ -265,7 +265,7 @@ fn large_things_meet_their_limits() {
         quoted.csv:2: found a quote that is never closed, wanted a closing quote
             hint: the file may be cut off, or the field holds a quote that is not doubled (data.quote=none reads it as it is)
         line.jsonl:1: found a line of more than 100000 bytes, wanted a line within data.max_line
-            hint: one object a line; if a line is meant to be so long, raise data.max_line
+            hint: one row a line; if a line is meant to be so long, raise data.max_line
         ok csv a|b: 1|2 / 3|4
         packed.csv.zst: found more than 1000 bytes, wanted content within data.max_bytes
             hint: raise data.max_bytes, or give a part of the file
@@ -286,6 +286,8 @@ fn large_things_meet_their_limits() {
 fn paths_that_are_no_table_are_refused_with_the_nearest() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("adult.csv"), "a,b\n1,2\n").unwrap();
+    std::fs::create_dir(folder.path().join("notes")).unwrap();
+    std::fs::write(folder.path().join("notes/today.md"), "nothing").unwrap();
     let say = |path: &str| {
         let error = crate::read(&crate::Input::Path(folder.path().join(path)), &options(&[])).unwrap_err();
         format!("{error}; {}\n", error.hint().unwrap_or_default()).replace(&folder.path().display().to_string(), "F")
@@ -293,8 +295,8 @@ fn paths_that_are_no_table_are_refused_with_the_nearest() {
     expect![[r#"
         F/adlut.csv: found no such file, wanted a file; did you mean F/adult.csv?
         F/adult.csv.gz: found no such file, wanted a file; did you mean F/adult.csv?
-        F/: found a folder of other files (adult.csv), wanted a folder that is laid out as one of idx, cifar, webdataset, images; to read a table, name one file of the folder; pictures lie in a folder for each class
+        F/notes: found a folder of other files (today.md), wanted a folder that is laid out as one of idx, cifar, webdataset, images, tables; files of a table end in csv, parquet and the like, or are named; pictures lie in a folder for each class
         F/no/such.csv: found no such file, wanted a file; there is no folder F/no either
     "#]]
-    .assert_eq(&[say("adlut.csv"), say("adult.csv.gz"), say(""), say("no/such.csv")].concat());
+    .assert_eq(&[say("adlut.csv"), say("adult.csv.gz"), say("notes"), say("no/such.csv")].concat());
 }
