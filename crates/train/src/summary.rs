@@ -67,7 +67,8 @@ pub(crate) fn label(plan: &Plan) -> String {
     let stem = Path::new(&name).file_name().map_or_else(|| "data".into(), |stem| stem.to_string_lossy());
     let stem: String =
         stem.split('.').next().unwrap_or("data").chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).take(60).collect();
-    format!("{}-{model}", if stem.is_empty() { "data" } else { &stem })
+    let stem = stem.trim_matches(['-', '_']);
+    format!("{}-{model}", if stem.is_empty() { "data" } else { stem })
 }
 
 /// What the baseline says, as a phrase.

@@ -100,7 +100,7 @@ pub const DATA: &[Setting] = &[
         alias: &[],
         default: "\"\"",
         range: FILES,
-        doc: "The same to measure on, instead of rows of the training file.",
+        doc: "The file, folder, pattern or list of files to measure on, instead of rows of data.train.",
     },
     Setting {
         name: "sql",
