@@ -1,4 +1,4 @@
-//! Spreadsheets: XLSX, XLSM, XLSB, XLS and ODS, read by the `calamine` crate. The first row that is not empty names the columns; formulas count
+//! Spreadsheets: XLSX, XLSM, XLSB and XLS, read by the `calamine` crate. The first row that is not empty names the columns; formulas count
 //! by the value that was saved with them. Which sheet is read: the first, or the one that `data.sheet` names.
 //!
 //! Numbers are `Float64`, dates `Timestamp(Microsecond, None)` where all values of a column are dates; times of day and spans stay text.
@@ -10,30 +10,30 @@ use crate::source::Store;
 use crate::{Error, Result};
 use arrow_array::{ArrayRef, TimestampMicrosecondArray};
 use bytes::Bytes;
-use calamine::{Data, Range, Reader, open_workbook_auto_from_rs};
+use calamine::{Data, Range, Reader, Xls, Xlsb, Xlsx, open_workbook_from_rs};
 use cupola_task::{Column, Columns};
-use std::io::Cursor;
+use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 
 /// The registry's entry.
 pub const FORMAT: FormatDef = FormatDef {
     name: "sheet",
-    extensions: &["xlsx", "xlsm", "xlsb", "xls", "ods"],
-    doc: "spreadsheets: XLSX, XLSM, XLSB, XLS, ODS; the first sheet, or data.sheet",
+    extensions: &["xlsx", "xlsm", "xlsb", "xls"],
+    doc: "spreadsheets: XLSX, XLSM, XLSB, XLS; the first sheet, or data.sheet",
     // A zip may hold other things, an archive or a NumPy file; what it holds is told by the name of its first file.
     sniff,
     open: Open::Random(open),
 };
 
+/// How an archive begins.
+const ZIP: &[u8] = b"PK\x03\x04";
+/// The most cells between the first and the last.
+const CELLS_MAX: usize = 1 << 26;
+
 fn sniff(head: &[u8]) -> bool {
     let is_compound = head.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1");
     let holds = |name: &[u8]| head.windows(name.len()).take(4096).any(|window| window == name);
-    is_compound
-        || head.starts_with(b"PK\x03\x04")
-            && (holds(b"[Content_Types].xml")
-                || holds(b"xl/")
-                || holds(b"_rels/.rels")
-                || holds(b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"))
+    is_compound || head.starts_with(ZIP) && (holds(b"[Content_Types].xml") || holds(b"xl/") || holds(b"_rels/.rels"))
 }
 
 fn open(store: Store, name: Arc<str>, options: &ReadOptions) -> super::Opened {
@@ -44,22 +44,86 @@ fn open(store: Store, name: Arc<str>, options: &ReadOptions) -> super::Opened {
 }
 
 fn damaged(name: &str, error: &calamine::Error) -> Error {
-    Error::refused(name, format!("a spreadsheet that cannot be read ({error})"), "a whole XLSX, XLSB, XLS or ODS file")
+    Error::refused(name, format!("a spreadsheet that cannot be read ({error})"), "a whole XLSX, XLSB or XLS file")
         .with_hint("save it again, or save the sheet as CSV; sheets with a password are not opened")
 }
 
 /// The sheet that was asked for, and its name.
 fn sheet(name: &str, bytes: Bytes, options: &ReadOptions) -> Result<(String, Range<Data>)> {
-    let mut book = open_workbook_auto_from_rs(Cursor::new(bytes)).map_err(|error| damaged(name, &error))?;
-    let sheets = book.sheet_names();
-    let sheet = match &options.sheet {
-        Some(asked) => super::chosen(name, "sheet", asked, &sheets)?,
-        None => {
-            sheets.first().cloned().ok_or_else(|| Error::refused(name, "a workbook without a sheet", "a sheet with a header and rows"))?
+    let failed = |error: calamine::Error| damaged(name, &error);
+    let asked = |sheets: &[String]| match (&options.sheet, sheets) {
+        (Some(asked), sheets) => super::chosen(name, "sheet", asked, sheets),
+        (None, [first, ..]) => Ok(first.clone()),
+        (None, []) => Err(Error::refused(name, "a workbook without a sheet", "a sheet with a header and rows")),
+    };
+    if !bytes.starts_with(ZIP) {
+        // Such a sheet has 65,536 rows of 256 cells at most.
+        let mut book: Xls<_> = open_workbook_from_rs(Cursor::new(bytes)).map_err(|error| failed(calamine::Error::Xls(error)))?;
+        let sheet = asked(&book.sheet_names())?;
+        let range = book.worksheet_range(&sheet).map_err(|error| failed(calamine::Error::Xls(error)))?;
+        return Ok((sheet, range));
+    }
+    check_unpacked(name, &bytes, options.max_bytes)?;
+    let mut cells = Vec::new();
+    let sheet = match open_workbook_from_rs::<Xlsx<_>, _>(Cursor::new(bytes.clone())) {
+        Ok(mut book) => {
+            let failed = |error| failed(calamine::Error::Xlsx(error));
+            let sheet = asked(&book.sheet_names())?;
+            let mut reader = book.worksheet_cells_reader(&sheet).map_err(failed)?;
+            while let Some(cell) = reader.next_cell().map_err(failed)? {
+                cells.push((cell.get_position(), Data::from(cell.get_value().clone())));
+            }
+            sheet
+        }
+        Err(error) => {
+            let book: Result<Xlsb<_>, _> = open_workbook_from_rs(Cursor::new(bytes));
+            let mut book = book.map_err(|_| failed(calamine::Error::Xlsx(error)))?;
+            let failed = |error| failed(calamine::Error::Xlsb(error));
+            let sheet = asked(&book.sheet_names())?;
+            let mut reader = book.worksheet_cells_reader(&sheet).map_err(failed)?;
+            while let Some(cell) = reader.next_cell().map_err(failed)? {
+                cells.push((cell.get_position(), Data::from(cell.get_value().clone())));
+            }
+            sheet
         }
     };
-    let range = book.worksheet_range(&sheet).map_err(|error| damaged(name, &error))?;
+    let range = dense(&format!("{name} sheet {sheet}"), cells)?;
     Ok((sheet, range))
+}
+
+/// Cells of rows and columns: two far apart would span billions.
+fn dense(place: &str, mut cells: Vec<((u32, u32), Data)>) -> Result<Range<Data>> {
+    cells.retain(|(_, value)| *value != Data::Empty);
+    let span = |side: fn(&(u32, u32)) -> u32| {
+        let sides = || cells.iter().map(|(position, _)| side(position));
+        sides().max().unwrap_or(0).abs_diff(sides().min().unwrap_or(0)) as usize + 1
+    };
+    let (rows, columns) = (span(|position| position.0), span(|position| position.1));
+    if rows * columns > CELLS_MAX {
+        let error =
+            Error::refused(place, format!("cells spread over {rows} rows and {columns} columns"), format!("at most {CELLS_MAX} cells"));
+        return Err(error.with_hint("clear the cells that stand far from the table, or save the sheet as CSV"));
+    }
+    Ok(Range::from_sparse(cells.into_iter().map(|(position, value)| calamine::Cell::new(position, value)).collect()))
+}
+
+/// What a workbook holds unpacked is bounded, whatever it says of itself.
+fn check_unpacked(name: &str, bytes: &[u8], bytes_max: u64) -> Result<()> {
+    let failed = |error: String| {
+        Error::refused(name, format!("a spreadsheet that cannot be read ({error})"), "a whole XLSX, XLSB or XLS file")
+            .with_hint("save it again")
+    };
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| failed(error.to_string()))?;
+    let mut left = bytes_max;
+    for at in 0..archive.len() {
+        let file = archive.by_index(at).map_err(|error| failed(error.to_string()))?;
+        let unpacked = io::copy(&mut file.take(left.saturating_add(1)), &mut io::sink()).map_err(|error| failed(error.to_string()))?;
+        left = left.checked_sub(unpacked).ok_or_else(|| {
+            let error = Error::refused(name, format!("more than {bytes_max} bytes unpacked"), "content within data.max_bytes");
+            error.with_hint("raise data.max_bytes, or save the sheet as CSV")
+        })?;
+    }
+    Ok(())
 }
 
 fn table(name: &str, sheet: &str, range: &Range<Data>, options: &ReadOptions) -> Result<(Columns, Places)> {
@@ -206,6 +270,16 @@ mod tests {
     use cupola_task::Fault;
     use expect_test::expect;
     use std::path::Path;
+
+    #[test]
+    fn what_is_small_packed_and_large_unpacked_is_refused() {
+        let far = |text: &str| ((1_000_000, 10_000), calamine::Data::String(text.to_owned()));
+        let error = super::dense("a.xlsx sheet 1", vec![((0, 0), calamine::Data::Int(1)), far("x")]).unwrap_err();
+        assert!(error.to_string().contains("cells spread over 1000001 rows and 10001 columns"), "{error}");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sheets.xlsx");
+        let error = read(&Input::Path(file), &options(&[("max_bytes", "20000")])).unwrap_err();
+        assert!(error.to_string().contains("more than 20000 bytes unpacked"), "{error}");
+    }
 
     #[test]
     fn cells_are_what_they_mean_and_faults_have_places() {
