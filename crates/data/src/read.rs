@@ -198,6 +198,41 @@ impl Input {
         }
     }
 
+    /// The file, folder or pattern that a value names, or a list of them; nothing when it names none.
+    pub fn of(value: &Value) -> Option<Input> {
+        let texts: Vec<String> = match value {
+            Value::Text(text) => vec![text.clone()],
+            Value::List(items) => {
+                items.iter().map(|item| if let Value::Text(text) = item { text.clone() } else { item.to_string() }).collect()
+            }
+            other => vec![other.to_string()],
+        };
+        let texts: Vec<String> = texts.into_iter().filter(|text| !text.is_empty()).collect();
+        (!texts.is_empty()).then(|| Input::parse_all(&texts))
+    }
+
+    /// What a query makes of this input, which it calls `data`, and of further tables; the input itself when the query is empty.
+    ///
+    /// # Errors
+    /// Tables without a query, and a table that is called `data` too.
+    pub fn queried(self, sql: &str, tables: Vec<(String, Input)>) -> Result<Input> {
+        let first = tables.first().map(|(name, _)| name.clone());
+        match first {
+            Some(name) if sql.is_empty() => {
+                let error = Error::setting(format!("data.tables.{name}"), "a table", "no table without data.sql");
+                Err(error.with_hint(format!("sql=\"select ... from data join {name} using (...)\"")))
+            }
+            None if sql.is_empty() => Ok(self),
+            _ if tables.iter().any(|(name, _)| name == Query::DATA) => {
+                Err(Error::setting("data.tables.data", "a second table of that name", "another name: data.train is called so"))
+            }
+            _ => {
+                let tables = std::iter::once((Query::DATA.to_owned(), self)).chain(tables).collect();
+                Ok(Input::Query(Arc::new(Query { sql: sql.to_owned(), tables })))
+            }
+        }
+    }
+
     /// The folder that paths in a table are relative to: the one it lies in. Nowhere for what is no single file.
     pub fn folder(&self) -> Option<PathBuf> {
         let Input::Path(path) = self else { return None };
@@ -290,7 +325,7 @@ impl ReadOptions {
             alias: &["sheet_name", "table"],
             default: "\"\"",
             range: Range::Text,
-            doc: "which sheet of a workbook, or table or view of a database, is read; empty: the first sheet, the only table",
+            doc: "which sheet of a workbook, or table of a database, is read; empty: the first sheet, the only table",
         },
         Setting { name: "header", alias: &[], default: "true", range: Range::Flag, doc: "whether the first line names the columns" },
         Setting {

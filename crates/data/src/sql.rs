@@ -11,14 +11,13 @@ use crate::formats::normal::check_schema;
 use crate::formats::{BATCH, Chunk, Content, Markers, Pending, Rows, guarded};
 use crate::read::{Query, ReadOptions, Skipped};
 use crate::{Error, Result};
-use arrow_array::{RecordBatch, RecordBatchOptions};
-use arrow_schema::{Field, Schema, SchemaRef};
 use cupola_task::{Column, Columns};
 use datafusion::common::TableReference;
 use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::Volatility;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::parser::ParserError;
 use std::sync::Arc;
@@ -26,8 +25,6 @@ use tokio::runtime::{Builder, Runtime};
 
 /// For messages.
 const NAME: &str = "data.sql";
-/// Functions whose value is another one each time.
-const UNSTEADY: [&str; 7] = ["random", "uuid", "now", "current_timestamp", "current_date", "today", "current_time"];
 
 struct QueryRows {
     runtime: Runtime,
@@ -44,14 +41,16 @@ pub(crate) fn open(query: &Query, options: &ReadOptions) -> Result<Box<dyn Rows>
     let config = SessionConfig::new().with_target_partitions(1).with_batch_size(BATCH);
     let config = config.set_bool("datafusion.sql_parser.enable_ident_normalization", false);
     let context = SessionContext::new_with_config(config);
-    UNSTEADY.iter().for_each(|name| context.deregister_udf(name));
+    for name in unsteady(&context) {
+        context.deregister_udf(&name);
+    }
     let (mut skipped, mut warnings, mut hasher, mut bytes) = (Skipped::default(), Vec::new(), blake3::Hasher::new(), 0);
     hasher.update(&(query.sql.len() as u64).to_le_bytes()).update(query.sql.as_bytes());
     for (name, input) in &query.tables {
         // What is said about the format is said about the data.
         let format = options.format.clone().filter(|_| name == Query::DATA);
         let raw = crate::read(input, &ReadOptions { format, ..options.clone() })?;
-        let batch = batch(&raw.name, &raw.columns)?;
+        let batch = crate::write::batch(&seen(&raw.columns))?;
         let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).map_err(|error| failed(&error))?;
         context.register_table(TableReference::bare(name.as_str()), Arc::new(table)).map_err(|error| failed(&error))?;
         hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes()).update(raw.hash.as_bytes());
@@ -74,20 +73,22 @@ pub(crate) fn open(query: &Query, options: &ReadOptions) -> Result<Box<dyn Rows>
     Ok(Box::new(QueryRows { runtime, batches, pending: Pending::new(schema), markers, content, skipped, warnings }))
 }
 
+/// Functions whose value may be another one in the next run.
+fn unsteady(context: &SessionContext) -> Vec<String> {
+    let functions = context.state().scalar_functions().clone();
+    let mut names: Vec<String> = functions
+        .iter()
+        .filter(|(_, function)| function.signature().volatility != Volatility::Immutable)
+        .map(|(name, _)| name.clone())
+        .collect();
+    names.sort();
+    names
+}
+
 /// A table's columns as a query sees them.
-fn batch(place: &str, columns: &Columns) -> Result<RecordBatch> {
-    let mut fields = Vec::with_capacity(columns.len());
-    let mut arrays = Vec::with_capacity(columns.len());
-    for (name, column) in columns.iter() {
-        let Column::Array(array) = column else {
-            return Err(Error::column(name, place, "pictures", "numbers, texts, flags, dates or times: a query knows no others"));
-        };
-        let array = crate::infer::plain(array);
-        fields.push(Field::new(&**name, array.data_type().clone(), true));
-        arrays.push(array);
-    }
-    let rows = RecordBatchOptions::new().with_row_count(Some(columns.rows()));
-    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)) as SchemaRef, arrays, &rows).expect("columns are equally long"))
+fn seen(columns: &Columns) -> Columns {
+    let plain = |column: &Column| column.array().map_or_else(|| column.clone(), |array| Column::Array(crate::infer::plain(array)));
+    Columns::new(columns.iter().map(|(name, column)| (name.clone(), plain(column))).collect())
 }
 
 /// DataFusion's words without its names for stages and catalogues.
@@ -262,6 +263,12 @@ mod tests {
               setting data.sql: found No SQL statements were provided in the query string, wanted a query that can be answered
               hint: queries: https://datafusion.apache.org/user-guide/sql"#]].assert_eq(&lines.join("\n").replace(&file, "out.csv"));
         assert!(!std::path::Path::new(&file).exists());
+    }
+
+    #[test]
+    fn functions_that_differ_from_run_to_run_are_known() {
+        expect!["current_date current_time current_timestamp file_row_index input_file_name now rand random today uuid"]
+            .assert_eq(&unsteady(&SessionContext::new()).join(" "));
     }
 
     #[test]

@@ -179,7 +179,7 @@ fn parquet_writer<W: Write + Send>(out: W, schema: SchemaRef) -> Result<ArrowWri
 }
 
 /// Scalar columns in the few types that are written: `Float64`, `Float32`, `Int64`, `UInt64`, `Boolean`, `Utf8`, `Timestamp(Microsecond)`.
-fn batch(columns: &Columns) -> Result<RecordBatch> {
+pub(crate) fn batch(columns: &Columns) -> Result<RecordBatch> {
     let mut fields = Vec::with_capacity(columns.len());
     let mut arrays = Vec::with_capacity(columns.len());
     for (name, column) in columns.iter() {

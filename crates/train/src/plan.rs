@@ -4,13 +4,12 @@ use crate::models::model;
 use crate::recipe::{self, Entry, Recipe};
 use crate::{Error, Result};
 use cupola_data::augment::Augment;
-use cupola_data::{ColumnType, ImageOptions, Input, Query, ReadOptions};
+use cupola_data::{ColumnType, ImageOptions, Input, ReadOptions};
 use cupola_metrics::METRICS;
 use cupola_task::{ImageNeeds, MetricDef, ModelDef, Needs, Setting, Settings, Task, Value, Where, nearest};
 use cupola_watch::MonitorOptions;
 use cupola_watch::policy::Policy;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// What to do about findings of the leak check.
@@ -231,41 +230,13 @@ impl Plan {
 
 /// What `data.train` or `data.test` names, below the query when there is one.
 fn input(recipe: &Recipe, data: &Settings, key: &str) -> Result<Option<Input>> {
-    let files = files(data.value(key));
-    if files.is_empty() {
-        return Ok(None);
-    }
-    let input = Input::parse_all(&files);
-    let mut others = recipe.table(&["data", "tables"]);
-    let Some(sql) = filled(data.text("sql")) else {
-        return match others.next() {
-            Some((name, entry)) => {
-                let error = Error::recipe(&entry.place, format!("data.tables.{name}: found a table, but no query"));
-                Err(error.with_hint(format!("data.sql = \"select ... from data join {name} using (...)\"")))
-            }
-            None => Ok(Some(input)),
-        };
+    let Some(input) = Input::of(data.value(key)) else { return Ok(None) };
+    let table = |(name, entry): (&str, &Entry)| match Input::of(&entry.value) {
+        Some(input) => Ok((name.to_owned(), input)),
+        None => Err(Error::recipe(&entry.place, format!("data.tables.{name}: found no file, wanted a file or a list of files"))),
     };
-    let other = |(name, entry): (&str, &Entry)| match self::files(&entry.value) {
-        _ if name == Query::DATA => {
-            Err(Error::recipe(&entry.place, "data.tables.data: found a second table of that name, wanted another name: data.train is it"))
-        }
-        files if files.is_empty() => {
-            Err(Error::recipe(&entry.place, format!("data.tables.{name}: found {}, wanted a file or a list of files", entry.value)))
-        }
-        files => Ok((name.to_owned(), Input::parse_all(&files))),
-    };
-    let tables = std::iter::once(Ok((Query::DATA.to_owned(), input))).chain(others.map(other)).collect::<Result<_>>()?;
-    Ok(Some(Input::Query(Arc::new(Query { sql, tables }))))
-}
-
-/// The files of a value that is one or a list of them.
-fn files(value: &Value) -> Vec<String> {
-    match value {
-        Value::Text(text) => filled(text).into_iter().collect(),
-        Value::List(items) => items.iter().map(plain).filter(|text| !text.is_empty()).collect(),
-        _ => vec![],
-    }
+    let tables = recipe.table(&["data", "tables"]).map(table).collect::<Result<_>>()?;
+    Ok(Some(input.queried(data.text("sql"), tables)?))
 }
 
 /// The recipe's `[retrain]`.

@@ -5,7 +5,7 @@ use crate::arguments::PredictArguments;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
 use arrow_array::StringArray;
-use cupola_data::{Chunk, ImageOptions, Input, OutputFormat, Query, ReadOptions, Stream, WholeFile, Writer};
+use cupola_data::{Chunk, ImageOptions, Input, OutputFormat, ReadOptions, Stream, WholeFile, Writer};
 use cupola_task::{Column, Columns, Predictions, Settings, Value};
 use cupola_train::Artifact;
 use std::io::Write;
@@ -100,9 +100,7 @@ pub fn data(arguments: &[String]) -> Result<(Input, ReadOptions)> {
         given.push((key.trim_start_matches("data.").to_owned(), Value::parse(value)));
     }
     let (sql, tables) = (taken(&mut given, "sql"), taken(&mut given, "tables."));
-    let of_images = |(key, value): &'_ (String, Value)| Some((key.strip_prefix("images.")?.to_owned(), value.clone()));
-    let images: Vec<(String, Value)> = given.iter().filter_map(of_images).collect();
-    given.retain(|(key, _)| !key.starts_with("images."));
+    let images = taken(&mut given, "images.");
     let settings = Settings::check("data", ReadOptions::SETTINGS, given.iter().map(|(key, value)| (key.as_str(), value)))
         .context("failed to read the command line")?;
     let mut options = ReadOptions::from_settings(&settings).context("failed to read the command line")?;
@@ -113,33 +111,17 @@ pub fn data(arguments: &[String]) -> Result<(Input, ReadOptions)> {
         // The model knows what stands for a missing value; the cells themselves go out as they came in.
         options.missing_values.clear();
     }
-    Ok((queried(paths, sql, tables)?, options))
+    let sql =
+        sql.last().map_or_else(String::new, |(_, value)| if let Value::Text(text) = value { text.clone() } else { value.to_string() });
+    let tables = tables.into_iter().filter_map(|(name, value)| Some((name, Input::of(&value)?))).collect();
+    Ok((Input::parse_all(paths).queried(&sql, tables).context("failed to read the command line")?, options))
 }
 
-/// Takes out what was said about a key, or about those below one that ends in a dot, by the rest of their names.
-fn taken(given: &mut Vec<(String, Value)>, key: &str) -> Vec<(String, String)> {
-    let (taken, left) = std::mem::take(given).into_iter().partition(|(name, _)| name == key || key.ends_with('.') && name.starts_with(key));
+/// Takes out what was said about keys that begin so, by the rest of their names.
+fn taken(given: &mut Vec<(String, Value)>, prefix: &str) -> Vec<(String, Value)> {
+    let (taken, left): (Vec<_>, Vec<_>) = std::mem::take(given).into_iter().partition(|(key, _)| key.starts_with(prefix));
     *given = left;
-    let text = |value| if let Value::Text(text) = value { text } else { value.to_string() };
-    let taken: Vec<(String, Value)> = taken;
-    taken.into_iter().map(|(name, value)| (name[key.len()..].to_owned(), text(value))).collect()
-}
-
-/// The files, below the query when there is one.
-fn queried(paths: &[String], sql: Vec<(String, String)>, tables: Vec<(String, String)>) -> Result<Input> {
-    let input = Input::parse_all(paths);
-    let Some((_, sql)) = sql.into_iter().next_back() else {
-        return match tables.first() {
-            Some((name, _)) => {
-                let error = cupola_train::Error::recipe("command line", format!("data.tables.{name}: found a table, but no query"));
-                Err(error.with_hint("sql=\"select ...\" says what to do with it").into())
-            }
-            None => Ok(input),
-        };
-    };
-    let others = tables.iter().map(|(name, path)| (name.clone(), Input::parse(path)));
-    let tables = std::iter::once((Query::DATA.to_owned(), input)).chain(others).collect();
-    Ok(Input::Query(Arc::new(Query { sql, tables })))
+    taken.into_iter().map(|(key, value)| (key[prefix.len()..].to_owned(), value)).collect()
 }
 
 fn format(arguments: &PredictArguments, came_in: &str) -> cupola_data::Result<OutputFormat> {

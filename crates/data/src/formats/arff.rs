@@ -188,13 +188,17 @@ impl ArffRows {
         let is_sparse = line.starts_with('{');
         let (inside, weight) = match is_sparse {
             true => {
-                let end = closing(line).ok_or_else(|| wrong("a brace that is not closed".to_owned(), "{index value, ...}".to_owned()))?;
+                let end = unquoted(line)
+                    .find(|(_, letter)| *letter == '}')
+                    .map(|(at, _)| at)
+                    .ok_or_else(|| wrong("a brace that is not closed".to_owned(), "{index value, ...}".to_owned()))?;
                 (&line[1..end], line[end + 1..].trim().trim_start_matches(',').trim())
             }
-            false => match line.strip_suffix('}').and_then(|line| line.rsplit_once(",{").or_else(|| line.rsplit_once(", {"))) {
-                Some((inside, _)) => (inside, line[inside.len() + 1..].trim()),
-                None => (line, ""),
-            },
+            false => {
+                let brace = unquoted(line).filter(|(_, letter)| *letter == '{').last().map(|(at, _)| at);
+                let before = brace.and_then(|at| Some((line[..at].trim_end().strip_suffix(',')?, &line[at..])));
+                before.unwrap_or((line, ""))
+            }
         };
         let weight = match weight {
             "" => None,
@@ -215,8 +219,8 @@ impl ArffRows {
             return Ok((cells.collect::<Result<_>>()?, weight));
         }
         let mut cells: Vec<Option<Cell>> = (0..count).map(|_| None).collect();
-        for pair in entries(inside).map_err(|found| wrong(found, "{index value, ...}".to_owned()))? {
-            let (index, text) = pair.split_once(char::is_whitespace).unwrap_or((&pair, ""));
+        for pair in entries(inside) {
+            let (index, text) = pair.split_once(char::is_whitespace).unwrap_or((pair, ""));
             let place = index.parse::<usize>().ok().filter(|&place| place < count);
             let place = place.ok_or_else(|| wrong(format!("the index {}", shown(index)), format!("an index below {count}")))?;
             if cells[place].is_some() {
@@ -224,7 +228,7 @@ impl ArffRows {
             }
             let (text, is_quoted) = match split(text.trim()).map_err(|found| wrong(found, "one value".to_owned()))?.as_slice() {
                 [(text, is_quoted)] => (text.clone(), *is_quoted),
-                _ => return Err(wrong(shown(&pair), "an index and a value".to_owned())),
+                _ => return Err(wrong(shown(pair), "an index and a value".to_owned())),
             };
             cells[place] = Some(self.cell(&self.attributes[place], text, is_quoted)?);
         }
@@ -363,46 +367,31 @@ fn split(text: &str) -> Result<Vec<(String, bool)>, String> {
     }
 }
 
-/// `index value` pairs between commas that stand outside of quotes.
-fn entries(text: &str) -> Result<Vec<String>, String> {
-    let (mut pairs, mut begin, mut quote, mut is_escaped) = (Vec::new(), 0, None, false);
-    for (at, letter) in text.char_indices() {
+/// Letters that stand outside of quotes, with their places.
+fn unquoted(text: &str) -> impl Iterator<Item = (usize, char)> {
+    let (mut quote, mut is_escaped) = (None, false);
+    text.char_indices().filter(move |&(_, letter)| {
         match (letter, quote) {
             _ if is_escaped => is_escaped = false,
             ('\\', Some(_)) => is_escaped = true,
             ('\'' | '"', None) => quote = Some(letter),
             (letter, Some(open)) if letter == open => quote = None,
-            (',', None) => {
-                pairs.push(text[begin..at].trim().to_owned());
-                begin = at + 1;
-            }
-            _ => {}
+            _ => return quote.is_none(),
         }
-    }
-    if quote.is_some() {
-        return Err("a quote that is not closed".to_owned());
-    }
-    let last = text[begin..].trim();
-    if !last.is_empty() || !pairs.is_empty() {
-        pairs.push(last.to_owned());
-    }
-    Ok(pairs)
+        false
+    })
 }
 
-/// Where the brace that opens a line is closed, outside of quotes.
-fn closing(line: &str) -> Option<usize> {
-    let (mut quote, mut is_escaped) = (None, false);
-    for (at, letter) in line.char_indices() {
-        match (letter, quote) {
-            _ if is_escaped => is_escaped = false,
-            ('\\', Some(_)) => is_escaped = true,
-            ('\'' | '"', None) => quote = Some(letter),
-            (letter, Some(open)) if letter == open => quote = None,
-            ('}', None) => return Some(at),
-            _ => {}
-        }
+/// `index value` pairs between commas.
+fn entries(text: &str) -> Vec<&str> {
+    let mut begin = 0;
+    let mut pairs: Vec<&str> = Vec::new();
+    for (at, _) in unquoted(text).filter(|(_, letter)| *letter == ',') {
+        pairs.push(text[begin..at].trim());
+        begin = at + 1;
     }
-    None
+    pairs.push(text[begin..].trim());
+    if pairs == [""] { vec![] } else { pairs }
 }
 
 #[cfg(test)]

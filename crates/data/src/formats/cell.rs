@@ -1,8 +1,9 @@
-//! Columns of formats whose cells say their types one by one: numbers until a text comes, then texts.
+//! Columns of formats whose cells say their types one by one: of one type as long as all are, else text.
 
 use super::Markers;
 use crate::conform::number_text;
-use arrow_array::builder::{Float64Builder, StringBuilder};
+use crate::{Error, date};
+use arrow_array::builder::{Float64Builder, StringBuilder, TimestampMicrosecondBuilder};
 use arrow_array::{ArrayRef, StringArray};
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use std::sync::Arc;
 pub(super) enum Cell {
     Missing,
     Number(f64),
+    /// Microseconds since 1970 in UTC.
+    Moment(i64),
     Text(String),
 }
 
@@ -30,20 +33,34 @@ impl Cell {
             false => Cell::Text(number.to_string()),
         }
     }
+
+    fn text(self) -> Option<String> {
+        match self {
+            Cell::Missing => None,
+            Cell::Number(number) => Some(number_text(number)),
+            Cell::Moment(micros) => Some(date::iso(micros)),
+            Cell::Text(text) => Some(text),
+        }
+    }
 }
 
-/// Cells one below the other: `Float64` as long as none is a text, else `Utf8`.
+/// Cells one below the other.
 pub(super) struct Cells {
-    numbers: Float64Builder,
-    /// Set once a value is no number; holds the numbers before it as text.
-    texts: Option<StringBuilder>,
-    has_number: bool,
     rows: usize,
+    values: Values,
+}
+
+enum Values {
+    /// Nothing but missing ones so far.
+    None,
+    Numbers(Float64Builder),
+    Moments(TimestampMicrosecondBuilder),
+    Texts(StringBuilder),
 }
 
 impl Cells {
     pub(super) fn new() -> Cells {
-        Cells { numbers: Float64Builder::new(), texts: None, has_number: false, rows: 0 }
+        Cells { rows: 0, values: Values::None }
     }
 
     /// Marks the rows before that one missing where there are none yet.
@@ -54,47 +71,80 @@ impl Cells {
     }
 
     /// Whether there was room.
-    pub(super) fn append(&mut self, cell: Cell) -> bool {
-        self.rows += 1;
-        match (&mut self.texts, cell) {
-            (None, Cell::Number(number)) => {
-                self.has_number = true;
-                self.numbers.append_value(number);
+    #[must_use]
+    pub(super) fn push(&mut self, cell: Cell) -> bool {
+        let size = match (&self.values, &cell) {
+            (Values::Texts(texts), Cell::Text(text)) => texts.values_slice().len() + text.len(),
+            (Values::Texts(texts), _) => texts.values_slice().len() + SPELLED_MAX,
+            _ => 0,
+        };
+        if size <= i32::MAX as usize {
+            self.append(cell);
+        }
+        size <= i32::MAX as usize
+    }
+
+    fn append(&mut self, cell: Cell) {
+        match (&mut self.values, cell) {
+            (Values::None, Cell::Missing) => {}
+            (Values::Numbers(numbers), Cell::Missing) => numbers.append_null(),
+            (Values::Moments(moments), Cell::Missing) => moments.append_null(),
+            (Values::Numbers(numbers), Cell::Number(number)) => numbers.append_value(number),
+            (Values::Moments(moments), Cell::Moment(micros)) => moments.append_value(micros),
+            (Values::Texts(texts), cell) => texts.append_option(cell.text()),
+            (Values::None, cell) => {
+                self.values = Values::of(&cell);
+                let nulls = std::mem::take(&mut self.rows);
+                (0..nulls).for_each(|_| self.append(Cell::Missing));
+                return self.append(cell);
             }
-            (None, Cell::Missing) => self.numbers.append_null(),
-            (None, Cell::Text(text)) => {
-                let mut texts = StringBuilder::new();
-                for number in &self.numbers.finish() {
-                    texts.append_option(number.map(number_text));
-                }
-                texts.append_value(text);
-                self.texts = Some(texts);
-            }
-            (Some(texts), Cell::Missing) => texts.append_null(),
-            (Some(texts), cell) => {
-                let text = match cell {
-                    Cell::Number(number) => number_text(number),
-                    Cell::Text(text) => text,
-                    Cell::Missing => String::new(),
-                };
-                if texts.values_slice().len() + text.len() > i32::MAX as usize {
-                    return false;
-                }
-                texts.append_value(text);
+            (_, cell) => {
+                self.values.spell();
+                return self.append(cell);
             }
         }
-        true
+        self.rows += 1;
     }
 
     /// So many rows as an array; the next begin anew.
     pub(super) fn finish(&mut self, rows: usize) -> ArrayRef {
         self.fill(rows);
         self.rows = 0;
-        let numbers = self.numbers.finish();
-        match self.texts.take() {
-            Some(mut texts) => Arc::new(texts.finish()),
-            None if std::mem::take(&mut self.has_number) => Arc::new(numbers),
-            None => Arc::new(StringArray::new_null(rows)),
+        match std::mem::replace(&mut self.values, Values::None) {
+            Values::None => Arc::new(StringArray::new_null(rows)),
+            Values::Numbers(mut numbers) => Arc::new(numbers.finish()),
+            Values::Moments(mut moments) => Arc::new(moments.finish()),
+            Values::Texts(mut texts) => Arc::new(texts.finish()),
         }
     }
+}
+
+/// A number or moment in text is no longer.
+const SPELLED_MAX: usize = 400;
+
+impl Values {
+    fn of(cell: &Cell) -> Values {
+        match cell {
+            Cell::Missing => Values::None,
+            Cell::Number(_) => Values::Numbers(Float64Builder::new()),
+            Cell::Moment(_) => Values::Moments(TimestampMicrosecondBuilder::new()),
+            Cell::Text(_) => Values::Texts(StringBuilder::new()),
+        }
+    }
+
+    /// Makes texts of what is there.
+    fn spell(&mut self) {
+        let mut texts = StringBuilder::new();
+        match self {
+            Values::None | Values::Texts(_) => return,
+            Values::Numbers(numbers) => numbers.finish().iter().for_each(|number| texts.append_option(number.map(number_text))),
+            Values::Moments(moments) => moments.finish().iter().for_each(|micros| texts.append_option(micros.map(date::iso))),
+        }
+        *self = Values::Texts(texts);
+    }
+}
+
+/// A column has no more room.
+pub(super) fn full(name: &str, place: String) -> Error {
+    Error::column(name, place, "more than 2 GiB of text", "at most 2 GiB").with_hint("read the table in parts")
 }

@@ -7,6 +7,7 @@
 //! assert_eq!(error.to_string(), "a.csv:3: found 2 fields, wanted 3 fields as in the header");
 //! ```
 
+use super::cell::full;
 use super::numerals::Numerals;
 use super::record::{Broken, Dialect, Scan, Span, rest_of_line};
 use super::{Chunk, FormatDef, Markers, Open, Rows, Window, dialect, no_rows};
@@ -242,9 +243,7 @@ impl CsvRows {
         for ((span, column), name) in self.fields.iter().zip(&mut self.columns).zip(&self.names) {
             let cell = &text[span.start..span.end];
             if column.values_slice().len() + cell.len() > i32::MAX as usize {
-                let error =
-                    Error::column(name, format!("{}:{}", self.window.name(), self.line), "more than 2 GiB of text", "at most 2 GiB");
-                return Err(error.with_hint("read the table in parts"));
+                return Err(full(name, format!("{}:{}", self.window.name(), self.line)));
             }
             if self.markers.contain(cell) {
                 column.append_null();

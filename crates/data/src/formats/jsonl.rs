@@ -11,7 +11,7 @@
 //! # Ok::<(), cupola_data::Error>(())
 //! ```
 
-use super::cell::{Cell, Cells};
+use super::cell::{Cell, Cells, full};
 use super::{Chunk, FormatDef, Markers, Open, Rows, Window};
 use crate::read::{BadRows, Lines, ReadOptions, Skipped};
 use crate::{Error, Result};
@@ -160,9 +160,8 @@ impl JsonRows {
             self.values += 1;
             let column = &mut self.columns[at];
             column.cells.fill(row);
-            if !column.cells.append(cell.unless_marked(&self.markers)) {
-                let error = Error::column(&column.name, format!("{name}:{line}"), "more than 2 GiB of text", "at most 2 GiB");
-                return Err(error.with_hint("read the table in parts"));
+            if !column.cells.push(cell.unless_marked(&self.markers)) {
+                return Err(full(&column.name, format!("{name}:{line}")));
             }
         }
         Ok(())

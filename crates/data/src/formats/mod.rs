@@ -7,6 +7,7 @@
 //! - pictures are `Column::Images`, in the column `image`; beside it the format may make the columns `label` and `split`, and says so in
 //!   its [`Layout`].
 
+mod archive;
 mod arff;
 mod arrow;
 mod cell;

@@ -4,6 +4,7 @@
 //!
 //! Numbers, flags and texts are read; objects, which are pickles, never.
 
+use super::archive::{ZIP, unpack};
 use super::{FormatDef, Listed, Markers, Open, check_names, guarded, no_rows};
 use crate::read::{Lines, Places, ReadOptions, Skipped};
 use crate::source::Store;
@@ -12,7 +13,6 @@ use arrow_array::{ArrayRef, Float64Array, StringArray};
 use bytes::Bytes;
 use cupola_task::{Column, Columns};
 use npyz::{DType, Deserialize, NpyFile, Order, TypeChar};
-use std::io::{Cursor, Read};
 use std::sync::Arc;
 
 /// The registry's entry.
@@ -29,20 +29,20 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// A zip whose first file is an array: its name begins at byte 30.
 fn is_archive(head: &[u8]) -> bool {
     let length = head.get(26..28).map_or(0, |bytes| usize::from(bytes[0]) | usize::from(bytes[1]) << 8);
-    head.starts_with(b"PK\x03\x04") && head.get(30..30 + length).is_some_and(|name| name.ends_with(b".npy"))
+    head.starts_with(ZIP) && head.get(30..30 + length).is_some_and(|name| name.ends_with(b".npy"))
 }
 
 fn open(store: Store, name: Arc<str>, options: &ReadOptions) -> super::Opened {
     let bytes = store.into_bytes(&name)?;
     let arrays = match bytes.starts_with(MAGIC) {
-        true => vec![("column".to_owned(), bytes)],
-        false => unpacked(&name, bytes, options.max_bytes)?,
+        true => vec![(None, bytes)],
+        false => arrays(&name, &bytes, options.max_bytes)?,
     };
     let markers = Markers::new(&options.missing_values);
     let mut columns: Vec<(Arc<str>, Column)> = Vec::new();
     for (array, bytes) in arrays {
-        let place = if array == "column" { name.to_string() } else { format!("{name} array {array}") };
-        let list = guarded(&place, || read(&place, &array, &bytes, &markers))?;
+        let place = array.as_ref().map_or_else(|| name.to_string(), |array| format!("{name} array {array}"));
+        let list = guarded(&place, || read(&place, array.as_deref(), &bytes, &markers))?;
         let rows = |list: &[(Arc<str>, Column)]| list.first().map(|(_, column)| column.len());
         if let (Some(had), Some(has)) = (rows(&columns), rows(&list))
             && had != has
@@ -60,29 +60,25 @@ fn open(store: Store, name: Arc<str>, options: &ReadOptions) -> super::Opened {
     Ok(Box::new(Listed::new(columns, Places::new(name, Lines::rows_from(0)))))
 }
 
-/// The arrays of an archive, in its order.
-fn unpacked(name: &str, bytes: Bytes, bytes_max: u64) -> Result<Vec<(String, Bytes)>> {
-    let damaged = |error: String| {
-        Error::refused(name, format!("an archive that cannot be read ({error})"), "a whole .npz file")
-            .with_hint("write or copy the file again")
-    };
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| damaged(error.to_string()))?;
-    let (mut arrays, mut left) = (Vec::new(), bytes_max);
-    for at in 0..archive.len() {
-        let file = archive.by_index(at).map_err(|error| damaged(error.to_string()))?;
-        let inside = file.name().map_err(|error| damaged(error.to_string()))?.into_owned();
-        let Some(array) = inside.strip_suffix(".npy") else {
-            return Err(Error::refused(name, format!("the file {inside:?} in the archive"), "arrays (.npy) alone"));
-        };
+/// The arrays of an archive with their names, in its order.
+fn arrays(name: &str, bytes: &[u8], bytes_max: u64) -> Result<Vec<(Option<String>, Bytes)>> {
+    let mut files = Vec::new();
+    unpack(name, bytes, bytes_max, |inside, file| {
         let mut content = Vec::new();
-        file.take(left.saturating_add(1)).read_to_end(&mut content).map_err(|error| damaged(error.to_string()))?;
-        left = left.checked_sub(content.len() as u64).ok_or_else(|| {
-            Error::refused(name, format!("more than {bytes_max} bytes unpacked"), "content within data.max_bytes")
-                .with_hint("raise data.max_bytes, or give a part of the file")
-        })?;
-        arrays.push((array.to_owned(), content.into()));
-    }
-    Ok(arrays)
+        let read = file.read_to_end(&mut content)?;
+        files.push((inside.to_owned(), content));
+        Ok(read as u64)
+    })?;
+    let array = |(inside, content): (String, Vec<u8>)| match inside.strip_suffix(".npy") {
+        Some(array) => Ok((Some(array.to_owned()), content.into())),
+        None => Err(Error::refused(name, format!("the file {inside:?} in the archive"), "arrays (.npy) alone")),
+    };
+    files.into_iter().map(array).collect()
+}
+
+fn damaged(place: &str, error: &std::io::Error) -> Error {
+    Error::refused(place, format!("an array that cannot be read ({error})"), "a whole NumPy array")
+        .with_hint("write or copy the file again")
 }
 
 /// Values of an array in the order of the file.
@@ -91,13 +87,9 @@ enum Values {
     Texts(Vec<String>),
 }
 
-/// One array as columns.
-fn read(place: &str, name: &str, bytes: &[u8], markers: &Markers) -> Result<Vec<(Arc<str>, Column)>> {
-    let damaged = |error: std::io::Error| {
-        Error::refused(place, format!("an array that cannot be read ({error})"), "a whole NumPy array")
-            .with_hint("write or copy the file again")
-    };
-    let file = NpyFile::new(bytes).map_err(damaged)?;
+/// One array as columns; only those of an archive have names.
+fn read(place: &str, name: Option<&str>, bytes: &[u8], markers: &Markers) -> Result<Vec<(Arc<str>, Column)>> {
+    let file = NpyFile::new(bytes).map_err(|error| damaged(place, &error))?;
     let shape: Vec<usize> = file.shape().iter().map(|&side| usize::try_from(side).unwrap_or(usize::MAX)).collect();
     let (rows, width) = match *shape.as_slice() {
         [rows] => (rows, 1),
@@ -132,7 +124,10 @@ fn read(place: &str, name: &str, bytes: &[u8], markers: &Markers) -> Result<Vec<
                 (0..rows).map(|row| Some(texts[at(row, column)].as_str()).filter(|text| !markers.contain(text))).collect::<StringArray>(),
             ),
         };
-        let name = if is_vector && name != "column" { name.to_owned() } else { format!("{name}_{}", column + 1) };
+        let name = match name {
+            Some(name) if is_vector => name.to_owned(),
+            name => format!("{}_{}", name.unwrap_or("column"), column + 1),
+        };
         (name.into(), Column::Array(array))
     };
     Ok((0..width).map(column).collect())
@@ -165,10 +160,7 @@ fn values(place: &str, file: NpyFile<&[u8]>) -> Result<Values> {
 }
 
 fn items<T: Deserialize>(place: &str, file: NpyFile<&[u8]>) -> Result<Vec<T>> {
-    file.into_vec::<T>().map_err(|error| {
-        Error::refused(place, format!("an array that cannot be read ({error})"), "a whole NumPy array")
-            .with_hint("write or copy the file again")
-    })
+    file.into_vec::<T>().map_err(|error| damaged(place, &error))
 }
 
 fn numbers<T: Deserialize>(place: &str, file: NpyFile<&[u8]>, number: fn(T) -> f64) -> Result<Values> {

@@ -3,16 +3,16 @@
 //!
 //! Numbers are `Float64`, dates `Timestamp(Microsecond, None)` where all values of a column are dates; times of day and spans stay text.
 
-use super::cell::{Cell, Cells};
+use super::archive::{ZIP, unpack};
+use super::cell::{Cell, Cells, full};
 use super::{FormatDef, Listed, Markers, Open, check_names, guarded, no_rows};
 use crate::read::{Lines, Places, ReadOptions, Skipped};
 use crate::source::Store;
 use crate::{Error, Result};
-use arrow_array::{ArrayRef, TimestampMicrosecondArray};
 use bytes::Bytes;
-use calamine::{Data, Range, Reader, Xls, Xlsb, Xlsx, open_workbook_from_rs};
+use calamine::{Data, DataRef, Range, Reader, Xls, Xlsb, Xlsx, open_workbook_from_rs};
 use cupola_task::{Column, Columns};
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor};
 use std::sync::Arc;
 
 /// The registry's entry.
@@ -20,16 +20,14 @@ pub const FORMAT: FormatDef = FormatDef {
     name: "sheet",
     extensions: &["xlsx", "xlsm", "xlsb", "xls"],
     doc: "spreadsheets: XLSX, XLSM, XLSB, XLS; the first sheet, or data.sheet",
-    // A zip may hold other things, an archive or a NumPy file; what it holds is told by the name of its first file.
     sniff,
     open: Open::Random(open),
 };
 
-/// How an archive begins.
-const ZIP: &[u8] = b"PK\x03\x04";
 /// The most cells between the first and the last.
 const CELLS_MAX: usize = 1 << 26;
 
+/// An old workbook, or an archive whose first files are those of a new one.
 fn sniff(head: &[u8]) -> bool {
     let is_compound = head.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1");
     let holds = |name: &[u8]| head.windows(name.len()).take(4096).any(|window| window == name);
@@ -63,17 +61,15 @@ fn sheet(name: &str, bytes: Bytes, options: &ReadOptions) -> Result<(String, Ran
         let range = book.worksheet_range(&sheet).map_err(|error| failed(calamine::Error::Xls(error)))?;
         return Ok((sheet, range));
     }
-    check_unpacked(name, &bytes, options.max_bytes)?;
-    let mut cells = Vec::new();
-    let sheet = match open_workbook_from_rs::<Xlsx<_>, _>(Cursor::new(bytes.clone())) {
+    // So large it may get in memory.
+    unpack(name, &bytes, options.max_bytes, |_, file| io::copy(file, &mut io::sink()))?;
+    let (sheet, cells) = match open_workbook_from_rs::<Xlsx<_>, _>(Cursor::new(bytes.clone())) {
         Ok(mut book) => {
             let failed = |error| failed(calamine::Error::Xlsx(error));
             let sheet = asked(&book.sheet_names())?;
             let mut reader = book.worksheet_cells_reader(&sheet).map_err(failed)?;
-            while let Some(cell) = reader.next_cell().map_err(failed)? {
-                cells.push((cell.get_position(), Data::from(cell.get_value().clone())));
-            }
-            sheet
+            let cells = taken(|| reader.next_cell()).map_err(failed)?;
+            (sheet, cells)
         }
         Err(error) => {
             let book: Result<Xlsb<_>, _> = open_workbook_from_rs(Cursor::new(bytes));
@@ -81,18 +77,27 @@ fn sheet(name: &str, bytes: Bytes, options: &ReadOptions) -> Result<(String, Ran
             let failed = |error| failed(calamine::Error::Xlsb(error));
             let sheet = asked(&book.sheet_names())?;
             let mut reader = book.worksheet_cells_reader(&sheet).map_err(failed)?;
-            while let Some(cell) = reader.next_cell().map_err(failed)? {
-                cells.push((cell.get_position(), Data::from(cell.get_value().clone())));
-            }
-            sheet
+            let cells = taken(|| reader.next_cell()).map_err(failed)?;
+            (sheet, cells)
         }
     };
     let range = dense(&format!("{name} sheet {sheet}"), cells)?;
     Ok((sheet, range))
 }
 
+/// A cell with its row and column, from 0.
+type Placed = ((u32, u32), Data);
+
+fn taken<'a, E>(mut next: impl FnMut() -> Result<Option<calamine::Cell<DataRef<'a>>>, E>) -> Result<Vec<Placed>, E> {
+    let mut cells = Vec::new();
+    while let Some(cell) = next()? {
+        cells.push((cell.get_position(), Data::from(cell.get_value().clone())));
+    }
+    Ok(cells)
+}
+
 /// Cells of rows and columns: two far apart would span billions.
-fn dense(place: &str, mut cells: Vec<((u32, u32), Data)>) -> Result<Range<Data>> {
+fn dense(place: &str, mut cells: Vec<Placed>) -> Result<Range<Data>> {
     cells.retain(|(_, value)| *value != Data::Empty);
     let span = |side: fn(&(u32, u32)) -> u32| {
         let sides = || cells.iter().map(|(position, _)| side(position));
@@ -107,54 +112,41 @@ fn dense(place: &str, mut cells: Vec<((u32, u32), Data)>) -> Result<Range<Data>>
     Ok(Range::from_sparse(cells.into_iter().map(|(position, value)| calamine::Cell::new(position, value)).collect()))
 }
 
-/// What a workbook holds unpacked is bounded, whatever it says of itself.
-fn check_unpacked(name: &str, bytes: &[u8], bytes_max: u64) -> Result<()> {
-    let failed = |error: String| {
-        Error::refused(name, format!("a spreadsheet that cannot be read ({error})"), "a whole XLSX, XLSB or XLS file")
-            .with_hint("save it again")
-    };
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| failed(error.to_string()))?;
-    let mut left = bytes_max;
-    for at in 0..archive.len() {
-        let file = archive.by_index(at).map_err(|error| failed(error.to_string()))?;
-        let unpacked = io::copy(&mut file.take(left.saturating_add(1)), &mut io::sink()).map_err(|error| failed(error.to_string()))?;
-        left = left.checked_sub(unpacked).ok_or_else(|| {
-            let error = Error::refused(name, format!("more than {bytes_max} bytes unpacked"), "content within data.max_bytes");
-            error.with_hint("raise data.max_bytes, or save the sheet as CSV")
-        })?;
-    }
-    Ok(())
-}
-
 fn table(name: &str, sheet: &str, range: &Range<Data>, options: &ReadOptions) -> Result<(Columns, Places)> {
     let place: Arc<str> = format!("{name} sheet {sheet}").into();
     let first_line = range.start().map_or(0, |(row, _)| u64::from(row)) + 1;
     let is_blank =
         |row: &[Data]| row.iter().all(|cell| matches!(cell, Data::Empty) || matches!(cell, Data::String(text) if text.trim().is_empty()));
-    let mut rows = range.rows().zip(first_line..).filter(|(row, _)| !is_blank(row)).peekable();
-    let width = range.width();
+    let mut rows = range.rows().zip(first_line..).filter(|(row, _)| !is_blank(row));
     let names: Vec<Arc<str>> = match options.header {
         true => {
             let (row, line) = rows.next().ok_or_else(|| Error::refused(&*place, "an empty sheet", "a header and rows"))?;
             header(&place, row, line)?
         }
-        false => (1..=width).map(|column| format!("column_{column}").into()).collect(),
+        false => (1..=range.width()).map(|column| format!("column_{column}").into()).collect(),
     };
     let markers = Markers::new(&options.missing_values);
-    let mut columns: Vec<SheetColumn> = names.iter().map(|_| SheetColumn::new()).collect();
+    let mut columns: Vec<Cells> = names.iter().map(|_| Cells::new()).collect();
     let mut lines = Lines::default();
     let mut count = 0;
     for (row, line) in rows {
         for (at, cell) in row.iter().enumerate() {
-            let taken = cell_of(cell).map_err(|found| Error::refused(format!("{place}:{line}"), found, "a value"));
-            let cell = taken.map_err(|error| error.with_hint("mend the formula, or clear the cell"))?;
+            let place = || format!("{place}:{line}");
+            let cell = cell_of(cell)
+                .map_err(|found| Error::refused(place(), found, "a value").with_hint("mend the formula, or clear the cell"))?
+                .unless_marked(&markers);
             match (columns.get_mut(at), cell) {
-                (None, Value::Missing) => {}
+                (None, Cell::Missing) => {}
                 (None, _) => {
                     let found = format!("a value in column {}, which has no name", at + 1);
-                    return Err(Error::refused(format!("{place}:{line}"), found, "a name in the header for each column with values"));
+                    return Err(Error::refused(place(), found, "a name in the header for each column with values"));
                 }
-                (Some(column), value) => column.push(count, value.unless_marked(&markers)),
+                (Some(column), cell) => {
+                    column.fill(count);
+                    if !column.push(cell) {
+                        return Err(full(&names[at], place()));
+                    }
+                }
             }
         }
         lines.push(line);
@@ -175,92 +167,32 @@ fn header(place: &str, row: &[Data], line: u64) -> Result<Vec<Arc<str>>> {
     Ok(names[..width].iter().map(|name| name.as_str().into()).collect())
 }
 
-enum Value {
-    Missing,
-    Number(f64),
-    Text(String),
-    Moment(i64),
-}
-
-impl Value {
-    fn unless_marked(self, markers: &Markers) -> Value {
-        match &self {
-            Value::Number(number) if markers.contain_number(*number) => Value::Missing,
-            Value::Text(text) if markers.contain(text) => Value::Missing,
-            _ => self,
-        }
-    }
-}
-
-/// Microseconds of a day.
-const DAY: f64 = 86_400e6;
-
-fn cell_of(cell: &Data) -> Result<Value, String> {
+/// A cell's value; an error says what was found.
+fn cell_of(cell: &Data) -> Result<Cell, String> {
     Ok(match cell {
-        Data::Empty => Value::Missing,
-        Data::Int(number) => match Cell::whole(*number) {
-            Cell::Number(number) => Value::Number(number),
-            Cell::Text(text) => Value::Text(text),
-            Cell::Missing => Value::Missing,
-        },
-        Data::Float(number) => Value::Number(*number),
-        Data::String(text) => Value::Text(text.clone()),
-        Data::Bool(flag) => Value::Text(flag.to_string()),
-        Data::DateTime(moment) if moment.is_duration() || moment.as_f64() < 1.0 => Value::Text(clock(moment.as_f64())),
+        Data::Empty => Cell::Missing,
+        Data::Int(number) => Cell::whole(*number),
+        Data::Float(number) => Cell::Number(*number),
+        Data::String(text) => Cell::Text(text.clone()),
+        Data::Bool(flag) => Cell::Text(flag.to_string()),
+        Data::DateTime(moment) if moment.is_duration() || moment.as_f64() < 1.0 => Cell::Text(clock(moment.as_f64())),
         Data::DateTime(moment) => {
             let (year, month, day, hour, minute, second, milli) = moment.to_ymd_hms_milli();
             let date = chrono::NaiveDate::from_ymd_opt(i32::from(year), u32::from(month), u32::from(day));
             let time =
                 date.and_then(|date| date.and_hms_milli_opt(u32::from(hour), u32::from(minute), u32::from(second), u32::from(milli)));
-            Value::Moment(time.ok_or_else(|| format!("the date number {}", moment.as_f64()))?.and_utc().timestamp_micros())
+            Cell::Moment(time.ok_or_else(|| format!("the date number {}", moment.as_f64()))?.and_utc().timestamp_micros())
         }
-        Data::DateTimeIso(text) => crate::date::parse_known(text, None).map_or_else(|| Value::Text(text.clone()), Value::Moment),
-        Data::DurationIso(text) => Value::Text(text.clone()),
+        Data::DateTimeIso(text) => crate::date::parse_known(text, None).map_or_else(|| Cell::Text(text.clone()), Cell::Moment),
+        Data::DurationIso(text) => Cell::Text(text.clone()),
         Data::Error(error) => return Err(format!("the error {error}")),
     })
 }
 
 /// A part of a day, or more of them, as `8:30:00`.
 fn clock(days: f64) -> String {
-    let seconds = (days * DAY / 1e6).round() as i64;
+    let seconds = (days * 86_400.0).round() as i64;
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
-}
-
-/// Moments as long as there is nothing else, then what they are as text.
-struct SheetColumn {
-    moments: Vec<Option<i64>>,
-    cells: Cells,
-    is_time: bool,
-    has_other: bool,
-}
-
-impl SheetColumn {
-    fn new() -> SheetColumn {
-        SheetColumn { moments: Vec::new(), cells: Cells::new(), is_time: false, has_other: false }
-    }
-
-    fn push(&mut self, row: usize, value: Value) {
-        self.moments.resize(row, None);
-        self.cells.fill(row);
-        let (moment, cell) = match value {
-            Value::Missing => (None, Cell::Missing),
-            Value::Number(number) => (None, Cell::Number(number)),
-            Value::Text(text) => (None, Cell::Text(text)),
-            Value::Moment(micros) => (Some(micros), Cell::Text(crate::date::iso(micros))),
-        };
-        self.is_time |= moment.is_some();
-        self.has_other |= moment.is_none() && !matches!(cell, Cell::Missing);
-        self.moments.push(moment);
-        self.cells.append(cell);
-    }
-
-    fn finish(&mut self, rows: usize) -> ArrayRef {
-        self.moments.resize(rows, None);
-        match self.is_time && !self.has_other {
-            true => Arc::new(std::mem::take(&mut self.moments).into_iter().collect::<TimestampMicrosecondArray>()),
-            false => self.cells.finish(rows),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! A table of an SQLite database (<https://www.sqlite.org/fileformat2.html>), read by SQLite itself from a copy in memory, so that nothing is
-//! written beside the file. Which table: the only one, or the one that `data.sheet` names; a view counts too.
+//! written beside the file. Which table: the only one, or the one that `data.sheet` names. Views are queries of whoever made the file, and may never
+//! end: they are not run.
 //!
 //! A column of numbers is `Float64`; in one that also holds texts, numbers are their digits. Blobs are refused.
 
-use super::cell::{Cell, Cells};
+use super::cell::{Cell, Cells, full};
 use super::{FormatDef, Listed, Markers, Open, Rows, check_names, guarded, no_rows};
 use crate::read::{Lines, Places, ReadOptions, Skipped};
 use crate::source::Store;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 pub const FORMAT: FormatDef = FormatDef {
     name: "sqlite",
     extensions: &["sqlite", "sqlite3", "db", "db3"],
-    doc: "a table or view of an SQLite database; the only one, or data.sheet",
+    doc: "a table of an SQLite database; the only one, or data.sheet",
     sniff: |head| head.starts_with(b"SQLite format 3\0"),
     open: Open::Random(open),
 };
@@ -68,7 +69,7 @@ fn table(store: Store, name: &Arc<str>, options: &ReadOptions) -> Result<Listed>
     database.deserialize_read_exact(MAIN_DB, Cursor::new(bytes), size, true).map_err(failed)?;
     database.execute_batch("pragma trusted_schema = off; pragma cell_size_check = on").map_err(failed)?;
     let tables: Vec<String> = database
-        .prepare("select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite\\_%' escape '\\' order by name")
+        .prepare("select name from sqlite_master where type = 'table' and name not like 'sqlite\\_%' escape '\\' order by name")
         .and_then(|mut names| names.query_map([], |row| row.get(0))?.collect())
         .map_err(failed)?;
     let table = match (&options.sheet, tables.as_slice()) {
@@ -88,7 +89,8 @@ fn table(store: Store, name: &Arc<str>, options: &ReadOptions) -> Result<Listed>
     let markers = Markers::new(&options.missing_values);
     let mut columns: Vec<Cells> = names.iter().map(|_| Cells::new()).collect();
     let mut rows = statement.query([]).map_err(failed)?;
-    let mut count = 0;
+    // Columns that are computed can be larger than the file.
+    let (mut count, mut left) = (0, options.max_bytes);
     while let Some(row) = rows.next().map_err(failed)? {
         for (at, column) in columns.iter_mut().enumerate() {
             let wrong = |found: &str| Error::column(&names[at], format!("{place} row {}", count + 1), found, "a number or a text");
@@ -100,10 +102,15 @@ fn table(store: Store, name: &Arc<str>, options: &ReadOptions) -> Result<Listed>
                     let text = std::str::from_utf8(text).map_err(|_| wrong("a text that is not UTF-8"))?;
                     Cell::Text(text.to_owned())
                 }
-                ValueRef::Blob(_) => return Err(wrong("a blob").with_hint("leave the column out: a view without it can be named")),
+                ValueRef::Blob(_) => return Err(wrong("a blob").with_hint("copy the table without the column")),
             };
-            if !column.append(cell.unless_marked(&markers)) {
-                return Err(wrong("more than 2 GiB of text").with_hint("read the table in parts"));
+            let size = if let Cell::Text(text) = &cell { text.len() as u64 } else { 8 };
+            left = left.checked_sub(size).ok_or_else(|| {
+                let error = Error::refused(&*place, format!("more than {} bytes", options.max_bytes), "content within data.max_bytes");
+                error.with_hint("raise data.max_bytes, or give a part of the table")
+            })?;
+            if !column.push(cell.unless_marked(&markers)) {
+                return Err(full(&names[at], format!("{place} row {}", count + 1)));
             }
         }
         count += 1;
@@ -132,17 +139,17 @@ mod tests {
     }
 
     #[test]
-    fn a_table_or_a_view_is_read_and_the_others_are_named() {
+    fn a_table_is_read_and_the_others_are_named() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tables.sqlite");
         let tables = ["a table", "seen", "blobs", "bare", "sen", "\"\"", "x\\\" union select 1 --"];
         expect![[r#"
             id|mixed|wide 1.0|2|9007199254740993 2.0|x|. .|2.5|-1 tables.sqlite table a table row 2
-            twice 2.0 4.0 tables.sqlite table seen row 2
-            tables.sqlite table blobs row 1: column b: found a blob, wanted a number or a text; leave the column out: a view without it can be named
+            tables.sqlite: found no table seen, wanted a table of the file, as data.sheet says; there are: a table, bare, blobs
+            tables.sqlite table blobs row 1: column b: found a blob, wanted a number or a text; copy the table without the column
             tables.sqlite table bare: found a header and no row, wanted at least one row; if the first line is data, set data.header=false
-            tables.sqlite: found no table sen, wanted a table of the file, as data.sheet says; did you mean seen?
-            tables.sqlite: found 4 tables, wanted one table; name it: data.sheet=a table (a table, bare, blobs, seen)
-            tables.sqlite: found no table x\" union select 1 --, wanted a table of the file, as data.sheet says; there are: a table, bare, blobs, seen"#]].assert_eq(&tables.map(|table| told(&file, table)).join("\n"));
+            tables.sqlite: found no table sen, wanted a table of the file, as data.sheet says; there are: a table, bare, blobs
+            tables.sqlite: found 3 tables, wanted one table; name it: data.sheet=a table (a table, bare, blobs)
+            tables.sqlite: found no table x\" union select 1 --, wanted a table of the file, as data.sheet says; there are: a table, bare, blobs"#]].assert_eq(&tables.map(|table| told(&file, table)).join("\n"));
     }
 
     #[test]
@@ -153,6 +160,11 @@ mod tests {
         database.execute_batch("pragma journal_mode = wal; create table t (x); insert into t values (1), (2)").unwrap();
         assert!(told(&file, "t").contains("wanted a database whose log was written back; sqlite3"), "{}", told(&file, "t"));
         database.execute_batch("pragma wal_checkpoint(truncate)").unwrap();
+        let computed = folder.path().join("computed.sqlite");
+        let other = rusqlite::Connection::open(&computed).unwrap();
+        other.execute_batch("create table t (n, x text as (printf('%.*c', n, 'x'))); insert into t (n) values (3000000)").unwrap();
+        let error = read(&Input::Path(computed), &options(&[("max_bytes", "1000000")])).unwrap_err();
+        assert!(error.to_string().contains("found more than 1000000 bytes"), "{error}");
         assert_eq!(told(&file, "t"), "x 1.0 2.0 tables.sqlite table t row 2");
     }
 }

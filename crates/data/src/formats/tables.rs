@@ -111,14 +111,16 @@ impl TableRows {
         let wrong = |found: String, wanted: String| {
             Err(Error::refused(file, found, wanted).with_hint("all files of one table have the same columns"))
         };
+        let column = |name: &Arc<str>| columns.get(name).map(|column| (name.clone(), column.clone()));
+        let ordered: Option<Vec<_>> = names.iter().map(column).collect();
+        if let Some(ordered) = ordered.filter(|ordered| ordered.len() == columns.len()) {
+            return Ok(Columns::new(ordered));
+        }
         if let Some(strange) = columns.names().find(|name| !names.iter().any(|known| **known == **name)) {
             return wrong(format!("a column {strange}"), format!("the columns of {first}, which has none of that name"));
         }
-        let column = |name: &Arc<str>| columns.get(name).map(|column| (name.clone(), column.clone()));
-        match names.iter().find(|name| columns.get(name).is_none()) {
-            Some(missing) => wrong(format!("no column {missing}"), format!("the columns of {first}")),
-            None => Ok(Columns::new(names.iter().filter_map(column).collect())),
-        }
+        let missing = names.iter().find(|name| columns.get(name).is_none()).map_or("", |name| &**name);
+        wrong(format!("no column {missing}"), format!("the columns of {first}"))
     }
 }
 

@@ -27,8 +27,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// The thread may work for this share of the time; What it did not use is left to it up to a
-/// limit, and once that is used up it rests until a part of it is there again, or for so long at most.
+/// The thread may work for this share of the time. What it did not use is left to it up to a limit, and once that is used up it rests until a part
+/// of it is there again, or for so long at most.
 const SHARE: f64 = 0.0025;
 const CREDIT: Duration = Duration::from_millis(50);
 const CREDIT_AGAIN: Duration = Duration::from_millis(4);

@@ -112,7 +112,7 @@ pub const DATA: &[Setting] = &[
 ];
 
 /// Files of a table.
-pub const FILES: Range = Range::Any(&[Range::Text, Range::List(&Range::Text)]);
+const FILES: Range = Range::Any(&[Range::Text, Range::List(&Range::Text)]);
 
 /// The keys of `[data.clean]` beside those of the preparation.
 pub const CLEAN: &[Setting] = &[
