@@ -8,7 +8,7 @@ use toml::{Table, Value};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("cupola-task", &[]),
     ("cupola-data", &["cupola-task"]),
-    ("cupola-classic", &["cupola-task"]),
+    ("cupola-classic", &["cupola-task", "cupola-kernels"]),
     ("cupola-kernels", &[]),
     ("cupola-nets", &["cupola-task", "cupola-kernels"]),
     ("cupola-metrics", &["cupola-task"]),

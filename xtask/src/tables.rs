@@ -101,7 +101,7 @@ fn registry_text(registry: &Registry) -> String {
 
 /// The keys of every table of a recipe but `[model]` and `[augment]`, whose keys have lists of their own.
 fn recipe_text() -> String {
-    const TABLES: [&[&str]; 10] = [
+    const TABLES: [&[&str]; 13] = [
         &[],
         &["data"],
         &["data", "split"],
@@ -111,7 +111,10 @@ fn recipe_text() -> String {
         &["outputs", "NAME"],
         &["train"],
         &["save"],
+        &["decision"],
         &["eval"],
+        &["tune"],
+        &["curve"],
     ];
     let mut text = String::new();
     for table in TABLES {

@@ -1,6 +1,7 @@
-//! Fits a model on columns of raw numbers and prints how long that took: our side of `duel/lightgbm`.
+//! Fits a model on columns of raw numbers and prints how long that took: our side of `duel/lightgbm` and `duel/explain`.
 //!
-//! `gbdt_speed FOLDER MODEL [key=value ...]`, with `threads=N` for the pool. The folder holds `columns.txt`, one line a column:
+//! `gbdt_speed FOLDER MODEL [key=value ...]`, with `threads=N` for the pool, and `explain=N` to explain the first N test rows, too: against training
+//! and against the 100 rows behind them. The folder holds `columns.txt`, one line a column:
 //! `number`, `category CLASSES` or, last, `target CLASSES` (0 classes: a number); and `train.f64` and `test.f64`, the columns one
 //! after another, little-endian, classes as their codes, NaN where missing. The answers for the test rows go to
 //! `answers.f64` (of classes the probability of the last one).
@@ -9,8 +10,8 @@
 
 use arrow_array::{ArrayRef, Float64Array, UInt32Array};
 use cupola_task::{
-    Answer, Ask, Column, Columns, Dataset, Error, Field, Kind, Make, Result, Role, Run, Schema, Settings, Side, Source, Splits, Table,
-    Task, Value,
+    Against, Answer, Ask, Column, Columns, Dataset, Error, Field, Kind, Make, Predictor, Result, Role, Run, Schema, Settings, Side, Source,
+    Splits, Table, Task, Value,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -22,12 +23,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pairs: Vec<(&str, Value)> =
         pairs.iter().filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key, Value::parse(value))).collect();
     let threads = pairs.iter().find(|(key, _)| *key == "threads").and_then(|(_, value)| value.to_string().parse().ok()).unwrap_or(1);
-    let settings = pairs.iter().filter(|(key, _)| *key != "threads").map(|(key, value)| (*key, value));
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(|| race(Path::new(folder), model, settings))?;
+    let explained = pairs.iter().find(|(key, _)| *key == "explain").and_then(|(_, value)| value.to_string().parse().ok()).unwrap_or(0);
+    let settings = pairs.iter().filter(|(key, _)| !["threads", "explain"].contains(key)).map(|(key, value)| (*key, value));
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(|| race(Path::new(folder), model, settings, explained))?;
     Ok(())
 }
 
-fn race<'a>(folder: &Path, model: &str, given: impl Iterator<Item = (&'a str, &'a Value)>) -> Result<()> {
+fn race<'a>(folder: &Path, model: &str, given: impl Iterator<Item = (&'a str, &'a Value)>, explained: u64) -> Result<()> {
     let schema = schema(&text(&folder.join("columns.txt"))?);
     let (train, test) = (table(&schema, &folder.join("train.f64"))?, table(&schema, &folder.join("test.f64"))?);
     let model = cupola_classic::MODELS.iter().find(|known| known.name == model).ok_or_else(|| Error::setting("model", model, "a model"))?;
@@ -47,8 +49,29 @@ fn race<'a>(folder: &Path, model: &str, given: impl Iterator<Item = (&'a str, &'
     }
     let one_us = start.elapsed().as_secs_f64() * 1e3;
     save(&folder.join("answers.f64"), &answers.0[0].1)?;
-    println!("{{\"cpu_s\": {fit_cpu_s:.3}, \"wall_s\": {fit_s:.3}, \"predict_s\": {predict_s:.4}, \"one_row_us\": {one_us:.2}}}");
+    let [path_s, rows_s] = explain_seconds(&*fitted, test.columns(), explained)?;
+    println!(
+        "{{\"cpu_s\": {fit_cpu_s:.3}, \"wall_s\": {fit_s:.3}, \"predict_s\": {predict_s:.4}, \"one_row_us\": {one_us:.2}, \
+         \"explain_s\": {path_s:.5}, \"explain_rows_s\": {rows_s:.5}}}"
+    );
     Ok(())
+}
+
+/// How long it takes to explain so many rows against training, and against the 100 rows behind them: the faster of two calls.
+fn explain_seconds(fitted: &dyn Predictor, columns: &Columns, rows: u64) -> Result<[f64; 2]> {
+    let some = columns.take(&(0..rows).collect::<Vec<_>>());
+    let behind = columns.take(&(rows..rows + if rows > 0 { 100 } else { 0 }).collect::<Vec<_>>());
+    let mut seconds = [f64::INFINITY; 2];
+    for _ in 0..2 {
+        for (seconds, against) in seconds.iter_mut().zip([Against::Training, Against::Rows(&behind)]) {
+            let start = Instant::now();
+            if rows > 0 {
+                std::hint::black_box(fitted.explain(&some, against).transpose()?);
+            }
+            *seconds = seconds.min(start.elapsed().as_secs_f64());
+        }
+    }
+    Ok(seconds)
 }
 
 fn text(path: &Path) -> Result<String> {

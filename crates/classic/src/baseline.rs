@@ -114,7 +114,7 @@ impl Predictor for Constant {
     fn predict(&self, inputs: &Columns, _ask: &Ask) -> Result<Predictions> {
         let values = self.values.repeat(inputs.rows());
         let answer = match &self.classes {
-            Some(classes) => Answer::Scores { classes: classes.clone(), values },
+            Some(classes) => Answer::Scores { classes: classes.into(), values },
             None => Answer::Numbers { values, range: None },
         };
         Ok(Predictions(vec![(self.target.clone(), answer)]))

@@ -20,7 +20,7 @@ use crate::trees::settings::{self, integer, real};
 use crate::trees::split::Rules;
 use crate::{Rows, Target, the_target};
 use cupola_task::{
-    Cost, Learner, Make, Math, ModelDef, Needs, Predictor, Range, Result, Run, Schema, Setting, Settings, Source, Start, Task,
+    Cost, Error, Learner, Make, Math, ModelDef, Needs, Predictor, Range, Result, Run, Schema, Setting, Settings, Source, Start, Task,
 };
 
 /// The registry's entry.
@@ -60,6 +60,14 @@ const SETTINGS: &[Setting] = &[
     integer("max_cat_threshold", &[], "32", (1, 255), "Most categories on the smaller side of a split."),
     integer("max_cat_to_onehot", &[], "4", (0, 255), "Up to so many categories, one at a time is parted from the others."),
     integer("min_data_per_group", &[], "100", (1, 1 << 30), "Rows between two cuts of sorted categories."),
+    Setting {
+        name: "objective",
+        alias: &["loss"],
+        default: "auto",
+        range: Range::Choice(&["auto", "focal"]),
+        doc: "What is made small. auto: log loss for classes, squared error for numbers; focal: focal loss for classes, which counts rows that are answered well little, for rare classes; its probabilities are too cautious.",
+    },
+    real("focal_gamma", &[], "2", (0.0, 20.0), "With objective=focal, how little: the log loss times (1 - p)^gamma; 0 is the log loss."),
     Setting {
         name: "grow_policy",
         alias: &[],
@@ -108,7 +116,7 @@ impl Learner for Gbdt {
     fn fit(&mut self, source: Source<'_>, run: &Run<'_>) -> Result<Box<dyn Predictor>> {
         let (schema, rows, valid) = predictor::rows(&source, "gbdt")?;
         predictor::within_memory(self.cost(&schema, rows.len() as u64), run)?;
-        let ensemble = match loss(&rows) {
+        let ensemble = match self.loss(&rows)? {
             Some(loss) => {
                 let before = if let Start::Warm(parts) = &run.start { Some(predictor::ensemble(parts, &schema)?) } else { None };
                 boost::fit(&rows, &valid, &boosting(&self.settings, loss), before, run)?
@@ -119,15 +127,23 @@ impl Learner for Gbdt {
     }
 }
 
-/// The loss for a target; none when there is only one class to answer.
-fn loss(rows: &Rows) -> Option<Loss> {
-    match &rows.target {
-        Target::Numbers(_) => Some(Loss::Squared),
-        Target::Classes { classes, .. } => match classes.len() {
-            0 | 1 => None,
-            2 => Some(Loss::Logistic),
-            more => Some(Loss::Softmax(more)),
-        },
+impl Gbdt {
+    /// The loss for a target; none when there is only one class to answer.
+    fn loss(&self, rows: &Rows) -> Result<Option<Loss>> {
+        let is_focal = self.settings.text("objective") == "focal";
+        Ok(match &rows.target {
+            Target::Numbers(_) if is_focal => {
+                let error = Error::setting("model.objective", "focal", "auto, for a target of numbers");
+                return Err(error.with_hint("focal loss is of classes"));
+            }
+            Target::Numbers(_) => Some(Loss::Squared),
+            Target::Classes { classes, .. } => match classes.len() {
+                0 | 1 => None,
+                count if is_focal => Some(Loss::Focal(count, self.settings.real("focal_gamma"))),
+                2 => Some(Loss::Logistic),
+                more => Some(Loss::Softmax(more)),
+            },
+        })
     }
 }
 

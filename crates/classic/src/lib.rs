@@ -3,16 +3,21 @@
 //! Every model is one file and one line of [`MODELS`]; what several share (the histogram engine of the trees) is a folder of its own.
 
 mod baseline;
+mod bytes;
 mod elastic_net;
 mod extra_trees;
 mod forest;
 mod gbdt;
+mod knn;
 mod lasso;
 mod linear;
 mod logistic;
+mod naive_bayes;
+mod points;
 mod ridge;
 mod rows;
 mod solve;
+mod svm;
 mod tree;
 mod trees;
 
@@ -36,5 +41,8 @@ pub const MODELS: &[ModelDef] = &[
     lasso::LASSO,
     elastic_net::ELASTIC_NET,
     logistic::LOGISTIC,
+    svm::SVM,
+    knn::KNN,
+    naive_bayes::NAIVE_BAYES,
     baseline::BASELINE,
 ];

@@ -15,14 +15,11 @@
 //! # Ok::<(), cupola_task::Error>(())
 //! ```
 
-use crate::rows::{Rows, Target};
+use crate::rows::seen_classes;
 use crate::solve::{
-    Affine, Design, FIT_INTERCEPT, Link, Logistic, Memory, Watch, check_target, cost, is_factored, logistic, open_classes, rows_of,
+    Affine, Design, FIT_INTERCEPT, Link, Logistic, Memory, Watch, check_target, cost, is_factored, logistic, means, open_classes, rows_of,
 };
-use cupola_task::{
-    Cost, Error, Learner, Make, Math, ModelDef, Needs, Predictor, Range, Result, Run, Schema, Setting, Settings, Source, Task,
-};
-use std::sync::Arc;
+use cupola_task::{Cost, Learner, Make, Math, ModelDef, Needs, Predictor, Range, Result, Run, Schema, Setting, Settings, Source, Task};
 
 /// The registry's entry.
 pub(crate) const LOGISTIC: ModelDef = ModelDef {
@@ -105,21 +102,9 @@ impl Learner for Settled {
             let problem = Logistic { design: &design, codes: &codes, classes: seen.len(), weights: &weights, c, tol, max_iter };
             design.original(&logistic(&problem, &Watch { run, total: max_iter })?, outputs)
         };
-        Ok(Box::new(Affine::new(train.data().schema(), coefficients, intercept, Link::Classes { classes, seen })?))
+        let affine = Affine::new(train.data().schema(), coefficients, intercept, Link::Classes { classes, seen })?;
+        Ok(Box::new(affine.with_means(means(&rows.features, &keep, &weights))))
     }
-}
-
-/// All classes, those of the kept rows, and each kept row's place among those.
-#[expect(clippy::type_complexity, reason = "three results of one pass, taken apart at once")]
-fn seen_classes(rows: &Rows, keep: &[usize]) -> Result<(Arc<[Arc<str>]>, Vec<u32>, Vec<u32>)> {
-    let Target::Classes { codes, classes } = &rows.target else {
-        return Err(Error::input(format!("target {}", rows.target_name), "numbers", "classes"));
-    };
-    let mut place = vec![u32::MAX; classes.len()];
-    keep.iter().for_each(|&row| place[codes[row] as usize] = 0);
-    let seen: Vec<u32> = (0..classes.len() as u32).filter(|&class| place[class as usize] == 0).collect();
-    seen.iter().zip(0..).for_each(|(&class, number)| place[class as usize] = number);
-    Ok((classes.clone(), seen, keep.iter().map(|&row| place[codes[row] as usize]).collect()))
 }
 
 /// Rows and columns, two factors an output when there are any, and six numbers a row and output (margins, chances, changes).

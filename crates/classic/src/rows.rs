@@ -109,6 +109,22 @@ pub fn the_target(schema: &Schema) -> Result<(&Field, Task)> {
     }
 }
 
+/// All classes, those of the kept rows, and each kept row's place among those.
+///
+/// # Errors
+/// When the target has none.
+#[expect(clippy::type_complexity, reason = "three results of one pass, taken apart at once")]
+pub(crate) fn seen_classes(rows: &Rows, keep: &[usize]) -> Result<(Arc<[Arc<str>]>, Vec<u32>, Vec<u32>)> {
+    let Target::Classes { codes, classes } = &rows.target else {
+        return Err(Error::input(format!("target {}", rows.target_name), "numbers", "classes"));
+    };
+    let mut place = vec![u32::MAX; classes.len()];
+    keep.iter().for_each(|&row| place[codes[row] as usize] = 0);
+    let seen: Vec<u32> = (0..classes.len() as u32).filter(|&class| place[class as usize] == 0).collect();
+    seen.iter().zip(0..).for_each(|(&class, number)| place[class as usize] = number);
+    Ok((classes.clone(), seen, keep.iter().map(|&row| place[codes[row] as usize]).collect()))
+}
+
 /// The inputs of prepared columns, in the schema's order; a vector becomes one feature an element.
 ///
 /// # Errors

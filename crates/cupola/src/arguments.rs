@@ -1,90 +1,15 @@
 //! What can be typed.
 
+mod after;
+
+use after::{
+    AFTER, AFTER_COMPARE, AFTER_CONVERT, AFTER_DOCTOR, AFTER_EVAL, AFTER_FEEDBACK, AFTER_INIT, AFTER_LEAKS, AFTER_LOCK, AFTER_MODEL_SHOW,
+    AFTER_PREDICT, AFTER_PREVIEW, AFTER_PROFILE, AFTER_REGISTRY, AFTER_RETRAIN, AFTER_SPLIT, AFTER_TRAIN, after_diff, after_dup,
+    after_explain, after_learning_curve, after_monitor, after_noise, after_serve, after_tune,
+};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use std::ffi::OsString;
 use std::path::PathBuf;
-
-const AFTER: &str = "\
-Keys follow the command as key=value, dots for nesting: cupola train data.csv target=y model=gbdt model.num_leaves=63
-`cupola schema` lists every key, `cupola models` every model, `cupola metrics` every measure.
-
-Exit codes: 0 ok, 1 failure, 2 usage or recipe, 3 data or leak gate, 4 quality gate, 5 out of budget, 130 interrupted and saved.
-Environment: CUPOLA_HOME is the folder that holds runs/ and deploy/ (default: the present one); CUPOLA_STORE is a PostgreSQL URL for
-what deploy/ keeps in registry.sqlite; NO_COLOR turns colours off.";
-
-const AFTER_INIT: &str = "\
-Example: cupola init data.csv target=y && cupola train cupola.toml";
-const AFTER_TRAIN: &str = "\
-Examples:
-  cupola train data.csv target=y                       the best of a leaderboard, in 60 seconds
-  cupola train data.csv target=y model=gbdt test=other.csv
-  cupola train data.csv target=y data.split.by=time data.split.key=date
-  cupola train recipe.toml time=10m                    what is typed goes before what the file says
-  cupola train runs/latest/run.toml                    the same model again";
-const AFTER_EVAL: &str = "\
-Keys: metrics=[NAMES], gates.NAME=\">= NUMBER\" (exit code 4 when it is not held), eval.ci, eval.draws, seed, and those of [data]
-Example: cupola eval runs/latest data.csv metrics=[accuracy,f1] gates.accuracy=\">= 0.9\"";
-const AFTER_MODEL_SHOW: &str = "\
-Keys: size, channels, classes (what is assumed when there is no data), and model.SETTING=VALUE
-Examples:
-  cupola model show resnet50
-  cupola model show vgg16 size=32 classes=10
-  cupola model show runs/latest";
-const AFTER_PREDICT: &str = "\
-Keys: those of [data], as delimiter, encoding, missing_values, bad_rows
-Examples:
-  cupola predict runs/latest data.csv -o answers.parquet
-  generate | cupola predict model.cupola - --bare --format jsonl";
-
-const AFTER_FEEDBACK: &str = "\
-Labels may come days later, in any order and more than once: what was true last counts, then what came last.
-Example: cupola feedback labels.csv name=adult";
-const AFTER_RETRAIN: &str = "\
-Each call does what is next: nothing when no trigger is met; a challenger from the champion's recipe, its data and labelled answers of the
-log; a decision once the challenger has answered enough in the shadow. Exit code 4 when a challenger is refused.
-Keys of [retrain]: mode, when, window, data, min_labels, holdout, start, budget, cooldown, level, anchor_drop, slice_drop, attain, latency_ratio,
-shadow_rows
-Example: cupola retrain adult --now retrain.mode=auto retrain.shadow_rows=100";
-const AFTER_REGISTRY: &str = "\
-Models are kept in deploy/, in CUPOLA_HOME or the present folder; CUPOLA_STORE=postgres://... shares registry and labels.
-Examples:
-  cupola registry add runs/latest name=adult
-  cupola serve adult
-  cupola registry add runs/latest name=adult alias=challenger
-  cupola registry promote adult
-  cupola registry rollback adult --why \"complaints\"";
-const AFTER_PREVIEW: &str = "\
-Examples:
-  cupola data preview photos/ augment.policy=standard -o sheet.png
-  cupola data preview recipe.toml augment.rotate=15 augment.cutout=8";
-
-/// The keys of `monitor`.
-fn after_monitor() -> String {
-    let keys: Vec<String> =
-        cupola_watch::MONITOR.iter().map(|setting| format!("  {:<14} {:<8} {}", setting.name, setting.default, setting.doc)).collect();
-    format!(
-        "Windows of the log are held against what training counted, one after another; exit code 4 when an alarm is raised at the end. A table is one \
-         window unless `window` says how many rows; with its targets in it, it is measured, too.\n\n\
-         Keys of [monitor], their defaults, and what they say; those of [data] for a table:\n{}\n\n\
-         Examples:\n  cupola monitor adult\n  cupola monitor adult --last 30d window=1d --html report.html\n  \
-         cupola monitor runs/latest new.csv drift=psi threshold=0.2",
-        keys.join("\n")
-    )
-}
-
-/// The keys of `serve`, which no recipe holds.
-fn after_serve() -> String {
-    let key = |prefix: &str, setting: &cupola_task::Setting| {
-        format!("  {:<18} {:<15} {}", format!("{prefix}{}", setting.name), setting.default, setting.doc)
-    };
-    let serve = cupola_serve::SETTINGS.iter().map(|setting| key("", setting));
-    let keys: Vec<String> = serve.chain(cupola_watch::log::LOG.iter().map(|setting| key("log.", setting))).collect();
-    format!(
-        "Keys, as key=value or --key value, their defaults, and what they say:\n{}\n\n\
-         Examples:\n  cupola serve runs/latest http=127.0.0.1:8000\n  cupola serve adult log=on log.redact=[race,sex]",
-        keys.join("\n")
-    )
-}
 
 /// Trains, measures, keeps and serves models.
 #[derive(Parser)]
@@ -113,16 +38,35 @@ pub enum Command {
     /// Train a model from a table or a recipe
     #[command(after_help = AFTER_TRAIN)]
     Train(RecipeArguments),
+    /// Search settings by cross-validation, then train with the best
+    #[command(after_help = after_tune())]
+    Tune(RecipeArguments),
     /// Tell what training a network will take: parameters, work, memory and time, from a few timed steps
     Plan(RecipeArguments),
-    /// Go on with a run that was cut off: a network from its last checkpoint, to the same bytes
+    /// Go on with a run that was cut off: a network from its last checkpoint, a search from its last trial, to the same bytes
     Resume {
         /// Run folder, or the run's name, number or `latest`
         run: String,
     },
+    /// Hold models against each other on the same test rows: which difference is more than chance
+    #[command(after_help = AFTER_COMPARE)]
+    Compare {
+        /// Model files, run folders, or runs' names, numbers or `latest`, then key=value
+        #[arg(value_name = "MODEL|KEY=VALUE", required = true)]
+        arguments: Vec<String>,
+    },
+    /// Tell how much more data would help: training on parts of the rows, and a law through the points
+    #[command(after_help = after_learning_curve())]
+    LearningCurve(CurveArguments),
     /// Measure a model on labelled data
     #[command(after_help = AFTER_EVAL)]
     Eval(DataArguments),
+    /// Say what is wrong with a run's model, try remedies, and tell which ones help
+    #[command(after_help = AFTER_DOCTOR)]
+    Doctor(DoctorArguments),
+    /// Say why a model answers as it does: on all rows, or on one
+    #[command(after_help = after_explain())]
+    Explain(ExplainArguments),
     /// Answer rows: the table that comes in goes out with predictions
     #[command(after_help = AFTER_PREDICT)]
     Predict(PredictArguments),
@@ -168,7 +112,7 @@ pub enum Command {
         #[command(subcommand)]
         command: RegistryCommand,
     },
-    /// Look at the data as a model is shown it
+    /// Look at tables and keep them in order: profile, leaks, label noise, duplicates, splits, formats, versions
     Data {
         #[command(subcommand)]
         command: DataCommand,
@@ -208,6 +152,16 @@ pub struct RecipeArguments {
     pub tiny: bool,
 }
 
+/// What `learning-curve` takes.
+#[derive(Args)]
+pub struct CurveArguments {
+    #[command(flatten)]
+    pub recipe: RecipeArguments,
+    /// Write the curve as a page, too
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
+}
+
 /// What `init` takes.
 #[derive(Args)]
 pub struct InitArguments {
@@ -233,6 +187,31 @@ pub struct DataArguments {
     pub arguments: Vec<String>,
 }
 
+/// What `doctor` takes.
+#[derive(Args)]
+pub struct DoctorArguments {
+    /// Run folder, or the run's name, number or `latest`
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub run: String,
+    /// time=TIME that remedies are tried for; default: 60 seconds
+    #[arg(value_name = "KEY=VALUE")]
+    pub pairs: Vec<String>,
+}
+
+/// What `explain` takes.
+#[derive(Args)]
+pub struct ExplainArguments {
+    /// Model file, run folder, or a run's name, number or `latest`
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub model: PathBuf,
+    /// Data files, - for standard input, then key=value
+    #[arg(value_name = "DATA|KEY=VALUE")]
+    pub arguments: Vec<String>,
+    /// Write the explanation as a page, too
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
+}
+
 /// What `predict` takes.
 #[derive(Args)]
 pub struct PredictArguments {
@@ -241,7 +220,7 @@ pub struct PredictArguments {
     /// Where to write; the ending chooses the format; default: standard output in the format that came in
     #[arg(short, long, value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
-    /// csv, tsv, jsonl or parquet, whatever the ending says
+    /// csv, tsv, jsonl, parquet, arrow or arff, whatever the ending says
     #[arg(long)]
     pub format: Option<String>,
     /// Write the prediction columns only
@@ -410,9 +389,128 @@ pub enum RegistryCommand {
 /// What `data` takes.
 #[derive(Subcommand)]
 pub enum DataCommand {
+    /// Tell what a table holds: types, missing values, distributions, what deserves a look, groups and their labels
+    #[command(after_help = AFTER_PROFILE)]
+    Profile(ProfileArguments),
+    /// Look for leaks: what a model could know in training and not when it is used
+    #[command(after_help = AFTER_LEAKS)]
+    Leaks(RecipeArguments),
+    /// Find labels that are likely wrong
+    #[command(after_help = after_noise())]
+    Noise(NoiseArguments),
+    /// Find rows that repeat others, wholly or nearly, within and across splits
+    #[command(after_help = after_dup())]
+    Dup(DupArguments),
+    /// Write training, validation and test rows into files, cut as `train` cuts them
+    #[command(after_help = AFTER_SPLIT)]
+    Split(SplitArguments),
+    /// Write a table in another format
+    #[command(after_help = AFTER_CONVERT)]
+    Convert(ConvertArguments),
+    /// Keep files by their content in data.lock, and check that they are as they were
+    #[command(after_help = AFTER_LOCK)]
+    Lock(LockArguments),
+    /// Tell what differs between two versions of a table: columns, rows, cells, distributions
+    #[command(after_help = after_diff())]
+    Diff(DiffArguments),
     /// Draw a sheet of training images: as they are prepared, and as epochs will show them
     #[command(after_help = AFTER_PREVIEW)]
     Preview(PreviewArguments),
+}
+
+/// What `data profile` takes.
+#[derive(Args)]
+pub struct ProfileArguments {
+    /// Data files, - for standard input, then key=value
+    #[arg(value_name = "DATA|KEY=VALUE", required = true)]
+    pub arguments: Vec<String>,
+    /// Write one page with pictures, too, of 1 MB at most
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
+}
+
+/// What `data noise` takes.
+#[derive(Args)]
+pub struct NoiseArguments {
+    /// Data files or a recipe (.toml), then key=value
+    #[arg(value_name = "DATA|RECIPE|KEY=VALUE", required = true)]
+    pub arguments: Vec<String>,
+    /// Write suspects as a table; the ending chooses the format
+    #[arg(short, long, value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What `data dup` takes.
+#[derive(Args)]
+pub struct DupArguments {
+    /// Data files or a recipe (.toml), then key=value
+    #[arg(value_name = "DATA|RECIPE|KEY=VALUE", required = true)]
+    pub arguments: Vec<String>,
+}
+
+/// What `data split` takes.
+#[derive(Args)]
+pub struct SplitArguments {
+    /// Data files or a recipe (.toml), then key=value
+    #[arg(value_name = "DATA|RECIPE|KEY=VALUE", required = true)]
+    pub arguments: Vec<String>,
+    /// The folder to write into; default: the present one
+    #[arg(short, long, value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+    /// csv, tsv, jsonl, parquet, arrow or arff; default: the format that came in
+    #[arg(long)]
+    pub format: Option<String>,
+    /// Write the side of each row, too, for data.split.keep
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub sides: Option<PathBuf>,
+    /// Replace files that are there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What `data convert` takes.
+#[derive(Args)]
+pub struct ConvertArguments {
+    /// Data files, then where to write, then key=value
+    #[arg(value_name = "DATA|OUT|KEY=VALUE", required = true)]
+    pub arguments: Vec<String>,
+    /// csv, tsv, jsonl, parquet, arrow or arff, whatever the ending says
+    #[arg(long)]
+    pub format: Option<String>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What `data lock` takes.
+#[derive(Args)]
+pub struct LockArguments {
+    /// Files and folders
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// The lock; paths are kept relative to its folder
+    #[arg(short, long, default_value = "data.lock", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// Hold what was locked against the disk
+    #[arg(long)]
+    pub check: bool,
+    /// Read every byte, whatever times and sizes say
+    #[arg(long, requires = "check")]
+    pub full: bool,
+    /// Replace a file that is no lock
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What `data diff` takes.
+#[derive(Args)]
+pub struct DiffArguments {
+    /// Two data files, then key=value
+    #[arg(value_name = "DATA|KEY=VALUE", required = true)]
+    pub arguments: Vec<String>,
 }
 
 /// What `data preview` takes.

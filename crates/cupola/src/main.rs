@@ -3,14 +3,14 @@
 mod arguments;
 mod commands;
 mod fault;
+mod memory;
 mod screen;
 
 use clap::Parser;
 use std::process::ExitCode;
 
-// glibc's allocator maps and unmaps every large buffer; mimalloc keeps them.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: memory::Allocator = memory::Allocator;
 
 fn main() -> ExitCode {
     quiet_guarded_panics();

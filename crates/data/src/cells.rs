@@ -6,7 +6,6 @@ use arrow_array::{Array, Float64Array, StringArray, TimestampMicrosecondArray, n
 use cupola_task::{Batch, Column, Draw, Error, Field, Images, Kind, Result};
 use rayon::prelude::*;
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 /// The code of a missing cell.
 pub(crate) const MISSING: u32 = u32::MAX;
@@ -113,7 +112,7 @@ fn rank(rows: usize, keys: impl Iterator<Item = Option<u64>>) -> Codes {
 }
 
 fn number<K: Eq + std::hash::Hash>(keys: impl Iterator<Item = Option<K>>) -> Codes {
-    let mut known: HashMap<K, u32> = HashMap::new();
+    let mut known: foldhash::HashMap<K, u32> = foldhash::HashMap::default();
     let code = keys
         .map(|key| {
             key.map_or(MISSING, |key| {

@@ -17,6 +17,7 @@ use arrow_array::{Array, ArrayRef, Float64Array, TimestampMicrosecondArray};
 use arrow_schema::DataType;
 use cupola_task::{Column, Columns, Field, Images, Key, Kind, Role, Schema, Task};
 use facts::{Facts, grouped};
+pub(crate) use facts::{is_code, names_rows};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -301,7 +302,7 @@ impl Asked<'_> {
                 (false, _) => (ColumnType::Category, format!("{counts}, so it is a class")),
             };
         }
-        if facts.is_unique() && facts.is_whole && facts.values > 2 && facts::names_rows(self.name, facts.is_rising) {
+        if facts.is_unique() && facts.is_whole && facts.values > 2 && names_rows(self.name, facts.is_rising) {
             return (ColumnType::Id, format!("{counts}, whole and all different under this name"));
         }
         if facts.distinct == 2 { (ColumnType::Binary, counts) } else { (ColumnType::Number, counts) }

@@ -6,12 +6,16 @@
 pub mod augment;
 mod cells;
 mod conform;
+pub mod convert;
 mod date;
+pub mod diff;
 mod error;
 mod formats;
 mod images;
 mod infer;
 pub mod leaks;
+pub mod lock;
+pub mod near;
 pub mod prepare;
 pub mod profile;
 mod read;
@@ -22,6 +26,7 @@ mod sql;
 #[cfg(not(feature = "sql"))]
 #[path = "no_sql.rs"]
 mod sql;
+pub mod survey;
 mod thumbnail;
 mod write;
 

@@ -13,7 +13,7 @@ use crate::images::ImageOptions;
 use crate::{Error, Result};
 use crate::{source, sql};
 use bytes::Bytes;
-use cupola_task::{Columns, Range, Setting, Settings, Value};
+use cupola_task::{Columns, Range, Setting, Settings, Value, size};
 use std::ops;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -106,6 +106,8 @@ pub struct ReadOptions {
     pub max_bytes: u64,
     /// Most bytes of one record of a text file.
     pub max_line: u64,
+    /// Memory that the program may use for itself; what is larger lies in a file. Who owns the program's memory keeps it.
+    pub max_memory: Option<u64>,
     /// How pictures are read.
     pub images: ImageOptions,
 }
@@ -178,6 +180,8 @@ pub struct Stream {
     is_ended: bool,
 }
 
+/// The least ceiling of memory.
+const MAX_MEMORY_LEAST: u64 = 64 << 20;
 /// A bound for [`Skipped::places`].
 const PLACES_MAX: usize = 20;
 
@@ -241,6 +245,18 @@ impl Input {
         }
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         Some(parent.map_or_else(|| PathBuf::from("."), PathBuf::from))
+    }
+
+    /// Bytes of its files as they lie on the disk, as far as they are named one by one: those of folders and patterns are not counted.
+    pub fn file_bytes(&self) -> u64 {
+        let length = |path: &PathBuf| path.metadata().ok().filter(|entry| entry.is_file()).map_or(0, |entry| entry.len());
+        match self {
+            Input::Path(path) => length(path),
+            Input::Paths(paths) => paths.iter().map(length).sum(),
+            Input::Query(query) => query.tables.iter().map(|(_, input)| input.file_bytes()).sum(),
+            Input::Stdin => 0,
+            Input::Bytes { bytes, .. } => bytes.len() as u64,
+        }
     }
 
     /// The name for messages.
@@ -367,6 +383,13 @@ impl ReadOptions {
             range: Range::Integer { min: 16, max: 1 << 30 },
             doc: "most bytes of one record of a text file",
         },
+        Setting {
+            name: "max_memory",
+            alias: &["memory_limit"],
+            default: "none",
+            range: Range::Any(&[Range::Choice(&["none"]), Range::Integer { min: 1, max: i64::MAX }, Range::Text]),
+            doc: "memory that may be used, as 2G or 500M, at least 64M: what a larger table needs lies in a file without a name in the folder of runs, which the system pages in; results stay the same",
+        },
     ];
 
     /// Takes what the recipe says; the settings were checked against a list that holds [`ReadOptions::SETTINGS`].
@@ -405,8 +428,26 @@ impl ReadOptions {
             bad_rows: if settings.text("bad_rows") == "skip" { BadRows::Skip } else { BadRows::Fail },
             max_bytes: settings.integer("max_bytes").unsigned_abs(),
             max_line: settings.integer("max_line").unsigned_abs(),
+            max_memory: max_memory(settings.value("max_memory"))?,
             images: ImageOptions::default(),
         })
+    }
+}
+
+fn max_memory(value: &Value) -> Result<Option<u64>> {
+    let bytes = match value {
+        Value::Text(text) if text == "none" => return Ok(None),
+        Value::Text(text) => size(text),
+        Value::Integer(bytes) => u64::try_from(*bytes).ok(),
+        _ => None,
+    };
+    match bytes {
+        Some(bytes) if bytes >= MAX_MEMORY_LEAST => Ok(Some(bytes)),
+        _ => Err(Error::setting(
+            "data.max_memory",
+            value,
+            "a size of at least 64M, such as 500M or 2G; less would not hold the program itself",
+        )),
     }
 }
 
@@ -466,6 +507,15 @@ impl Lines {
             self.runs.push((self.rows, line));
         }
         self.rows += 1;
+    }
+
+    /// The next rows are those of `others`, whose lines are counted from `line`.
+    pub(crate) fn extend(&mut self, others: &Lines, line: u64) {
+        for (place, (row, first)) in others.runs.iter().enumerate() {
+            let end = others.runs.get(place + 1).map_or(others.rows, |(row, _)| *row);
+            self.push(line + first);
+            self.rows += end - row - 1;
+        }
     }
 }
 

@@ -11,12 +11,16 @@
 //! # Ok::<(), cupola_data::Error>(())
 //! ```
 
+mod arff;
+
 use crate::{Error, Result, date};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int64Type, TimestampMicrosecondType, UInt64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_cast::cast;
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_ipc::CompressionType;
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use cupola_task::Columns;
 use parquet::arrow::ArrowWriter;
 use std::fs::File;
@@ -38,7 +42,21 @@ pub enum OutputFormat {
     Jsonl,
     /// Parquet, compressed with zstd.
     Parquet,
+    /// Arrow's file format, compressed with zstd.
+    Arrow,
+    /// Weka's text format: numbers, dates and texts; flags are nominal.
+    Arff,
 }
+
+/// Every format that is written, with its word.
+const WRITTEN: &[(&str, OutputFormat)] = &[
+    ("csv", OutputFormat::Csv),
+    ("tsv", OutputFormat::Tsv),
+    ("jsonl", OutputFormat::Jsonl),
+    ("parquet", OutputFormat::Parquet),
+    ("arrow", OutputFormat::Arrow),
+    ("arff", OutputFormat::Arff),
+];
 
 impl OutputFormat {
     /// The format that a file name's ending asks for.
@@ -47,8 +65,24 @@ impl OutputFormat {
     /// An ending that none has.
     pub fn of_path(path: &Path) -> Result<OutputFormat> {
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let refused = || Error::setting("out", path.display(), "a file that ends in .csv, .tsv, .jsonl or .parquet");
-        OutputFormat::from_str(if ending == "ndjson" { "jsonl" } else { &ending }).map_err(|_| refused())
+        let refused = || Error::setting("out", path.display(), "a file that ends in .csv, .tsv, .jsonl, .parquet, .arrow or .arff");
+        let word = match ending.as_str() {
+            "ndjson" => "jsonl",
+            "pq" => "parquet",
+            "feather" | "ipc" => "arrow",
+            other => other,
+        };
+        OutputFormat::from_str(word).map_err(|_| refused())
+    }
+
+    /// The word for it, which is also the ending of its files.
+    pub fn word(self) -> &'static str {
+        WRITTEN.iter().find(|(_, format)| *format == self).map_or("csv", |(word, _)| word)
+    }
+
+    /// Whether its cells have types of their own, so that texts that are numbers should be made numbers first.
+    pub fn is_typed(self) -> bool {
+        !matches!(self, OutputFormat::Csv | OutputFormat::Tsv)
     }
 }
 
@@ -56,13 +90,8 @@ impl FromStr for OutputFormat {
     type Err = Error;
 
     fn from_str(word: &str) -> Result<OutputFormat> {
-        match word {
-            "csv" => Ok(OutputFormat::Csv),
-            "tsv" => Ok(OutputFormat::Tsv),
-            "jsonl" => Ok(OutputFormat::Jsonl),
-            "parquet" => Ok(OutputFormat::Parquet),
-            _ => Err(Error::setting("format", format!("{word:?}"), "csv, tsv, jsonl or parquet")),
-        }
+        let known = WRITTEN.iter().find(|(known, _)| *known == word).map(|(_, format)| *format);
+        known.ok_or_else(|| Error::setting("format", format!("{word:?}"), "csv, tsv, jsonl, parquet, arrow or arff"))
     }
 }
 
@@ -71,6 +100,9 @@ enum Encoder<W: Write + Send> {
     Jsonl(BufWriter<W>),
     /// Parquet's header holds the schema, so its encoder comes with the first chunk.
     Parquet(Option<W>, Option<ArrowWriter<W>>),
+    /// The same holds for Arrow's.
+    Arrow(Option<W>, Option<FileWriter<W>>),
+    Arff(BufWriter<W>),
 }
 
 /// Writes chunks of equal columns. What is not finished may be incomplete.
@@ -88,6 +120,8 @@ impl<W: Write + Send> Writer<W> {
             OutputFormat::Tsv => csv(b'\t', out),
             OutputFormat::Jsonl => Encoder::Jsonl(BufWriter::new(out)),
             OutputFormat::Parquet => Encoder::Parquet(Some(out), None),
+            OutputFormat::Arrow => Encoder::Arrow(Some(out), None),
+            OutputFormat::Arff => Encoder::Arff(BufWriter::new(out)),
         };
         Writer { encoder, schema: None }
     }
@@ -116,6 +150,18 @@ impl<W: Write + Send> Writer<W> {
                 let writer = writer.as_mut().expect("the first chunk makes the encoder");
                 writer.write(&batch).map_err(parquet_failed)
             }
+            Encoder::Arrow(out, writer) => {
+                if let Some(out) = out.take() {
+                    *writer = Some(arrow_writer(out, &batch.schema())?);
+                }
+                writer.as_mut().expect("the first chunk makes the encoder").write(&batch).map_err(arrow_failed)
+            }
+            Encoder::Arff(writer) => {
+                if is_first {
+                    arff::head(writer, schema).map_err(failed)?;
+                }
+                arff::rows(writer, &batch).map_err(failed)
+            }
         }
     }
 
@@ -127,7 +173,8 @@ impl<W: Write + Send> Writer<W> {
         match &mut self.encoder {
             Encoder::Csv(writer) => writer.flush().map_err(failed),
             Encoder::Jsonl(writer) => writer.flush().map_err(failed),
-            Encoder::Parquet(..) => Ok(()),
+            Encoder::Arff(writer) => writer.flush().map_err(failed),
+            Encoder::Parquet(..) | Encoder::Arrow(..) => Ok(()),
         }
     }
 
@@ -146,6 +193,12 @@ impl<W: Write + Send> Writer<W> {
                 let out = out.expect("without a chunk there is still the pipe");
                 parquet_writer(out, Arc::new(Schema::empty()))?.into_inner().map_err(parquet_failed)
             }
+            Encoder::Arff(writer) => writer.into_inner().map_err(|error| failed(error.into_error())),
+            Encoder::Arrow(None, Some(writer)) => writer.into_inner().map_err(arrow_failed),
+            Encoder::Arrow(out, _) => {
+                let out = out.expect("without a chunk there is still the pipe");
+                arrow_writer(out, &Schema::empty())?.into_inner().map_err(arrow_failed)
+            }
         }
     }
 }
@@ -160,6 +213,18 @@ fn csv_failed(error: csv::Error) -> Error {
 
 fn parquet_failed(error: parquet::errors::ParquetError) -> Error {
     failed(error.into())
+}
+
+fn arrow_failed(error: ArrowError) -> Error {
+    failed(match error {
+        ArrowError::IoError(_, source) => source,
+        error => io::Error::other(error),
+    })
+}
+
+fn arrow_writer<W: Write>(out: W, schema: &Schema) -> Result<FileWriter<W>> {
+    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD)).map_err(arrow_failed)?;
+    FileWriter::try_new_with_options(out, schema, options).map_err(arrow_failed)
 }
 
 /// Rows of a Parquet page at most, which its writer holds as they came, each column for itself.
@@ -389,7 +454,9 @@ mod tests {
     fn a_closed_pipe_is_an_error() {
         let numbers: ArrayRef = Arc::new(arrow_array::Float64Array::from(vec![1.0; 100]));
         let columns = Columns::new(vec![("x".into(), cupola_task::Column::Array(numbers))]);
-        for format in [OutputFormat::Csv, OutputFormat::Tsv, OutputFormat::Jsonl, OutputFormat::Parquet] {
+        for format in
+            [OutputFormat::Csv, OutputFormat::Tsv, OutputFormat::Jsonl, OutputFormat::Parquet, OutputFormat::Arrow, OutputFormat::Arff]
+        {
             let mut writer = Writer::new(Closed, format);
             let written = writer.write(&columns).and_then(|()| writer.finish().map(|_| ()));
             assert!(matches!(written, Err(Error::Write { .. })), "{format:?}");

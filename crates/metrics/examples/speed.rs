@@ -17,7 +17,7 @@ fn answer(classes: &Arc<[Arc<str>]>, truth: &[bool], draw: Draw) -> Answer {
         1.0 / (1.0 + (-logit).exp())
     };
     let values = truth.iter().enumerate().map(chance).flat_map(|chance| [1.0 - chance, chance]).collect();
-    Answer::Scores { classes: classes.clone(), values }
+    Answer::Scores { classes: classes.into(), values }
 }
 
 fn main() -> cupola_task::Result<()> {

@@ -5,7 +5,7 @@ use cupola_task::{MetricDef, Task};
 
 pub(crate) const DEF: MetricDef = MetricDef {
     name: "accuracy",
-    doc: "The share of rows whose most probable class is the true one; its detail is the confusion matrix.",
+    doc: "The share of rows whose answered class is the true one; its detail is the confusion matrix.",
     tasks: &[Task::Classify],
     is_score: true,
     best: 1.0,

@@ -2,7 +2,7 @@
 
 use crate::fixtures::{Case, NONE, measure, numbers, texts};
 use crate::{METRICS, Sampling, Score, find, paired, score};
-use cupola_task::{Answer, Draw, Kind, MetricDef, Settings, Task, View};
+use cupola_task::{Answer, Classes, Draw, Kind, MetricDef, Settings, Task, View};
 use proptest::prelude::*;
 
 fn each(mut check: impl FnMut(&(MetricDef, Settings), Task)) {
@@ -94,7 +94,7 @@ fn wrong_kinds_and_lengths_are_errors() {
         none.kind = Kind::Category { classes: [].into() };
         assert!((measure.0.new)(&none, &measure.1).is_err(), "{}: no classes", measure.0.name);
         let empty_answer = match &good.answer {
-            Answer::Scores { values, .. } => Answer::Scores { classes: [].into(), values: values.clone() },
+            Answer::Scores { values, .. } => Answer::Scores { classes: Classes::from([]), values: values.clone() },
             _ => Answer::Texts(vec![String::new(); 5]),
         };
         let not_finite = match good.answer.clone() {
@@ -156,7 +156,7 @@ fn binary_average_of_three_classes_is_an_error() {
 #[test]
 fn a_class_the_model_never_saw_is_wrong_and_matched_by_name() {
     let field = crate::fixtures::classify(&["no", "yes"]);
-    let answer = Answer::Scores { classes: crate::fixtures::names(&["yes", "no"]), values: vec![0.9, 0.1, 0.2, 0.8, 0.7, 0.3] };
+    let answer = Answer::Scores { classes: crate::fixtures::names(&["yes", "no"]).into(), values: vec![0.9, 0.1, 0.2, 0.8, 0.7, 0.3] };
     let case = Case { field, answer, truth: texts(["yes", "no", "maybe"]), weight: None };
     assert_eq!(case.value(&measure("accuracy")), 2.0 / 3.0);
     let log_loss = case.value(&measure("log_loss"));

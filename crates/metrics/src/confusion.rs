@@ -1,7 +1,7 @@
 //! The confusion matrix: which classes are taken for which.
 
 use crate::rows::{self, Labels};
-use cupola_task::{Answer, Field, Result, View, argmax};
+use cupola_task::{Answer, Field, Result, View};
 use std::sync::Arc;
 
 /// Weight of the rows by true and answered class.
@@ -13,7 +13,7 @@ pub struct Confusion {
     pub values: Vec<f64>,
 }
 
-/// Counts rows, by their weights, by true and most probable class.
+/// Counts rows, by their weights, by true and answered class.
 ///
 /// # Errors
 /// When target, truth or answer are not classes, or their lengths differ.
@@ -27,7 +27,7 @@ pub fn confusion(field: &Field, answer: &Answer, view: View<'_>) -> Result<Confu
     let codes: Vec<usize> = answered.iter().map(|name| code(name)).collect();
     let mut cells = vec![0.0; (known + 1) * (known + 1)];
     let pairs: Vec<[usize; 2]> =
-        names.iter().flatten().map(code).zip(argmax(values, answered.len())).map(|(truth, said)| [truth, codes[said]]).collect();
+        names.iter().flatten().map(code).zip(answered.chosen(values)).map(|(truth, said)| [truth, codes[said]]).collect();
     weights.each(None, |row, mass| cells[pairs[row][0] * (known + 1) + pairs[row][1]] += mass);
     let size = if pairs.iter().flatten().any(|&code| code == known) { known + 1 } else { known };
     let classes = (0..size).map(|code| if code < known { labels.name(code as u32).clone() } else { "(other)".into() }).collect();

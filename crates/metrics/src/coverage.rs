@@ -92,7 +92,7 @@ impl World {
             let total: f64 = raw.iter().sum();
             values.extend(raw.iter().map(|raw| raw / total));
         }
-        let answer = Answer::Scores { classes: names(&NAMES[..count]), values };
+        let answer = Answer::Scores { classes: names(&NAMES[..count]).into(), values };
         Case { field: classify(&NAMES[..count]), answer, truth: texts(truth), weight: None }
     }
 

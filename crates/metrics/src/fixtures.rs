@@ -78,7 +78,7 @@ impl Case {
         }
         Case {
             field: classify(&all[..classes]),
-            answer: Answer::Scores { classes: names(&all[..classes]), values },
+            answer: Answer::Scores { classes: names(&all[..classes]).into(), values },
             truth: texts(codes.iter().map(|&code| all[code])),
             weight: None,
         }

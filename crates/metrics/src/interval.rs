@@ -29,7 +29,7 @@ pub(crate) fn reach(level: f64) -> f64 {
 }
 
 /// Wilson's score interval of a proportion seen in `rows` rows (JASA 1927); `rows` may be a fraction.
-pub(crate) fn wilson(proportion: f64, rows: f64, level: f64) -> [f64; 2] {
+pub fn wilson(proportion: f64, rows: f64, level: f64) -> [f64; 2] {
     let (proportion, square) = (proportion.clamp(0.0, 1.0), reach(level).powi(2));
     let middle = (proportion + square / (2.0 * rows)) / (1.0 + square / rows);
     let half = (square * (proportion * (1.0 - proportion) / rows + square / (4.0 * rows * rows))).sqrt() / (1.0 + square / rows);

@@ -16,7 +16,7 @@
 //!
 //! let classes: Arc<[Arc<str>]> = ["no".into(), "yes".into()].into();
 //! let field = Field { name: "paid".into(), kind: Kind::Category { classes: classes.clone() }, role: Role::Target(Task::Classify) };
-//! let answer = Answer::Scores { classes, values: vec![0.8, 0.2, 0.4, 0.6, 0.3, 0.7] };
+//! let answer = Answer::Scores { classes: classes.into(), values: vec![0.8, 0.2, 0.4, 0.6, 0.3, 0.7] };
 //! let truth = Column::Array(Arc::new(StringArray::from(vec!["no", "yes", "no"])));
 //! let none = Columns::default();
 //! let view = View { truth: Some(&truth), weight: None, inputs: &none, keys: &none };
@@ -46,6 +46,7 @@ mod ranking;
 mod roc_auc;
 
 mod brier;
+mod expected_cost;
 mod log_loss;
 mod losses;
 mod mae;
@@ -58,7 +59,9 @@ mod r2;
 
 mod confusion;
 mod curves;
+mod groups;
 mod residuals;
+mod slices;
 
 #[cfg(test)]
 mod conformance;
@@ -71,6 +74,9 @@ mod parity;
 
 pub use confusion::{Confusion, confusion};
 pub use curves::{CalibrationPoint, RecallPoint, RocPoint, calibration_curve, precision_recall_curve, roc_curve};
+pub use groups::{GROUP_ROWS_MIN, Gap, GroupMeasure, Groups, Ranged, group_measures, groups};
+pub use interval::wilson;
 pub use registry::{METRICS, Ruler, find, plain, ruler};
 pub use residuals::{Residuals, residuals};
 pub use score::{Difference, Sampling, Score, paired, score};
+pub use slices::{Found, Search, Slice, SliceColumn, slices};

@@ -16,7 +16,7 @@ fn classes(case: &Value) -> Case {
     let values = list(&case["values"], case["scale"].as_f64().unwrap());
     Case {
         field: classify(&split("classes")),
-        answer: Answer::Scores { classes: names(&split("answered")), values },
+        answer: Answer::Scores { classes: names(&split("answered")).into(), values },
         truth: texts(case["truth"].as_str().unwrap().split(' ')),
         weight: case["weight"].is_array().then(|| list(&case["weight"], 8.0)),
     }

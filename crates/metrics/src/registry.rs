@@ -1,8 +1,8 @@
 //! The measures, in reading order.
 
 use crate::{
-    accuracy, average_precision, balanced_accuracy, brier, calibration_error, f1, kappa, log_loss, mae, mape, mcc, mse, precision, r2,
-    recall, rmse, roc_auc,
+    accuracy, average_precision, balanced_accuracy, brier, calibration_error, expected_cost, f1, kappa, log_loss, mae, mape, mcc, mse,
+    precision, r2, recall, rmse, roc_auc,
 };
 use cupola_task::{MetricDef, Settings};
 
@@ -18,6 +18,7 @@ pub const METRICS: &[MetricDef] = &[
     log_loss::DEF,
     brier::DEF,
     calibration_error::DEF,
+    expected_cost::DEF,
     mcc::DEF,
     kappa::DEF,
     mse::DEF,

@@ -1,7 +1,7 @@
 //! What every measure needs of its rows: truth, answers and weights, checked where they come in.
 
 use arrow_array::{Array, Float64Array, StringArray};
-use cupola_task::{Answer, Column, Error, Field, Kind, Result, View};
+use cupola_task::{Answer, Classes, Column, Error, Field, Kind, Result, View};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ fn truth<'a>(view: &View<'a>, rows: usize, wanted: &str) -> Result<&'a dyn Array
 }
 
 /// The class names and the row-major probabilities of an answer, all finite.
-pub(crate) fn scores(answer: &Answer) -> Result<(&[Arc<str>], &[f64])> {
+pub(crate) fn scores(answer: &Answer) -> Result<(&Classes, &[f64])> {
     let Answer::Scores { classes, values } = answer else {
         return Err(Error::input("answer", kind_of(answer), "class probabilities"));
     };
@@ -42,7 +42,7 @@ pub(crate) fn scores(answer: &Answer) -> Result<(&[Arc<str>], &[f64])> {
         let found = format!("{} probabilities for {} classes", values.len(), classes.len());
         return Err(Error::input("answer", found, "one for each row and class"));
     }
-    finite("answer", values).map(|()| (&**classes, &**values))
+    finite("answer", values).map(|()| (classes, &**values))
 }
 
 /// The numbers of an answer, all finite.

@@ -1,6 +1,7 @@
 //! Evaluation: measures with their intervals, and the difference of two answers with its own.
 
 use crate::calibration_error::Calibration;
+use crate::expected_cost::Cost;
 use crate::interval::reach;
 use crate::losses::Losses;
 use crate::r2::Explained;
@@ -179,9 +180,16 @@ fn analytic(metric: &dyn Metric, sampling: Sampling) -> Option<[f64; 2]> {
     let tally = || any.downcast_ref::<Tally>()?.interval(level);
     let ranking = || any.downcast_ref::<Ranking>()?.interval(level);
     let losses = || any.downcast_ref::<Losses>()?.interval(level);
+    let cost = || any.downcast_ref::<Cost>()?.interval(level);
     let explained = || any.downcast_ref::<Explained>()?.interval(level);
     let calibration = || any.downcast_ref::<Calibration>()?.interval(level, draws, draw);
-    tally().or_else(ranking).or_else(losses).or_else(explained).or_else(calibration).filter(|ends| ends.iter().all(|end| end.is_finite()))
+    tally()
+        .or_else(cost)
+        .or_else(ranking)
+        .or_else(losses)
+        .or_else(explained)
+        .or_else(calibration)
+        .filter(|ends| ends.iter().all(|end| end.is_finite()))
 }
 
 fn bootstrap(metric: &dyn Metric, value: f64, sampling: Sampling) -> Result<[f64; 2]> {

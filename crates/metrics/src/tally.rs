@@ -6,7 +6,7 @@
 use crate::interval::wilson;
 use crate::rows::{self, Labels, Weights};
 use arrow_array::{ArrayRef, Float64Array, StringArray};
-use cupola_task::{Answer, Column, Columns, Field, Metric, Range, Result, Setting, Settings, View, argmax};
+use cupola_task::{Answer, Column, Columns, Field, Metric, Range, Result, Setting, Settings, View};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -244,7 +244,7 @@ impl Metric for Tally {
         let names = rows::names(&view, answer.len())?;
         self.weights.push(view.weight, answer.len())?;
         let codes: Vec<u32> = classes.iter().map(|name| self.labels.code(name)).collect();
-        self.said.extend(argmax(values, classes.len()).map(|class| codes[class]));
+        self.said.extend(classes.chosen(values).map(|class| codes[class]));
         self.truth.extend(names.iter().flatten().map(|name| self.labels.code(name)));
         Ok(())
     }

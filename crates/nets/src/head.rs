@@ -142,7 +142,7 @@ impl Head {
     pub fn answer(&self, outputs: &[f32], layout: &Layout, arena: &[f32]) -> Predictions {
         let answer = match &self.kind {
             HeadKind::Classes(classes) => {
-                Answer::Scores { classes: classes.clone(), values: outputs.chunks(classes.len()).flat_map(softmax).collect() }
+                Answer::Scores { classes: classes.into(), values: outputs.chunks(classes.len()).flat_map(softmax).collect() }
             }
             HeadKind::Number { scale } => {
                 let range = layout.of(*scale).range();

@@ -4,6 +4,7 @@ use crate::rows::Unseen;
 use arrow_array::{Array, Float64Array, StringArray};
 use cupola_task::{Column, Columns, Predictions};
 use cupola_train::answer_columns;
+use cupola_train::explain::AnswersExplained;
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use std::io::Write;
@@ -20,8 +21,26 @@ pub(crate) struct Answer<'a> {
     pub(crate) id: &'a str,
     pub(crate) logged: bool,
     pub(crate) predictions: Rows,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) explanations: Option<Vec<Explanations>>,
     #[serde(skip_serializing_if = "<[Unseen]>::is_empty")]
     pub(crate) unseen: &'a [Unseen],
+}
+
+/// What made a row's answer, or those of each target under its name.
+pub(crate) struct Explanations {
+    pub(crate) targets: AnswersExplained,
+    /// Whether the model has one target.
+    pub(crate) is_one: bool,
+}
+
+impl Serialize for Explanations {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match &self.targets[..] {
+            [(_, explained)] if self.is_one => explained.serialize(to),
+            targets => to.collect_map(targets.iter().map(|(target, explained)| (&**target, explained))),
+        }
+    }
 }
 
 /// One object a row: `prediction` and the like, or one such object under the name of each target.
@@ -68,7 +87,13 @@ impl Serialize for RowOf<'_> {
 impl Serialize for CellsOf<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(Some(self.0.len()))?;
-        self.0.iter().try_for_each(|(name, column)| map.serialize_entry(&**name, &Cell(column, self.1)))?;
+        self.0.iter().try_for_each(|(name, column)| match (&**name, text(column, self.1)) {
+            // A flat table holds a set as the text of a list; here it can be one.
+            ("prediction_set", Some(list)) => {
+                map.serialize_entry("prediction_set", &serde_json::from_str::<Vec<String>>(list).unwrap_or_default())
+            }
+            (name, _) => map.serialize_entry(name, &Cell(column, self.1)),
+        })?;
         map.end()
     }
 }

@@ -9,6 +9,7 @@ use crate::{Challenger, pictures};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use cupola_task::{Columns, Kind, Predictions};
 use cupola_train::answer_columns;
+use cupola_train::explain::{AnswersExplained, explain_answers};
 use cupola_watch::log::{self, Lines};
 use cupola_watch::registry::{CHALLENGER, CHAMPION};
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub(crate) struct Answered<R> {
     pub(crate) id: Arc<str>,
     /// Whether it stands in the prediction log.
     pub(crate) logged: bool,
+    /// What made each row's answers, where that was asked for.
+    pub(crate) explained: Option<Vec<AnswersExplained>>,
 }
 
 impl<R> Answered<R> {
@@ -54,7 +57,7 @@ pub(crate) async fn ask<R: Send + 'static, T: Send + 'static>(
     read: impl FnOnce(&Inputs) -> Result<(Columns, R), Problem> + Send + 'static,
     write: impl FnOnce(Answered<R>) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    let Call { app, service, version, asked, .. } = call;
+    let Call { app, service, version, asked, explains, .. } = call;
     let lineup = service.lineup();
     let model = choose(&app, &lineup, version.as_deref(), &asked.id)?;
     let work = {
@@ -62,20 +65,28 @@ pub(crate) async fn ask<R: Send + 'static, T: Send + 'static>(
         move || {
             let (columns, rest) = read(&model.inputs)?;
             let columns = conformed(&model, &columns)?;
+            if explains {
+                may_explain(&app, columns.rows())?;
+            }
             let unseen = count(&app, &model, &columns);
-            if model.batcher.as_ref().is_some_and(|batcher| batcher.takes(columns.rows())) {
-                return Ok((columns, unseen, rest, None));
+            if !explains && model.batcher.as_ref().is_some_and(|batcher| batcher.takes(columns.rows())) {
+                return Ok((columns, unseen, rest, None, None));
             }
             let predictions = model.artifact.answer(&columns).map_err(|error| Problem::fault(&error))?;
-            Ok((columns, unseen, rest, Some(predictions)))
+            let explained = match explains {
+                true => Some(explain_answers(&model.artifact, &columns, &predictions).map_err(|error| Problem::fault(&error))?),
+                false => None,
+            };
+            Ok((columns, unseen, rest, Some(predictions), explained))
         }
     };
-    let worked = match model.is_quick && bytes <= BYTES_INLINE {
+    // An explanation takes longer than the answer, so it always goes to a worker.
+    let worked = match model.is_quick && bytes <= BYTES_INLINE && !explains {
         true => work(),
         false => app.desk.run(asked.deadline, work).await,
     };
     let monitor = service.monitor.as_ref().filter(|_| Arc::ptr_eq(&model, &lineup.champion));
-    let (columns, unseen, rest, predictions) = worked.inspect_err(|problem| {
+    let (columns, unseen, rest, predictions, explained) = worked.inspect_err(|problem| {
         if let (Some(monitor), Some((column, is_absent))) = (monitor, problem.column()) {
             monitor.refuse(&model, column, is_absent);
         }
@@ -91,10 +102,21 @@ pub(crate) async fn ask<R: Send + 'static, T: Send + 'static>(
     }
     let logged = remember(&app, &service, &lineup, &model, &asked, &columns, &predictions).await;
     shadow(&app, &service, &lineup, &model, &asked, &columns);
-    let answered = Answered { model, predictions, unseen, rest, id: asked.id, logged };
+    let answered = Answered { model, predictions, unseen, rest, id: asked.id, logged, explained };
     match rows > ROWS_INLINE {
         true => app.desk.run(asked.deadline, move || write(answered)).await,
         false => write(answered),
+    }
+}
+
+/// Whether so many rows may be explained at once.
+fn may_explain(app: &App, rows: usize) -> Result<(), Problem> {
+    match app.options.explain_rows {
+        0 => Err(Problem::new(StatusCode::FORBIDDEN, "this server explains no answers (explain_rows=0)")),
+        most if rows > most => {
+            Err(Problem::too_large(format!("found {rows} rows to explain, wanted at most {most}")).with_hint("send fewer rows at once"))
+        }
+        _ => Ok(()),
     }
 }
 

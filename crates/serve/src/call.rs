@@ -18,6 +18,8 @@ pub(crate) struct Call {
     pub(crate) version: Option<String>,
     pub(crate) asked: Asked,
     pub(crate) headers: HeaderMap,
+    /// Whether it is to be said what made the answers: `explain=true` behind the path.
+    pub(crate) explains: bool,
     body: Body,
 }
 
@@ -32,7 +34,19 @@ impl FromRequest<Arc<App>> for Call {
         let service = app.service(named("model").as_deref())?;
         let asked = request.extensions().get::<Asked>().expect("what stands around every request knows its head").clone();
         let (parts, body) = request.into_parts();
-        Ok(Call { app: app.clone(), service, version: named("version"), asked, headers: parts.headers, body })
+        let explains = parts.uri.path().ends_with("/predict") && explains(parts.uri.query().unwrap_or_default())?;
+        Ok(Call { app: app.clone(), service, version: named("version"), asked, headers: parts.headers, explains, body })
+    }
+}
+
+/// What a query says about explanations. Other keys are not looked at, as proxies add some.
+fn explains(query: &str) -> Result<bool, Problem> {
+    let values: Vec<&str> =
+        query.split('&').filter_map(|pair| pair.strip_prefix("explain=").or((pair == "explain").then_some("true"))).collect();
+    match values[..] {
+        [] | ["false"] => Ok(false),
+        ["true"] => Ok(true),
+        _ => Err(Problem::bad("explain: found another value, wanted true or false, once").with_hint("POST /predict?explain=true")),
     }
 }
 

@@ -3,10 +3,10 @@
 use crate::{ServeOptions, Source, World, serve};
 use arrow_array::{Array, Float64Array, StringArray};
 use cupola_task::{
-    Answer, Ask, Column, Columns, Draw, Error, Field, Fitted, Kind, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Result,
-    Role, Schema, Settings, Task, Trail,
+    Against, Answer, Ask, Column, Columns, Contributions, Draw, Error, Field, Fitted, Kind, Make, Math, ModelDef, Needs, Parts,
+    Predictions, Predictor, Result, Role, Schema, Settings, Task, Trail, Unit,
 };
-use cupola_train::{Artifact, Contents, GoldenMode, Pipeline};
+use cupola_train::{Artifact, Contents, GoldenMode, Pipeline, Postprocess};
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -83,6 +83,24 @@ impl Predictor for Fixture {
         Ok(Predictions(vec![("y".into(), scores), ("z".into(), Answer::Numbers { values: p, range: None })]))
     }
 
+    fn explain(&self, inputs: &Columns, _: Against<'_>) -> Option<Result<Contributions>> {
+        let x = inputs.array("x").ok()?.as_any().downcast_ref::<Float64Array>()?;
+        let red = inputs.array("colour").ok()?.as_any().downcast_ref::<StringArray>()?;
+        let part = |(x, red): (Option<f64>, Option<&str>)| [x.unwrap_or(0.0) / 8.0, f64::from(u8::from(red == Some("red"))) / 2.0];
+        let names = || self.schema.inputs().map(|field| field.name.clone());
+        let values = x.iter().zip(red).map(part).flat_map(|part| {
+            names()
+                .map(move |name| match &*name {
+                    "x" => part[0],
+                    "colour" => part[1],
+                    _ => 0.0,
+                })
+                .collect::<Vec<_>>()
+        });
+        let values = values.collect();
+        Some(Ok(Contributions { inputs: names().collect(), outputs: vec!["yes".into()], unit: Unit::Probability, base: vec![0.0], values }))
+    }
+
     fn save(&self, _: &mut Parts) -> Result<()> {
         Ok(())
     }
@@ -125,7 +143,14 @@ pub(crate) fn artifact(gate: &Arc<Gate>, targets: usize) -> Arc<Artifact> {
     let raw = Schema { fields };
     let pipeline = |target: &str| {
         let fixture = || Box::new(Fixture { schema: raw.clone(), gate: gate.clone() });
-        Pipeline { target: target.into(), model: &MODEL, settings: Settings::default(), fitted: fixture(), predictor: fixture() }
+        Pipeline {
+            target: target.into(),
+            model: &MODEL,
+            settings: Settings::default(),
+            fitted: fixture(),
+            predictor: fixture(),
+            postprocess: Postprocess::default(),
+        }
     };
     let pipelines = ["y", "z"][..targets].iter().map(|target| pipeline(target)).collect();
     let (profile, extra) = (serde_json::Value::Null, serde_json::Value::Null);
@@ -185,7 +210,14 @@ fn brightness() -> Arc<Artifact> {
     ];
     let raw = Schema { fields };
     let own = || Box::new(Brightness(raw.clone()));
-    let pipeline = Pipeline { target: "light".into(), model: &MODEL, settings: Settings::default(), fitted: own(), predictor: own() };
+    let pipeline = Pipeline {
+        target: "light".into(),
+        model: &MODEL,
+        settings: Settings::default(),
+        fitted: own(),
+        predictor: own(),
+        postprocess: Postprocess::default(),
+    };
     let (profile, extra) = (serde_json::Value::Null, serde_json::Value::Null);
     let contents = Contents {
         notation: Default::default(),

@@ -19,6 +19,8 @@ pub struct ServeOptions {
     pub max_body_bytes: usize,
     /// Most rows in one request.
     pub max_rows: usize,
+    /// Most rows of a request with `explain=true`; 0: no answer is explained.
+    pub explain_rows: usize,
     /// How many requests may wait for a worker; none: [`ServeOptions::QUEUE`], or a batch where requests are answered together.
     pub queue: Option<usize>,
     /// How many predictions run at once.
@@ -99,6 +101,13 @@ pub const SETTINGS: &[Setting] = &[
         default: "100000",
         range: Range::Integer { min: 1, max: 1 << 31 },
         doc: "most rows in one request",
+    },
+    Setting {
+        name: "explain_rows",
+        alias: &[],
+        default: "20",
+        range: Range::Integer { min: 0, max: 100_000 },
+        doc: "most rows of a request with explain=true; 0: no answer is explained",
     },
     Setting {
         name: "queue",
@@ -232,6 +241,7 @@ impl ServeOptions {
             insecure: settings.flag("insecure"),
             max_body_bytes: count("max_body_bytes"),
             max_rows: count("max_rows"),
+            explain_rows: count("explain_rows"),
             queue: settings.try_integer("queue").map(|queue| queue.unsigned_abs() as usize),
             workers: count("workers"),
             batch_window: settings.try_real("batch_window_ms").map(|window| Duration::from_secs_f64(window / 1000.0)),

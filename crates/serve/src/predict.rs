@@ -1,6 +1,6 @@
 //! `POST /predict`: rows in, predictions out.
 
-use crate::answers::{Answer, Rows, UNSEEN_LISTED, to_csv};
+use crate::answers::{Answer, Explanations, Rows, UNSEEN_LISTED, to_csv};
 use crate::ask::{Answered, ask};
 use crate::call::Call;
 use crate::extent::check_lines;
@@ -24,6 +24,9 @@ enum Form {
 
 pub(crate) async fn predict(mut call: Call) -> Result<Response, Problem> {
     let (sent_as, answered_as) = forms(&call.headers)?;
+    if call.explains && answered_as != Form::Json {
+        return Err(Problem::bad("explanations are no table").with_hint("say accept: application/json"));
+    }
     let boundary = (sent_as == Form::Multipart).then(|| form::boundary(&call.headers)).transpose()?;
     let max_rows = call.app.options.max_rows;
     let body = call.rows().await?;
@@ -46,7 +49,10 @@ fn write(answered: Answered<()>, form: Form) -> Response {
         Form::Json => {
             let (hash, version) = (model.artifact.hash(), &*model.version);
             let predictions = Rows::new(answered.predictions);
-            let body = Answer { model: &model.name, version, hash, id: &answered.id, logged: answered.logged, predictions, unseen };
+            let is_one = model.artifact.pipelines().len() == 1;
+            let explanations = answered.explained.map(|rows| rows.into_iter().map(|targets| Explanations { targets, is_one }).collect());
+            let (name, logged) = (&*model.name, answered.logged);
+            let body = Answer { model: name, version, hash, id: &answered.id, logged, predictions, explanations, unseen };
             ("application/json", serde_json::to_vec(&body).expect("names, numbers and texts are JSON"))
         }
         _ => ("text/csv; charset=utf-8", to_csv(&answered.predictions)),

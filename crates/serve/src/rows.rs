@@ -104,7 +104,8 @@ impl Inputs {
     /// Categories that training did not see; columns that are not text have none.
     pub(crate) fn unseen(&self, columns: &Columns) -> Vec<Unseen> {
         let mut found = Vec::new();
-        for input in self.columns.iter().filter(|input| matches!(input.kind, Kind::Category { .. })) {
+        // A column whose classes are hashed knows none by name.
+        for input in self.columns.iter().filter(|input| matches!(input.kind, Kind::Category { .. }) && !input.known.is_empty()) {
             let texts = columns.get(&input.name).and_then(Column::array).and_then(|array| array.as_any().downcast_ref::<StringArray>());
             for (row, value) in texts.into_iter().flat_map(|texts| texts.iter().enumerate()) {
                 if let Some(value) = value.filter(|value| !input.known.contains(*value)) {

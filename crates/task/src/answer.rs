@@ -1,6 +1,6 @@
 //! What models answer.
 
-use crate::Object;
+use crate::{Classes, Object};
 use std::sync::Arc;
 
 /// One target's answers for a batch of rows. Classes travel with their scores, so that a metric needs no model and never guesses an order.
@@ -8,8 +8,8 @@ use std::sync::Arc;
 pub enum Answer {
     /// Class probabilities, row by row: `values[row * classes.len() + class]`. `f64`, because log loss and ties need it.
     Scores {
-        /// The classes, in the order of the values.
-        classes: Arc<[Arc<str>]>,
+        /// The classes, in the order of the values, and how one of them is chosen.
+        classes: Classes,
         /// Row-major probabilities.
         values: Vec<f64>,
     },

@@ -240,7 +240,7 @@ net!(
     _ | Ok(Tensor),
     answer | _,
     _ | Ok(Predictions(vec![
-        ("species".into(), Answer::Scores { classes: classes(&["cat", "dog"]), values: vec![0.5, 0.5] }),
+        ("species".into(), Answer::Scores { classes: classes(&["cat", "dog"]).into(), values: vec![0.5, 0.5] }),
         ("weight".into(), Answer::Numbers { values: vec![3.0], range: Some(vec![[2.0, 4.0]]) }),
     ]))
 );

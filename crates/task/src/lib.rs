@@ -5,6 +5,8 @@
 
 mod answer;
 mod batch;
+mod classes;
+mod contributions;
 mod dataset;
 mod draw;
 mod duration;
@@ -15,19 +17,23 @@ mod run;
 mod schema;
 mod seams;
 mod settings;
+mod size;
 
 #[cfg(test)]
 mod fixtures;
 
 pub use answer::{Answer, Predictions, argmax};
 pub use batch::{Batch, Column, Columns, Object, Rle};
+pub use classes::{Classes, Decision, Rule, SetRule};
+pub use contributions::{Against, Contributions, Unit};
 pub use dataset::{Chunks, Dataset, Side, Source, Splits, Subset, Table, TrainSplit};
 pub use draw::Draw;
 pub use duration::duration;
 pub use error::{Error, Exit, Fault, Result, nearest};
 pub use images::{Images, Pixels, Place};
-pub use registry::{ImageNeeds, Make, MakeLearner, MakeTrainee, Math, MetricDef, ModelDef, Needs, Where};
+pub use registry::{ImageNeeds, Make, MakeLearner, MakeTrainee, Math, MetricDef, ModelDef, Needs, Try, Where};
 pub use run::{Collective, Event, Flow, INIT_MODEL, Local, Parts, Run, Start};
 pub use schema::{Field, Key, Kind, Role, Schema, Task};
 pub use seams::{Ask, Cost, Fitted, Game, Lanes, Learner, Metric, Predictor, Preparation, Session, Spaces, Trail, View, World};
 pub use settings::{Range, Setting, Settings, Value};
+pub use size::size;

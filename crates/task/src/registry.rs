@@ -17,6 +17,8 @@ pub enum Make {
     Learner(MakeLearner),
     /// A network for the training loop.
     Trainee(MakeTrainee),
+    /// A model made of others, which its settings name; `train` fits them.
+    Members,
 }
 
 /// Where a model computes.
@@ -80,12 +82,33 @@ pub struct ModelDef {
     pub needs: Needs,
     /// How equal its answers are after reopening.
     pub math: Math,
-    /// The settings that `model=auto` tries, each as `key=value key=value`; empty when it does not try the model.
+    /// The settings that `model=auto` tries, each as `key=value key=value`; empty when it does not try the model. `rows<=N` among them says that
+    /// it is tried on so many training rows at most. See [`ModelDef::tries`].
     pub auto: &'static [&'static str],
     /// Makes one to train.
     pub make: Make,
     /// Opens a saved one. The bytes may be hostile.
     pub open: fn(&Parts, &Schema, Where) -> Result<Box<dyn Predictor>>,
+}
+
+/// Settings that `model=auto` tries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Try {
+    /// As `key=value key=value`.
+    pub settings: String,
+    /// The most training rows it is tried on.
+    pub rows_max: Option<u64>,
+}
+
+impl ModelDef {
+    /// What `model=auto` tries, in order.
+    pub fn tries(&self) -> impl Iterator<Item = Try> {
+        self.auto.iter().map(|said| {
+            let limit = |word: &str| word.strip_prefix("rows<=").and_then(|rows| rows.parse().ok());
+            let settings: Vec<&str> = said.split_whitespace().filter(|word| limit(word).is_none()).collect();
+            Try { settings: settings.join(" "), rows_max: said.split_whitespace().find_map(limit) }
+        })
+    }
 }
 
 /// A metric of the registry.

@@ -1,7 +1,10 @@
 //! The seams: preparation, learner, predictor, metric, world, game. `ARCHITECTURE.md` says who implements which.
 
-use crate::{Answer, Column, Columns, Error, Parts, Predictions, Result, Run, Schema, Settings, Source, TrainSplit};
+use crate::{
+    Against, Answer, Column, Columns, Contributions, Error, Field, Parts, Predictions, Result, Run, Schema, Settings, Source, TrainSplit,
+};
 use std::any::Any;
+use std::sync::Arc;
 
 /// Supervised, unsupervised, reinforcement: settings in, a fitted thing out.
 pub trait Learner: Send {
@@ -44,6 +47,14 @@ pub trait Fitted: Send + Sync {
 
     /// The prepared columns it gives.
     fn schema(&self) -> &Schema;
+
+    /// For each input of [`Fitted::schema`], in order, the numbers of the inputs of [`Fitted::raw`] that it is made of. An explanation is told
+    /// of those.
+    fn sources(&self) -> Vec<Vec<usize>> {
+        let raw: Vec<&Arc<str>> = self.raw().inputs().map(|field| &field.name).collect();
+        let own = |field: &Field| raw.iter().position(|name| **name == field.name).into_iter().collect();
+        self.schema().inputs().map(own).collect()
+    }
 
     /// Prepares raw columns. Every input of [`Fitted::raw`] must be there; targets and keys are prepared when they are. A
     /// class of a target that training did not see becomes null.
@@ -96,9 +107,11 @@ pub trait Predictor: Send + Sync {
         None
     }
 
-    /// What each input added to each answer, when the model can tell.
-    fn explain(&self, inputs: &Columns) -> Option<Result<Columns>> {
-        let _ = inputs;
+    /// What each input added to each answer (Shapley values), when the model can tell exactly; none when it cannot.
+    ///
+    /// The error in it: a column is missing or of another kind than in training, or the model keeps nothing to explain against.
+    fn explain(&self, inputs: &Columns, against: Against<'_>) -> Option<Result<Contributions>> {
+        let _ = (inputs, against);
         None
     }
 }

@@ -74,7 +74,7 @@ impl Value {
     pub fn parse(text: &str) -> Value {
         let text = text.trim();
         if let Some(items) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            return Value::List(items.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::parse).collect());
+            return Value::List(split_list(items).map(str::trim).filter(|item| !item.is_empty()).map(Value::parse).collect());
         }
         let unquoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         match (unquoted, text) {
@@ -86,6 +86,15 @@ impl Value {
             }
         }
     }
+}
+
+/// The items of a list, at commas that stand outside of lists within it.
+fn split_list(items: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0i32;
+    items.split(move |sign: char| {
+        depth += i32::from(sign == '[') - i32::from(sign == ']');
+        sign == ',' && depth == 0
+    })
 }
 
 impl fmt::Display for Value {
@@ -188,6 +197,15 @@ impl Settings {
             settings.insert(setting.name.to_owned(), admitted);
         }
         Ok(Settings(settings))
+    }
+
+    /// The same settings with another value, which the registry must admit for that name.
+    #[must_use]
+    pub fn with(&self, name: &str, value: Value) -> Settings {
+        assert!(self.0.contains_key(name), "setting {name} is in the registry");
+        let mut settings = self.clone();
+        settings.0.insert(name.to_owned(), value);
+        settings
     }
 
     /// Names and values, by name.

@@ -1,13 +1,14 @@
 //! Answers as columns: what `predict` writes and the server says.
 
+use crate::Artifact;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, Float64Array, StringArray};
-use cupola_task::{Answer, Column, Columns, Field, Predictions, Schema, Task, argmax};
+use cupola_task::{Answer, Classes, Column, Columns, Field, Predictions, Schema, Task};
 use std::sync::Arc;
 
-/// Predictions as columns: `prediction`, for classes also `probability_<class>`, for numbers with an interval also
-/// `prediction_low` and `prediction_high`. With several targets each name begins with `<target>_`.
+/// Predictions as columns: `prediction`, for classes also `probability_<class>` and, where sets are given, `prediction_set` as a JSON list; for
+/// numbers with an interval also `prediction_low` and `prediction_high`. With several targets each name begins with `<target>_`.
 pub fn columns(predictions: &Predictions) -> Columns {
     let mut columns = Columns::default();
     let is_one = predictions.0.len() == 1;
@@ -23,12 +24,14 @@ pub fn columns(predictions: &Predictions) -> Columns {
 fn answer_columns(answer: &Answer) -> Vec<(String, ArrayRef)> {
     match answer {
         Answer::Scores { classes, values } => {
-            let best: StringArray = argmax(values, classes.len()).map(|class| Some(&*classes[class])).collect();
+            let best: StringArray = classes.chosen(values).map(|class| Some(&*classes[class])).collect();
             let mut columns: Vec<(String, ArrayRef)> = vec![("prediction".into(), Arc::new(best))];
             columns.extend(classes.iter().enumerate().map(|(class, name)| {
                 let scores = values.iter().skip(class).step_by(classes.len()).copied();
                 (format!("probability_{name}"), Arc::new(Float64Array::from_iter_values(scores)) as ArrayRef)
             }));
+            let sets: Option<StringArray> = values.chunks_exact(classes.len().max(1)).map(|row| set_text(classes, row).map(Some)).collect();
+            columns.extend(sets.map(|sets| ("prediction_set".into(), Arc::new(sets) as ArrayRef)));
             columns
         }
         Answer::Numbers { values, range } => {
@@ -46,8 +49,18 @@ fn answer_columns(answer: &Answer) -> Vec<(String, ArrayRef)> {
     }
 }
 
-/// Answers out of columns that [`columns`] wrote, for the targets whose columns are there and whole.
-pub fn predictions(schema: &Schema, written: &Columns) -> Predictions {
+/// The classes in a row's set as a JSON list, where sets are given.
+pub fn set_text(classes: &Classes, row: &[f64]) -> Option<String> {
+    let names: Vec<&str> = classes.set(row)?.into_iter().map(|class| &*classes[class]).collect();
+    Some(serde_json::to_string(&names).expect("texts are JSON"))
+}
+
+/// Answers out of columns that [`columns`] wrote for a model, for the targets whose columns are there and whole.
+pub fn predictions(artifact: &Artifact, written: &Columns) -> Predictions {
+    from_columns(artifact.raw(), |target, classes| artifact.classes(target, classes), written)
+}
+
+fn from_columns(schema: &Schema, decided: impl Fn(&str, &Arc<[Arc<str>]>) -> Classes, written: &Columns) -> Predictions {
     let is_one = schema.targets().count() == 1;
     let answer = |(field, task): (&Field, Task)| {
         let prefix = if is_one { String::new() } else { format!("{}_", field.name) };
@@ -59,7 +72,7 @@ pub fn predictions(schema: &Schema, written: &Columns) -> Predictions {
             (Task::Classify, Some(classes)) => {
                 let scores = classes.iter().map(|class| numbers(&format!("probability_{class}"))).collect::<Option<Vec<_>>>()?;
                 let values = (0..scores.first()?.len()).flat_map(|row| scores.iter().map(move |class| class[row])).collect();
-                Answer::Scores { classes: classes.clone(), values }
+                Answer::Scores { classes: decided(&field.name, classes), values }
             }
             (Task::Regress, _) => Answer::Numbers { values: numbers("prediction")?, range: None },
             _ => return None,
@@ -94,13 +107,13 @@ mod tests {
         let field = |name: &str, kind: Kind, task: Task| Field { name: name.into(), kind, role: Role::Target(task) };
         let fields = [field("y", Kind::Category { classes: classes.clone() }, Task::Classify), field("z", Kind::Number, Task::Regress)];
         let answers = vec![
-            ("y".into(), Answer::Scores { classes, values: vec![0.4, 0.6, 0.9, 0.1] }),
+            ("y".into(), Answer::Scores { classes: classes.into(), values: vec![0.4, 0.6, 0.9, 0.1] }),
             ("z".into(), Answer::Numbers { values: vec![1.0, 2.0], range: None }),
         ];
         for given in [answers.clone(), answers[1..].to_vec()] {
             let named = |field: &&Field| given.iter().any(|(name, _)| *name == field.name);
             let schema = Schema { fields: fields.iter().filter(named).cloned().collect() };
-            assert_eq!(predictions(&schema, &columns(&Predictions(given.clone()))).0, given);
+            assert_eq!(from_columns(&schema, |_, classes| classes.into(), &columns(&Predictions(given.clone()))).0, given);
         }
     }
 

@@ -1,16 +1,19 @@
 //! `eval`: a model measured on a labelled file.
 
 use crate::evaluate::{Judged, rulers, target_report};
-use crate::plan::{Plan, QualityGate};
+use crate::gates::{self, GateOn, QualityGate};
+use crate::plan::{Plan, SlicePlan};
+use crate::postprocess::coverage;
 use crate::recipe::Recipe;
-use crate::report::{DataFile, TargetReport};
+use crate::report::{DataFile, GateResult, Postprocessing, TargetReport};
 use crate::training::answer_of;
-use crate::{Artifact, Error, Result, load, summary};
+use crate::{Artifact, Error, Result, audit, load};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use cupola_data::{Input, Raw, ReadOptions, Wanted, conform, conform_files, read};
 use cupola_metrics::Sampling;
 use cupola_task::{Batch, Draw, Field, MetricDef, Value, View};
+use std::time::Duration;
 
 /// What to measure.
 pub struct EvalPlan {
@@ -22,6 +25,8 @@ pub struct EvalPlan {
     pub draws: usize,
     /// The seed of the draws.
     pub seed: u64,
+    /// Where slices are sought.
+    pub slices: SlicePlan,
     /// What the measures must keep.
     pub gates: Vec<QualityGate>,
 }
@@ -34,8 +39,8 @@ pub struct Evaluation {
     pub targets: Vec<TargetReport>,
     /// What looked odd or was left out.
     pub warnings: Vec<String>,
-    /// Sentences about quality gates that did not hold.
-    pub failed_gates: Vec<String>,
+    /// Whether quality gates hold.
+    pub gates: Vec<GateResult>,
 }
 
 impl EvalPlan {
@@ -49,16 +54,22 @@ impl EvalPlan {
         for argument in arguments {
             recipe.argue(argument)?;
         }
-        let Plan { metrics, level, draws, seed, gates, .. } = Plan::check(recipe)?;
-        Ok(EvalPlan { metrics, level, draws, seed, gates })
+        let Plan { metrics, level, draws, seed, slices, gates, .. } = Plan::check(recipe)?;
+        Ok(EvalPlan { metrics, level, draws, seed, slices, gates })
     }
 }
 
-/// Measures a model on a labelled file.
+/// Measures a model on a labelled file; `clock` times single rows where a gate asks for that.
 ///
 /// # Errors
 /// When the file cannot be read, lacks a column the model needs or a target, or holds a row without a target.
-pub fn evaluate_file(artifact: &Artifact, input: &Input, options: &ReadOptions, asked: &EvalPlan) -> Result<Evaluation> {
+pub fn evaluate_file(
+    artifact: &Artifact,
+    input: &Input,
+    options: &ReadOptions,
+    asked: &EvalPlan,
+    clock: &dyn Fn() -> Duration,
+) -> Result<Evaluation> {
     let mut raw = read(input, options)?;
     let untouched = test_rows(&raw);
     if let Some(rows) = &untouched {
@@ -87,7 +98,15 @@ pub fn evaluate_file(artifact: &Artifact, input: &Input, options: &ReadOptions, 
     let measure = |(field, task): (&Field, cupola_task::Task)| {
         let view = View { truth: batch.targets.get(&field.name), weight: weights.as_deref(), inputs: &batch.inputs, keys: &batch.keys };
         let judged = Judged { view, answer: answer_of(&answers, &field.name)? };
-        target_report(field, task, &rulers(field, task, asked.metrics.as_deref()), [None, None, Some(judged)], None, sampling)
+        let post = artifact.pipelines().iter().find(|pipeline| pipeline.target == field.name).map(|pipeline| &pipeline.postprocess);
+        let rulers = rulers(field, task, asked.metrics.as_deref(), post.and_then(|post| post.costs()));
+        let mut report = target_report(field, task, &rulers, [None, None, Some(judged)], None, sampling)?;
+        if let Some(coverage) = post.map(|post| coverage(post, field, judged, asked.level)).transpose()?.flatten() {
+            report.postprocessing = Some(Postprocessing { coverage: Some(coverage), ..Postprocessing::default() });
+        }
+        report.groups = audit::groups(schema, (field, task), &batch, None, judged, sampling)?;
+        report.slices = audit::slices(&asked.slices, schema, field, &rulers, &batch, judged, sampling)?;
+        Ok(report)
     };
     let targets = schema.targets().map(measure).collect::<Result<Vec<_>>>()?;
     let file = DataFile {
@@ -105,7 +124,10 @@ pub fn evaluate_file(artifact: &Artifact, input: &Input, options: &ReadOptions, 
     if !has_weights {
         warnings.push("the model was trained with weights, and the file has none: every row counts alike".into());
     }
-    Ok(Evaluation { failed_gates: summary::failed_gates(&asked.gates, &targets), file, targets, warnings })
+    let is_timed = asked.gates.iter().any(|gate| gate.on == GateOn::Latency);
+    let latency = if is_timed { gates::latency_ms(artifact, &columns, clock)? } else { None };
+    let gates = gates::judge(&asked.gates, &targets.iter().collect::<Vec<_>>(), latency);
+    Ok(Evaluation { gates, file, targets, warnings })
 }
 
 /// The test rows of files that hold training rows beside them, where the files say so.

@@ -5,7 +5,7 @@ use crate::report::{self, Better, Bin, Calibration, ClassScore, Confusion, Curve
 use arrow_array::StringArray;
 use arrow_array::cast::AsArray;
 use cupola_metrics::{METRICS, Ruler, Sampling, plain, ruler};
-use cupola_task::{Answer, Column, Columns, Field, Kind, MetricDef, Task, View, argmax};
+use cupola_task::{Answer, Column, Columns, Field, Kind, MetricDef, Rule, Settings, Task, Value, View};
 use std::sync::Arc;
 
 /// Beyond these many classes, curves and per-class rows are those of the commonest.
@@ -23,17 +23,32 @@ pub struct Judged<'a> {
 }
 
 /// The measures to take for a target: those asked for that suit its task, or all that do. The first decides.
-pub fn rulers(field: &Field, task: Task, asked: Option<&[&'static MetricDef]>) -> Vec<Ruler> {
+pub fn rulers(field: &Field, task: Task, asked: Option<&[&'static MetricDef]>, costs: Option<&[f64]>) -> Vec<Ruler> {
     let suits = |def: &&MetricDef| def.tasks.contains(&task);
     let mut defs: Vec<MetricDef> = match asked {
         Some(asked) => asked.iter().copied().filter(suits).copied().collect(),
-        None => METRICS.iter().filter(suits).copied().collect(),
+        // Where nobody says what mistakes cost, their expected cost is one minus the accuracy.
+        None => METRICS.iter().filter(suits).filter(|def| def.name != EXPECTED_COST || costs.is_some()).copied().collect(),
     };
     if asked.is_none() {
         let main = main_measure(field, task);
-        defs.sort_by_key(|def| def.name != main);
+        // What mistakes cost stands beside the measure that headlines: somebody took the trouble to say it.
+        defs.sort_by_key(|def| (def.name != main, def.name != EXPECTED_COST));
     }
-    defs.into_iter().map(|def| (def, plain(&def))).collect()
+    defs.into_iter().map(|def| (def, costed(&def, costs))).collect()
+}
+
+/// The measure that takes costs as a setting.
+const EXPECTED_COST: &str = "expected_cost";
+
+fn costed(def: &MetricDef, costs: Option<&[f64]>) -> Settings {
+    match costs.filter(|_| def.name == EXPECTED_COST) {
+        Some(costs) => {
+            let costs = Value::List(costs.iter().copied().map(Value::Real).collect());
+            Settings::check(def.name, def.settings, [("costs", &costs)]).expect("costs are numbers")
+        }
+        None => plain(def),
+    }
 }
 
 /// The measure that headlines when none is asked for.
@@ -185,7 +200,7 @@ fn one_against_rest(class: &Arc<str>, judged: Judged<'_>) -> (Field, Column, Ans
     };
     let role = cupola_task::Role::Target(Task::Classify);
     let field = Field { name: class.clone(), kind: Kind::Category { classes: classes.clone() }, role };
-    (field, Column::Array(Arc::new(truth)), Answer::Scores { classes, values })
+    (field, Column::Array(Arc::new(truth)), Answer::Scores { classes: classes.into(), values })
 }
 
 fn class_score(class: &Arc<str>, test: Judged<'_>, sampling: Sampling) -> Result<ClassScore> {
@@ -193,7 +208,7 @@ fn class_score(class: &Arc<str>, test: Judged<'_>, sampling: Sampling) -> Result
     // Precision and recall ask what was decided, not what was likely: the class counts where it is the most probable one.
     let decided = match (test.answer, answer) {
         (Answer::Scores { classes: all, values }, Answer::Scores { classes, .. }) => {
-            let values = argmax(values, all.len()).flat_map(|best| if all[best] == *class { [0.0, 1.0] } else { [1.0, 0.0] }).collect();
+            let values = all.chosen(values).flat_map(|best| if all[best] == *class { [0.0, 1.0] } else { [1.0, 0.0] }).collect();
             Answer::Scores { classes, values }
         }
         (_, answer) => answer,
@@ -215,7 +230,15 @@ fn confusion(field: &Field, test: Judged<'_>) -> Result<Confusion> {
 }
 
 fn thresholds(field: &Field, positive: &Arc<str>, test: Judged<'_>, valid: Option<Judged<'_>>) -> Result<Vec<Threshold>> {
-    let mut thresholds = vec![at_threshold("default", 0.5, positive, test, true)];
+    let used = match test.answer {
+        Answer::Scores { classes, .. } => classes.decision().map(|decision| &decision.rule),
+        _ => None,
+    };
+    let is_default = matches!(used, None | Some(Rule::Probable));
+    let mut thresholds = vec![at_threshold("default", 0.5, positive, test, is_default)];
+    if let Some(Rule::Threshold(threshold)) = used {
+        thresholds.push(at_threshold("the model file's", *threshold, positive, test, true));
+    }
     let Some(valid) = valid.filter(|valid| !valid.answer.is_empty()) else { return Ok(thresholds) };
     let f1 = |point: &cupola_metrics::RecallPoint| {
         2.0 * point.precision * point.recall / (point.precision + point.recall).max(f64::MIN_POSITIVE)

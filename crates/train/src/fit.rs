@@ -1,10 +1,12 @@
 //! One target's pipeline: preparation and model, fitted on training rows.
 
 use crate::artifact::pipeline_parts;
+use crate::ensemble;
 use crate::journal::heard_by;
 use crate::networks::{self, Trained};
-use crate::{Pipeline, Plan, Result};
-use cupola_data::prepare::{FittedTable, TablePreparation};
+use crate::postprocess::Postprocess;
+use crate::{Pipeline, Plan, Result, balance};
+use cupola_data::prepare::{FittedTable, Note, TablePreparation};
 use cupola_task::{
     Batch, Columns, Dataset, Draw, Event, Field, Fitted, INIT_MODEL, Make, MakeLearner, ModelDef, Predictor, Role, Run, Schema, Settings,
     Source, Start, Table, TrainSplit, Value,
@@ -22,8 +24,12 @@ pub(crate) struct Fit {
     pub described: Vec<(Arc<str>, String)>,
     /// What `auto` became in the preparation: dotted key and value as recipe text.
     pub prepared: Vec<(String, String)>,
+    /// What the preparation has to tell about the rows it learned from.
+    pub notes: Vec<Note>,
     /// How a network's training went.
     pub trained: Option<Trained>,
+    /// How many rows the model learned from: balancing makes them others than the training rows.
+    pub rows: u64,
 }
 
 /// Fits preparation and model for one target. Only the training rows teach; the validation rows decide when to stop.
@@ -39,6 +45,10 @@ pub(crate) fn fit(
     plan: &Plan,
     run: &Run<'_>,
 ) -> Result<Fit> {
+    if let Make::Members = def.make {
+        return ensemble::fit_members(settings, target, train, valid, plan, run);
+    }
+    let settings = &balance::followed(def, settings, plan);
     let before = init_model(def, settings).map(|path| pipeline_parts(path, &target.name, def.name)).transpose()?;
     let known = before.as_ref().map(cupola_data::prepare::open).transpose()?;
     let prepared = Prepared::new(def, target, train, valid, plan, known, run)?;
@@ -51,14 +61,26 @@ pub(crate) fn fit(
             (predictor, settings, resolved, None)
         }
         Make::Trainee(_) => {
-            let (predictor, trained) = networks::fit(def, settings, &data, plan, run)?;
+            // Networks choose their batch by it; what other models take beyond it lies in a file.
+            let mut run = heard_by(run, run.events);
+            run.memory_max = plan.read.max_memory;
+            let (predictor, trained) = networks::fit(def, settings, &data, plan, &run)?;
             (predictor, settings.clone(), vec![], Some(trained))
         }
+        Make::Members => unreachable!("members were fitted above"),
     };
+    let rows = prepared.train.data().len();
     let Prepared { fitted, .. } = prepared;
-    let (described, prepared) = (fitted.describe(), fitted.resolved());
-    let pipeline = Pipeline { target: target.name.clone(), model: def, settings, fitted: Box::new(fitted), predictor };
-    Ok(Fit { pipeline, resolved, described, prepared, trained })
+    let (described, prepared, notes) = (fitted.describe(), fitted.resolved(), fitted.notes().to_vec());
+    let pipeline = Pipeline {
+        target: target.name.clone(),
+        model: def,
+        settings,
+        fitted: Box::new(fitted),
+        predictor,
+        postprocess: Postprocess::default(),
+    };
+    Ok(Fit { pipeline, resolved, described, prepared, notes, trained, rows })
 }
 
 /// The model file to begin from, where the settings name one.

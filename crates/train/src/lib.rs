@@ -3,20 +3,36 @@
 mod plan;
 pub mod recipe;
 
+mod audit;
 mod auto;
+mod balance;
+mod confident;
+mod crossval;
+mod difference;
+pub mod doctor;
 mod eval;
 mod evaluate;
+pub mod explain;
+mod finish;
 mod fit;
 mod folds;
+mod gates;
 mod load;
+mod noise;
+mod parts;
 mod sheet;
 mod training;
+pub mod tune;
+
+pub mod compare;
+pub mod learning_curve;
 
 mod answers;
 mod artifact;
 mod journal;
 mod models;
 mod networks;
+mod postprocess;
 mod records;
 pub mod report;
 mod resume;
@@ -24,18 +40,25 @@ pub mod runs;
 mod summary;
 mod watching;
 
+mod ensemble;
 mod error;
 
-pub use answers::{columns as answer_columns, predictions as answers_of};
+pub use answers::{columns as answer_columns, predictions as answers_of, set_text};
 pub use artifact::*;
 pub use cupola_nets::LayerRow;
+pub use difference::{Moved, moved};
 pub use error::{Error, Result};
 pub use eval::{EvalPlan, Evaluation, evaluate_file};
 pub use evaluate::main_measure;
+pub use gates::{GateOn, QualityGate};
 pub use load::{Preview, draft, preview};
 pub use models::{model, models};
 pub use networks::{Assumed, Estimate, Shown, duration, show, show_pipeline};
-pub use plan::{Choice, Golden, InputPlan, LeakGate, OutputPlan, Plan, QualityGate, metric};
+pub use noise::{NOISE, Noise, Suspect, noise};
+pub use parts::{ClassRows, Leak, Leaks, Parts, leaks, parts};
+pub use plan::parse_duration as duration_of;
+pub use plan::{Choice, Golden, InputPlan, LeakGate, OutputPlan, Plan, SlicePlan, metric};
+pub use postprocess::{Calibrate, Costs, DecisionPlan, Postprocess, SetMethod, ThresholdBy};
 pub use resume::{plan_of, resume};
 pub use sheet::{Sheet, SheetSize, sheet};
 pub use training::{Outcome, estimate, test_rows, train};

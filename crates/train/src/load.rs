@@ -61,6 +61,13 @@ impl Loaded {
         self.origin.place(row)
     }
 
+    /// The rows of the file that the table has, and how many the file has.
+    pub fn rows_of_file(&self) -> (Vec<u64>, u64) {
+        let rows = Dataset::len(&self.table);
+        let kept = self.origin.kept.clone().unwrap_or_else(|| (0..rows).collect());
+        (kept, self.files.first().map_or(rows, |file| file.rows_read))
+    }
+
     /// Where a row of the test table stands in its file.
     pub fn test_place(&self, row: usize) -> String {
         self.test_origin.as_ref().unwrap_or(&self.origin).place(row)
@@ -202,7 +209,7 @@ fn no_inputs(plan: &Plan, columns: &[ColumnSummary]) -> Error {
     )
 }
 
-fn overrides(plan: &Plan, layout: Layout) -> BTreeMap<String, ColumnType> {
+pub(crate) fn overrides(plan: &Plan, layout: Layout) -> BTreeMap<String, ColumnType> {
     let inputs = plan.inputs.iter().filter_map(|(name, input)| Some((name.clone(), input.column_type?)));
     let outputs = plan.outputs.iter().filter_map(|(name, output)| Some((name.clone(), output.column_type?)));
     let mut overrides: BTreeMap<String, ColumnType> = inputs.chain(outputs).collect();
@@ -303,6 +310,7 @@ fn summary(column: &Inferred, role: Role) -> ColumnSummary {
         reason: column.reason.clone(),
         missing: column.missing,
         distinct: Some(column.distinct).filter(|_| column.column_type != ColumnType::Image),
+        prepared: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the names in recipes and model files stand for: the registries of the crates below, chained.
 
 use crate::{Error, Result};
-use cupola_task::{Fitted, Kind, ModelDef, Needs, Parts, Schema, Task, nearest};
+use cupola_task::{Fitted, Kind, Make, ModelDef, Needs, Parts, Schema, Task, nearest};
 
 /// What other systems call models of ours, for "did you mean".
 const FAMILIAR: &[(&str, &str)] = &[
@@ -19,11 +19,21 @@ const FAMILIAR: &[(&str, &str)] = &[
     ("linear", "linear"),
     ("elasticnet", "elastic_net"),
     ("dummy", "baseline"),
+    ("svc", "svm"),
+    ("svr", "svm"),
+    ("supportvector", "svm"),
+    ("neighbor", "knn"),
+    ("neighbour", "knn"),
+    ("bayes", "naive_bayes"),
+    ("gaussiannb", "naive_bayes"),
 ];
+
+/// Models that are made of others.
+const OWN: &[ModelDef] = &[crate::ensemble::MODEL];
 
 /// All models.
 pub fn models() -> impl Iterator<Item = &'static ModelDef> {
-    cupola_classic::MODELS.iter().chain(cupola_nets::MODELS)
+    cupola_classic::MODELS.iter().chain(cupola_nets::MODELS).chain(OWN)
 }
 
 /// The model of that name.
@@ -38,7 +48,8 @@ pub fn model(name: &str) -> Result<&'static ModelDef> {
 pub(crate) fn takes(def: &ModelDef, schema: &Schema) -> bool {
     let has_images = schema.inputs().any(|field| matches!(field.kind, Kind::Image { .. }));
     match def.needs {
-        Needs::Nothing => true,
+        // Members of an ensemble look at tables.
+        Needs::Nothing => !has_images || !matches!(def.make, Make::Members),
         Needs::Images(_) => has_images,
         Needs::Native | Needs::Dense | Needs::Embedded => !has_images,
     }
@@ -75,5 +86,8 @@ fn unknown(name: &str) -> Error {
 
 /// Opens the fitted preparation in a model file's parts.
 pub(crate) fn open_preparation(parts: &Parts) -> Result<Box<dyn Fitted>> {
-    Ok(Box::new(cupola_data::prepare::open(parts)?))
+    match crate::ensemble::open_unprepared(parts) {
+        Some(unprepared) => unprepared,
+        None => Ok(Box::new(cupola_data::prepare::open(parts)?)),
+    }
 }

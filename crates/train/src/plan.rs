@@ -1,12 +1,15 @@
 //! A checked recipe: every name known, every value in range, every default filled in.
 
+use crate::gates::{QualityGate, gates};
 use crate::models::model;
+use crate::postprocess::{self, Costs, DecisionPlan};
 use crate::recipe::{self, Entry, Recipe};
+use crate::tune::TuneOptions;
 use crate::{Error, Result};
 use cupola_data::augment::Augment;
 use cupola_data::{ColumnType, ImageOptions, Input, ReadOptions};
 use cupola_metrics::METRICS;
-use cupola_task::{ImageNeeds, MetricDef, ModelDef, Needs, Setting, Settings, Task, Value, Where, nearest};
+use cupola_task::{ImageNeeds, Make, MetricDef, ModelDef, Needs, Setting, Settings, Task, Value, Where, nearest};
 use cupola_watch::MonitorOptions;
 use cupola_watch::policy::Policy;
 use std::collections::BTreeMap;
@@ -61,17 +64,39 @@ pub struct OutputPlan {
     pub positive: Option<String>,
     /// A model of its own, when said.
     pub model: Option<Choice>,
+    /// What is done to the answers.
+    pub decision: DecisionPlan,
 }
 
-/// A bound that a measure must keep.
-#[derive(Clone, Debug, PartialEq)]
-pub struct QualityGate {
-    /// The measure's name.
-    pub metric: &'static str,
-    /// Whether the bound is a lower one.
-    pub at_least: bool,
-    /// The bound.
-    pub bound: f64,
+/// Where slices are sought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SlicePlan {
+    /// In all columns.
+    #[default]
+    Auto,
+    /// Nowhere.
+    None,
+    /// In these.
+    Columns(Vec<String>),
+}
+
+impl SlicePlan {
+    fn from_settings(eval: &Settings) -> SlicePlan {
+        match eval.value("slices") {
+            Value::Text(word) if word == "none" => SlicePlan::None,
+            Value::List(_) => SlicePlan::Columns(texts(eval, "slices")),
+            _ => SlicePlan::Auto,
+        }
+    }
+
+    /// Whether a column is looked at.
+    pub fn takes(&self, column: &str) -> bool {
+        match self {
+            SlicePlan::Auto => true,
+            SlicePlan::None => false,
+            SlicePlan::Columns(columns) => columns.iter().any(|known| known == column),
+        }
+    }
 }
 
 /// A checked recipe.
@@ -121,6 +146,8 @@ pub struct Plan {
     pub inputs: BTreeMap<String, InputPlan>,
     /// What is said about single targets.
     pub outputs: BTreeMap<String, OutputPlan>,
+    /// What is done to the answers for targets of which nothing else is said: the recipe's `[decision]`.
+    pub decision: DecisionPlan,
     /// How training images are changed at random; it opens as an [`Augment`](cupola_data::augment::Augment).
     pub augment: Settings,
     /// The model.
@@ -139,6 +166,10 @@ pub struct Plan {
     pub draws: usize,
     /// Whether to measure importance.
     pub importance: bool,
+    /// Where slices are sought.
+    pub slices: SlicePlan,
+    /// How many of the worst test rows the report shows.
+    pub mistakes: usize,
     /// Folds of the leaderboard's cross-validation; none: by size.
     pub folds: Option<usize>,
     /// What the measures must keep.
@@ -161,6 +192,7 @@ impl Plan {
         let clean = settings(&recipe, &["data", "clean"])?;
         let eval = settings(&recipe, &["eval"])?;
         let gates = gates(&recipe)?;
+        TuneOptions::check(&recipe)?;
         let Some(train) = input(&recipe, &data, "train")? else {
             return Err(Error::recipe("command line", "no data")
                 .with_hint("cupola train DATA target=COLUMN, or [data] train = \"...\" in a recipe"));
@@ -210,6 +242,7 @@ impl Plan {
             prepare: clean,
             inputs,
             outputs,
+            decision: DecisionPlan::from_settings(&settings(&recipe, &["decision"])?),
             augment: augment(&recipe)?,
             model,
             training: settings(&recipe, &["train"])?,
@@ -219,6 +252,8 @@ impl Plan {
             level: eval.real("ci"),
             draws: eval.integer("draws") as usize,
             importance: eval.flag("importance"),
+            slices: SlicePlan::from_settings(&eval),
+            mistakes: if top.text("golden") == "off" { 0 } else { eval.integer("mistakes") as usize },
             folds: eval.try_integer("cv").map(|folds| folds as usize),
             gates,
             retrain: policy(&recipe)?,
@@ -281,7 +316,9 @@ fn check_tables(recipe: &Recipe) -> Result<()> {
         let (last, table) = path.split_last().expect("a path has a segment");
         let table: Vec<&str> = table.iter().map(String::as_str).collect();
         let is_known = match table.as_slice() {
-            ["model"] | ["gates"] | ["data", "tables"] | ["outputs", _, "model"] => true,
+            ["gates", ..] | ["model"] | ["data", "tables"] | ["tune", "search"] | ["outputs", _, "model"] | ["outputs", _, "costs", _] => {
+                true
+            }
             table => recipe::lists(table).into_iter().flatten().any(|setting| setting.name == last),
         };
         if !is_known {
@@ -322,7 +359,7 @@ fn unknown(path: &[String], entry: &Entry) -> Error {
     }
 }
 
-fn settings(recipe: &Recipe, table: &[&str]) -> Result<Settings> {
+pub(crate) fn settings(recipe: &Recipe, table: &[&str]) -> Result<Settings> {
     checked(recipe, table, &recipe::lists(table).concat(), |_| true)
 }
 
@@ -366,7 +403,7 @@ fn no_duration(recipe: &Recipe, path: &[&str], text: &str) -> Error {
 }
 
 /// A time limit or a pause: more than nothing.
-pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     cupola_task::duration(text).filter(|time| !time.is_zero())
 }
 
@@ -456,11 +493,50 @@ fn outputs(recipe: &Recipe) -> Result<BTreeMap<String, OutputPlan>> {
     for column in columns(recipe, "outputs") {
         let settings = settings(recipe, &["outputs", column])?;
         let positive = filled(&plain(settings.value("positive")));
+        let decision = DecisionPlan { costs: costs(recipe, column, &settings)?, ..DecisionPlan::from_settings(&decision(recipe, column)?) };
         let table = ["outputs", column, "model"];
         let model = recipe.table(&table).next().is_some().then(|| choice(recipe, &table)).transpose()?;
-        plans.insert(column.to_owned(), OutputPlan { column_type: column_type(&settings), positive, model });
+        plans.insert(column.to_owned(), OutputPlan { column_type: column_type(&settings), positive, model, decision });
     }
     Ok(plans)
+}
+
+/// The `[decision]` keys of a target: its own before those of all.
+fn decision(recipe: &Recipe, column: &str) -> Result<Settings> {
+    let table = ["outputs", column];
+    let is_decision = |name: &str| postprocess::DECISION.iter().any(|setting| setting.name == name || setting.alias.contains(&name));
+    let own: Vec<(&str, &Value)> =
+        recipe.table(&table).filter(|(name, _)| is_decision(name)).map(|(name, entry)| (name, &entry.value)).collect();
+    let all = recipe.table(&["decision"]).filter(|(name, _)| own.iter().all(|(known, _)| known != name));
+    let given: Vec<(&str, &Value)> = all.map(|(name, entry)| (name, &entry.value)).chain(own.iter().copied()).collect();
+    Settings::check(&table.join("."), postprocess::DECISION, given).map_err(|error| located(recipe, &table, error))
+}
+
+/// What answers cost: a matrix, or numbers by the names of classes.
+fn costs(recipe: &Recipe, column: &str, settings: &Settings) -> Result<Option<Costs>> {
+    let table: Vec<&str> = vec!["outputs", column, "costs"];
+    let named = recipe.iter().filter(|(path, _)| path.len() == 5 && path[..3].iter().map(String::as_str).eq(table.iter().copied()));
+    let pairs = named.map(|(path, entry)| match &entry.value {
+        Value::Integer(cost) => Ok((path[3].clone(), path[4].clone(), *cost as f64)),
+        Value::Real(cost) if cost.is_finite() => Ok((path[3].clone(), path[4].clone(), *cost)),
+        other => Err(Error::recipe(&entry.place, format!("{}: found {other}, wanted a number", path.join(".")))),
+    });
+    let pairs = pairs.collect::<Result<Vec<_>>>()?;
+    let number = |value: &Value| match value {
+        Value::Integer(cost) => *cost as f64,
+        Value::Real(cost) => *cost,
+        _ => f64::NAN,
+    };
+    let lines = settings.list("costs").iter().map(|line| match line {
+        Value::List(costs) => costs.iter().map(number).collect(),
+        single => vec![number(single)],
+    });
+    let lines: Vec<Vec<f64>> = lines.collect();
+    Ok(match (lines.is_empty(), pairs.is_empty()) {
+        (true, true) => None,
+        (false, _) => Some(Costs::Matrix(lines)),
+        (true, false) => Some(Costs::Named(pairs)),
+    })
 }
 
 /// The model that a table names: `[model]`, or `[outputs.NAME.model]`.
@@ -479,7 +555,11 @@ fn choice(recipe: &Recipe, table: &[&str]) -> Result<Choice> {
         (Error::Recipe { message, hint, .. }, Some(entry)) => Error::Recipe { place: entry.place.clone(), message, hint },
         (error, _) => error,
     })?;
-    Ok(Choice::Named(def, checked(recipe, table, def.settings, |key| key != "name")?))
+    let settings = checked(recipe, table, def.settings, |key| key != "name")?;
+    if let Make::Members = def.make {
+        crate::ensemble::members(&settings)?;
+    }
+    Ok(Choice::Named(def, settings))
 }
 
 /// The metric of that name.
@@ -505,27 +585,11 @@ fn metrics(recipe: &Recipe, eval: &Settings, gates: &[QualityGate]) -> Result<Op
     let place = place_of(recipe, &["eval", "metrics"]);
     let mut metrics = names.iter().map(|name| metric(&place, name)).collect::<Result<Vec<_>>>()?;
     for gate in gates {
-        if metrics.iter().all(|metric| metric.name != gate.metric) {
-            metrics.push(metric(&place, gate.metric)?);
+        if let Some(name) = gate.measure().filter(|name| metrics.iter().all(|metric| metric.name != *name)) {
+            metrics.push(metric(&place, name)?);
         }
     }
     Ok(Some(metrics))
-}
-
-fn gates(recipe: &Recipe) -> Result<Vec<QualityGate>> {
-    recipe.table(&["gates"]).map(|(name, entry)| gate(name, entry)).collect()
-}
-
-fn gate(name: &str, entry: &Entry) -> Result<QualityGate> {
-    let text = plain(&entry.value);
-    let wrong = || Error::recipe(&entry.place, format!("gates.{name}: found {text:?}, wanted \">= NUMBER\" or \"<= NUMBER\""));
-    let (at_least, bound) = match (text.strip_prefix(">="), text.strip_prefix("<=")) {
-        (Some(bound), _) => (true, bound),
-        (_, Some(bound)) => (false, bound),
-        _ => return Err(wrong()),
-    };
-    let bound = bound.trim().parse::<f64>().ok().filter(|bound| bound.is_finite()).ok_or_else(wrong)?;
-    Ok(QualityGate { metric: metric(&entry.place, name)?.name, at_least, bound })
 }
 
 #[cfg(test)]

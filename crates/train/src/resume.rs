@@ -4,7 +4,7 @@ use crate::journal::{Journal, heard_by};
 use crate::recipe::{self, Recipe};
 use crate::runs::write_file;
 use crate::training::{Divided, Outcome, check_models, divide, in_folder};
-use crate::{Error, Plan, Result, runs};
+use crate::{Error, Plan, Result, runs, tune};
 use cupola_task::{Event, Run, Start};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -71,6 +71,9 @@ fn was_stopped(folder: &Path) -> bool {
 /// # Errors
 /// Those of [`train`](crate::train), and when the data are not those that the run began with.
 pub fn resume(plan: &Plan, run: &Run<'_>, folder: &Path, binary: &str) -> Result<Outcome> {
+    if tune::is_study(folder) {
+        return tune::resume(plan, run, folder, binary);
+    }
     let journal = Journal::new(run);
     let listener = |event: &Event| journal.hear(event);
     let mut run = heard_by(run, &listener);
@@ -79,10 +82,14 @@ pub fn resume(plan: &Plan, run: &Run<'_>, folder: &Path, binary: &str) -> Result
     check_models(plan, divided.loaded.schema())?;
     check_begin(&divided, &run, folder, binary)?;
     journal.open(folder)?;
-    in_folder(plan, &run, &journal, &divided, folder, binary)
+    in_folder(plan, &run, &journal, &divided, folder, binary, None)
 }
 
-fn check_begin(divided: &Divided, run: &Run<'_>, folder: &Path, binary: &str) -> Result<()> {
+/// Holds the data against what they were when the run began.
+///
+/// # Errors
+/// When they differ, or the record cannot be read.
+pub(crate) fn check_begin(divided: &Divided, run: &Run<'_>, folder: &Path, binary: &str) -> Result<()> {
     let path = folder.join(BEGIN);
     let bytes = std::fs::read(&path).map_err(|source| Error::io(format!("read {}", path.display()), source))?;
     let begin: Begin = serde_json::from_slice(&bytes).map_err(|error| Error::artifact(path.display(), error, "what the run began with"))?;

@@ -4,15 +4,14 @@ use crate::fit::Fit;
 use crate::journal::Journal;
 use crate::load::Loaded;
 use crate::networks::Trained;
-use crate::plan::QualityGate;
 use crate::recipe::{self, Origin, Recipe};
 use crate::report::{self, OutputFile, Report, SettingSource, SplitRows, Step, TargetReport};
 use crate::runs::write_file;
 use crate::training::{Divided, TargetFit};
-use crate::{Artifact, Choice, Pipeline, Plan, Result, auto, records, runs};
+use crate::{Artifact, Choice, Pipeline, Plan, Result, auto, gates, records, runs};
 use cupola_data::leaks::{Finding, Severity};
 use cupola_data::{Input, split};
-use cupola_task::{Answer, Field, Kind, Role, Side, Task, Value, argmax};
+use cupola_task::{Answer, Field, Kind, Role, Side, Task, Value};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -40,13 +39,17 @@ pub(crate) struct Facts<'a> {
     pub targets: Vec<Target>,
     pub hash: &'a str,
     pub binary: &'a str,
+    /// How long single rows take, when a gate asks.
+    pub latency_ms: Option<f64>,
+    /// How the settings were searched, where they were.
+    pub tuning: Option<report::Tuning>,
 }
 
 impl Target {
     /// Takes the pipeline out.
     pub fn take(target: TargetFit) -> (Pipeline, Target) {
         let TargetFit { field, task, fit, board, measured, .. } = target;
-        let Fit { pipeline, resolved, described, prepared, trained } = fit;
+        let Fit { pipeline, resolved, described, prepared, trained, .. } = fit;
         (pipeline, Target { field, task, resolved, described, prepared, board, measured, trained })
     }
 }
@@ -74,7 +77,7 @@ pub(crate) fn label(plan: &Plan) -> String {
 /// What the baseline says, as a phrase.
 pub(crate) fn baseline_phrase(answer: Option<&Answer>) -> String {
     match answer {
-        Some(Answer::Scores { classes, values }) => match argmax(values, classes.len()).next() {
+        Some(Answer::Scores { classes, values }) => match classes.chosen(values).next() {
             Some(class) => format!("always {}", classes[class]),
             None => String::new(),
         },
@@ -94,26 +97,6 @@ pub(crate) fn leak_sentence(finding: &Finding, loaded: &Loaded) -> String {
     let rows: Vec<String> = finding.rows.iter().take(3).map(|&row| place(row as usize)).collect();
     let rows = if rows.is_empty() { String::new() } else { format!(" (for example {})", rows.join(", ")) };
     format!("{}{rows}: {}", finding.sentence.trim_end_matches('.'), finding.remedy)
-}
-
-/// The gates that do not hold, as sentences.
-pub(crate) fn failed_gates(gates: &[QualityGate], targets: &[TargetReport]) -> Vec<String> {
-    let mut failed = Vec::new();
-    for gate in gates {
-        let sign = if gate.at_least { ">=" } else { "<=" };
-        for target in targets {
-            let Some(score) = target.score(gate.metric) else { continue };
-            let value = score.test.value;
-            let holds = if gate.at_least { value >= gate.bound } else { value <= gate.bound };
-            if !holds {
-                failed.push(format!("{} of {} is {value:.4}, wanted {sign} {}", gate.metric, target.name, gate.bound));
-            }
-        }
-        if targets.iter().all(|target| target.score(gate.metric).is_none()) {
-            failed.push(format!("{} was not measured, wanted {sign} {}", gate.metric, gate.bound));
-        }
-    }
-    failed
 }
 
 /// Writes everything but the model into the run folder, and gives the report.
@@ -147,6 +130,7 @@ fn files(folder: &Path) -> Vec<OutputFile> {
         ("eval/predictions.parquet", "the test rows with their answers"),
         ("run.toml", "the resolved recipe: train it again and get the same model"),
         ("run.lock", "hashes of data, split, recipe, program and model"),
+        ("tune/trials.sqlite", "every trial of the search"),
         ("events.jsonl", "what happened, in order"),
     ];
     let file = |(name, what): (&str, &str)| {
@@ -218,7 +202,7 @@ fn resolved_recipe(facts: &Facts<'_>) -> (Recipe, BTreeMap<String, String>) {
     let networks: &[&[&str]] = if facts.targets.iter().any(|target| target.trained.is_some()) { &[&["train"], &["save"]] } else { &[] };
     let has_images = facts.divided.loaded.schema().inputs().any(|field| matches!(field.kind, Kind::Image { .. }));
     let images: &[&[&str]] = if has_images { &[&["data", "images"], &["augment"]] } else { &[] };
-    let tables: [&[&str]; 5] = [&[], &["data"], &["data", "split"], &["data", "clean"], &["eval"]];
+    let tables: [&[&str]; 6] = [&[], &["data"], &["data", "split"], &["data", "clean"], &["decision"], &["eval"]];
     for table in tables.into_iter().chain(images.iter().copied()).chain(networks.iter().copied()) {
         for setting in recipe::lists(table).into_iter().flatten() {
             let path: Vec<&str> = table.iter().copied().chain([setting.name]).collect();
@@ -313,6 +297,7 @@ fn finding(finding: &Finding) -> report::Finding {
         severity: match finding.severity {
             Severity::Stop => report::Severity::Stop,
             Severity::Warn => report::Severity::Warn,
+            Severity::Note => report::Severity::Note,
         },
         column: finding.column.clone(),
         rows: finding.rows.clone(),
@@ -344,11 +329,12 @@ fn report(facts: &Facts<'_>, (recipe, notes): &(Recipe, BTreeMap<String, String>
                 test: test_rows,
                 out: crate::training::count(&divided.cut.sides, Side::Out),
             },
-            columns: divided.loaded.columns.clone(),
+            columns: prepared_columns(facts),
         },
         findings: divided.findings.iter().map(finding).collect(),
         leaderboard: facts.targets.iter().find_map(|target| target.board.as_ref().map(auto::Board::leaderboard)),
         targets: facts.targets.iter().map(|target| target.measured.clone()).collect(),
+        gates: gates::judge(&facts.plan.gates, &facts.targets.iter().map(|target| &target.measured).collect::<Vec<_>>(), facts.latency_ms),
         timings: vec![],
         warnings: facts.journal.warnings(),
         settings: sources(recipe, notes),
@@ -365,7 +351,26 @@ fn report(facts: &Facts<'_>, (recipe, notes): &(Recipe, BTreeMap<String, String>
             },
         ],
         example: example(facts.artifact),
+        tuning: facts.tuning.clone(),
     }
+}
+
+/// The columns with what preparation does with them: once where it does the same for all targets, else for each.
+fn prepared_columns(facts: &Facts<'_>) -> Vec<report::ColumnSummary> {
+    let how = |name: &str| {
+        let mut ways: Vec<(&str, &str)> = Vec::new();
+        for target in &facts.targets {
+            let own = target.described.iter().find(|(column, _)| **column == *name).map(|(_, what)| (&*target.field.name, what.as_str()));
+            ways.extend(own);
+        }
+        match &ways[..] {
+            [] => None,
+            [(_, first), rest @ ..] if rest.iter().all(|(_, what)| what == first) => Some((*first).to_owned()),
+            ways => Some(ways.iter().map(|(target, what)| format!("for {target}: {what}")).collect::<Vec<_>>().join("; ")),
+        }
+    };
+    let columns = facts.divided.loaded.columns.iter();
+    columns.map(|column| report::ColumnSummary { prepared: how(&column.name), ..column.clone() }).collect()
 }
 
 fn split_phrase(plan: &Plan, divided: &Divided) -> String {

@@ -1,22 +1,25 @@
 //! `train`: from a plan to a run folder with a measured model.
 
 use crate::evaluate::{self, Judged, Shuffle, rulers};
+use crate::explain::mean_sizes;
+use crate::finish::{Finished, decision_of, finish};
 use crate::fit::{Fit, Prepared, columns, fit, init_model, read_all};
 use crate::journal::{Journal, heard_by};
 use crate::load::{self, Loaded};
 use crate::networks::{self, Estimate, Trained};
-use crate::report::{self, Report, TargetReport};
+use crate::report::{self, GateResult, MeanShap, Report, TargetReport};
 use crate::{
-    Artifact, Choice, Contents, Error, Golden, GoldenMode, LeakGate, Plan, QualityGate, Result, Score, auto, models, records, resume, runs,
-    summary, watching,
+    Artifact, Choice, Contents, Error, GateOn, Golden, GoldenMode, LeakGate, Pipeline, Plan, QualityGate, Result, Score, audit, auto,
+    balance, gates, models, postprocess, records, resume, runs, summary, watching,
 };
 use cupola_data::Input;
 use cupola_data::leaks::{self, Finding, Severity};
+use cupola_data::prepare::contradictions;
 use cupola_data::split::{self, Cut, SplitSettings};
 use cupola_metrics::{Ruler, Sampling};
 use cupola_task::{
-    Answer, Batch, Columns, Dataset, Event, Exit, Fault, Field, Flow, Kind, Make, MetricDef, ModelDef, Predictions, Run, Schema, Settings,
-    Side, Splits, Task, View,
+    Answer, Batch, Columns, Dataset, Event, Exit, Fault, Field, Flow, Kind, Make, MetricDef, ModelDef, Parts, Predictions, Run, Schema,
+    Settings, Side, Splits, Task, View,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,8 +36,14 @@ const COLUMNS_SHUFFLED_MAX: usize = 500;
 /// Rows that permutation importance needs at least, and shuffles of each column.
 const ROWS_SHUFFLED_MIN: usize = 200;
 const SHUFFLES: u32 = 3;
+/// Rows times bytes of the model that are explained for the report, and the fewest rows that say something.
+const BYTES_EXPLAINED: usize = 1_000_000_000;
+const ROWS_EXPLAINED_MIN: u64 = 20;
 /// Bytes of all pictures of a report; in the page they take a third more.
 const PICTURES_BYTES_MAX: usize = 600_000;
+
+/// The check that finds training rows of equal inputs and different classes.
+const CONFLICTS: &str = "conflicts";
 
 /// What a finished run leaves.
 pub struct Outcome {
@@ -68,6 +77,7 @@ pub(crate) struct TargetFit {
     pub fit: Fit,
     pub baseline: Fit,
     pub board: Option<auto::Board>,
+    pub finished: Finished,
     pub measured: TargetReport,
     /// What the model answers to the test rows.
     pub answer: Option<Answer>,
@@ -91,7 +101,7 @@ pub fn train(plan: &Plan, run: &Run<'_>, root: &Path, binary: &str) -> Result<Ou
     let folder = runs::create(root, &summary::label(plan))?;
     journal.open(&folder)?;
     resume::note(plan, &divided, &folder, binary)?;
-    let outcome = in_folder(plan, &run, &journal, &divided, &folder, binary);
+    let outcome = in_folder(plan, &run, &journal, &divided, &folder, binary, None);
     // Data or a recipe that the preparation or the model refuse leave nothing behind, as if they had been refused at the door.
     if outcome.as_ref().is_err_and(|error| matches!(error.exit(), Exit::Usage | Exit::Data)) && !folder.join(runs::MODEL_FILE).exists() {
         let _ = std::fs::remove_dir_all(&folder).and_then(|()| std::fs::remove_dir(root));
@@ -99,7 +109,7 @@ pub fn train(plan: &Plan, run: &Run<'_>, root: &Path, binary: &str) -> Result<Ou
     outcome
 }
 
-/// Trains, measures and saves in a run folder.
+/// Trains, measures and saves in a run folder; `tuning` is how the settings were found, where they were searched.
 pub(crate) fn in_folder(
     plan: &Plan,
     run: &Run<'_>,
@@ -107,11 +117,15 @@ pub(crate) fn in_folder(
     divided: &Divided,
     folder: &Path,
     binary: &str,
+    tuning: Option<report::Tuning>,
 ) -> Result<Outcome> {
     let mut targets = Vec::new();
     let count = divided.loaded.schema().targets().count() as u32;
     for (field, task) in divided.loaded.schema().targets() {
         targets.push(train_target(plan, run, divided, (field, task), count, folder)?);
+    }
+    for finding in divided.findings.iter().filter(|finding| finding.check == CONFLICTS) {
+        run.tell(Event::Note { text: summary::leak_sentence(finding, &divided.loaded) });
     }
     let sides = Sides::read(&divided.splits)?;
     run.tell(Event::Stage { name: "evaluate".into() });
@@ -126,15 +140,29 @@ pub(crate) fn in_folder(
         true => with_importance(plan, run, &sides, &artifact, targets)?,
         false => targets,
     };
+    let targets = with_mistakes(plan, divided, &sides, &artifact, &answers, targets)?;
     let permutations = targets.iter().filter_map(|target| target.measured.permutation.as_ref());
     artifact.watch(watching::watched(plan, run, &divided.splits, &sides, &artifact, &answers, permutations)?)?;
     run.tell(Event::Stage { name: "save".into() });
     let hash = artifact.save(&folder.join(runs::MODEL_FILE))?;
     run.tell(Event::Stage { name: "report".into() });
+    let is_timed = plan.gates.iter().any(|gate| gate.on == GateOn::Latency);
+    let latency_ms = if is_timed { gates::latency_ms(&artifact, &sides.test.inputs, run.clock)? } else { None };
     records::write_predictions(folder, &sides.test, &answers)?;
-    let report = summary::write(&summary::Facts { plan, journal, folder, divided, artifact: &artifact, targets, hash: &hash, binary })?;
+    let report = summary::write(&summary::Facts {
+        plan,
+        journal,
+        folder,
+        divided,
+        artifact: &artifact,
+        targets,
+        hash: &hash,
+        binary,
+        latency_ms,
+        tuning,
+    })?;
     runs::link_latest(folder);
-    let failed_gates = summary::failed_gates(&plan.gates, &report.targets);
+    let failed_gates = report.gates.iter().filter(|gate| !gate.holds).map(GateResult::sentence).collect();
     Ok(Outcome { folder: folder.to_owned(), report, hash, interrupted: journal.is_stopped(), failed_gates })
 }
 
@@ -174,13 +202,43 @@ pub(crate) fn divide(plan: &Plan, run: &Run<'_>) -> Result<Divided> {
     run.tell(Event::Stage { name: "leaks".into() });
     let findings = match plan.leaks {
         LeakGate::Off => vec![],
-        LeakGate::Deny | LeakGate::Warn => leaks::check(&loaded.table, &cut.sides, loaded.test.as_ref().map(|test| test as &dyn Dataset))?,
+        LeakGate::Deny | LeakGate::Warn => findings(&loaded, &cut)?,
     };
+    gate(plan, &findings, &loaded, run)?;
+    let findings = findings.into_iter().chain(conflicts(plan, &splits, &cut, &loaded)?).collect();
+    Ok(Divided { loaded, split, cut, keys, splits, findings })
+}
+
+/// What the leak checks find in split rows.
+pub(crate) fn findings(loaded: &Loaded, cut: &Cut) -> Result<Vec<Finding>> {
+    let findings = leaks::check(&loaded.table, &cut.sides, loaded.test.as_ref().map(|test| test as &dyn Dataset))?;
     // A split by time means the order of rows to tell something; pictures stand in folders by their class, and no model sees the order.
     let is_ordered = cut.by == split::By::Time || loaded.schema().inputs().any(|field| matches!(field.kind, Kind::Image { .. }));
-    let findings: Vec<Finding> = findings.into_iter().filter(|finding| !is_ordered || finding.check != "row_order").collect();
-    gate(plan, &findings, &loaded, run)?;
-    Ok(Divided { loaded, split, cut, keys, splits, findings })
+    Ok(findings.into_iter().filter(|finding| !is_ordered || finding.check != "row_order").collect())
+}
+
+/// Training rows of equal inputs and different classes, for the report.
+fn conflicts(plan: &Plan, splits: &Splits, cut: &Cut, loaded: &Loaded) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    if plan.leaks == LeakGate::Off {
+        return Ok(findings);
+    }
+    let trained: Vec<u64> = (0u64..).zip(&cut.sides).filter(|(_, side)| **side == Side::Train).map(|(row, _)| row).collect();
+    for (field, task) in loaded.schema().targets() {
+        let Some(found) = (task == Task::Classify).then(|| contradictions(splits.train(), field)).transpose()?.flatten() else { continue };
+        let dropped = plan.prepare.text("conflicts") == "drop";
+        findings.push(Finding {
+            check: CONFLICTS.into(),
+            severity: Severity::Note,
+            column: Some(field.name.to_string()),
+            rows: found.rows.iter().take(10).map(|&row| trained[row as usize]).collect(),
+            in_test_file: false,
+            value: found.rows.len() as f64,
+            sentence: found.sentence,
+            remedy: if dropped { "they are left out of training" } else { "data.clean.conflicts=drop leaves them out of training" }.into(),
+        });
+    }
+    Ok(findings)
 }
 
 fn gate(plan: &Plan, findings: &[Finding], loaded: &Loaded, run: &Run<'_>) -> Result<()> {
@@ -210,7 +268,9 @@ fn train_target(
         Event::Progress { .. } | Event::Resolved { .. } => Flow::Go,
         other => run.tell(other.clone()),
     };
-    let baseline = fit(base, &Settings::check("model", base.settings, [])?, field, train, valid, plan, &heard_by(run, &quiet))?;
+    let plain = balance::unbalanced(plan);
+    let baseline = fit(base, &Settings::check("model", base.settings, [])?, field, train, valid, &plain, &heard_by(run, &quiet))?;
+    decision_of(plan, field).check(baseline.pipeline.fitted.raw().field(&field.name).unwrap_or(field))?;
     let (def, settings, board) = match choice_of(plan, field) {
         Choice::Named(def, settings) => (*def, settings.clone(), None),
         Choice::Auto => {
@@ -241,9 +301,14 @@ fn train_target(
         // A leaderboard that took its whole time leaves the final fit a quarter of it.
         Some(_) => Some(plan.time.unwrap_or(AUTO_TIME) / count).map(|time| (began + time).max((run.clock)() + time / 4)),
     };
-    let fit = fit(def, &settings, field, train, valid, plan, &timed)?;
+    let mut fit = fit(def, &settings, field, train, valid, plan, &timed)?;
+    for note in &fit.notes {
+        let text = format!("preparation: {}", note.text);
+        run.tell(if note.is_warning { Event::Warning { text } } else { Event::Note { text } });
+    }
+    let finished = finish(plan, run, (field, task), (train, valid), (&mut fit, choice_of(plan, field)))?;
     let measured = TargetReport::new(&*field.name, task);
-    Ok(TargetFit { field: field.clone(), task, fit, baseline, board, measured, answer: None })
+    Ok(TargetFit { field: field.clone(), task, fit, baseline, board, finished, measured, answer: None })
 }
 
 /// What training the plan's networks will take, from a few timed steps. Nothing is kept.
@@ -281,7 +346,9 @@ pub(crate) fn check_models(plan: &Plan, schema: &Schema) -> Result<()> {
         return Err(error.with_hint("leave [augment] out"));
     }
     schema.targets().try_for_each(|(field, task)| match choice_of(plan, field) {
-        Choice::Named(def, _) => suits(def, task, field, schema).and_then(|()| models::check_inputs(def, task, schema)),
+        Choice::Named(def, _) => suits(def, task, field, schema)
+            .and_then(|()| models::check_inputs(def, task, schema))
+            .and_then(|()| balance::check_focal(def, plan)),
         Choice::Auto => auto::entrants(task, schema).map(|_| ()),
     })
 }
@@ -292,7 +359,8 @@ pub(crate) fn check_models(plan: &Plan, schema: &Schema) -> Result<()> {
 /// The first that suits none.
 pub(crate) fn check_measures(schema: &Schema, metrics: Option<&[&'static MetricDef]>, gates: &[QualityGate]) -> Result<()> {
     let suits = |metric: &MetricDef| schema.targets().any(|(_, task)| metric.tasks.contains(&task));
-    let gated = gates.iter().filter_map(|gate| cupola_metrics::METRICS.iter().find(|metric| metric.name == gate.metric));
+    gates::check_columns(schema, gates)?;
+    let gated = gates.iter().filter_map(|gate| cupola_metrics::METRICS.iter().find(|metric| Some(metric.name) == gate.measure()));
     let Some(metric) = metrics.unwrap_or_default().iter().copied().chain(gated).find(|metric| !suits(metric)) else { return Ok(()) };
     let targets: Vec<String> =
         schema.targets().map(|(field, task)| format!("target {} ({})", field.name, crate::recipe::task_word(task))).collect();
@@ -342,13 +410,14 @@ fn sampling(plan: &Plan, run: &Run<'_>) -> Sampling {
 }
 
 /// The target with the classes that training saw.
-fn learned(target: &TargetFit) -> Field {
+pub(crate) fn learned(target: &TargetFit) -> Field {
     target.fit.pipeline.fitted.raw().field(&target.field.name).cloned().unwrap_or_else(|| target.field.clone())
 }
 
 fn measure(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target: &TargetFit) -> Result<(TargetReport, Option<Answer>)> {
     let field = learned(target);
-    let rulers = rulers(&field, target.task, plan.metrics.as_deref());
+    let post = &target.fit.pipeline.postprocess;
+    let rulers = rulers(&field, target.task, plan.metrics.as_deref(), post.costs());
     let batches = [&sides.train, &sides.valid, &sides.test];
     let mut answers: Vec<Option<Answer>> = batches
         .iter()
@@ -362,11 +431,24 @@ fn measure(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target:
         answers[side].as_ref().map(|answer| Judged { view, answer })
     };
     let baseline = (!sides.test.rows.is_empty()).then(|| target.baseline.pipeline.answer(&columns(&sides.test))).transpose()?;
+    let baseline = baseline.map(|answer| post.decide(answer));
     let mut report =
         evaluate::target_report(&field, target.task, &rulers, [judged(0), judged(1), judged(2)], baseline.as_ref(), sampling(plan, run))?;
     report.baseline = summary::baseline_phrase(baseline.as_ref());
     report.history = target.fit.trained.as_ref().map(Trained::history);
+    report.cross_validation = target.finished.cross_validation.clone();
+    let raw = post.calibrates().then(|| target.fit.pipeline.raw_answer(&columns(&sides.test))).transpose()?;
+    let raw = raw.as_ref().or(answers[2].as_ref());
+    let decision = decision_of(plan, &target.field);
+    report.postprocessing = postprocess::learned_report(decision, &target.finished.learned, &field, raw, judged(2), sampling(plan, run))?;
+    if let Some(judged) = judged(2) {
+        let whole = (&field, target.task);
+        let train = audit::told_apart(divided.splits.train(), &field.name)?;
+        report.groups = audit::groups(&sides.schema, whole, &sides.test, train.as_ref(), judged, sampling(plan, run))?;
+        report.slices = audit::slices(&plan.slices, &sides.schema, &field, &rulers, &sides.test, judged, sampling(plan, run))?;
+    }
     report.class_rows = load::class_rows(divided.splits.train(), &field)?;
+    report.balance = balance::effect(plan, run, divided, sides, target, &rulers, sampling(plan, run), &report)?;
     let answer = answers.pop().flatten();
     if let Some(answer) = &answer {
         let place = |row: u64| match plan.test {
@@ -459,12 +541,51 @@ fn with_importance(
     let weights = load::weights(&sides.schema, &taken)?;
     for (target, pipeline) in targets.iter_mut().zip(artifact.pipelines()) {
         let field = artifact.raw().field(&pipeline.target).expect("the raw schema has every target").clone();
-        let main: Vec<Ruler> = rulers(&field, target.task, plan.metrics.as_deref()).into_iter().take(1).collect();
+        let main: Vec<Ruler> =
+            rulers(&field, target.task, plan.metrics.as_deref(), pipeline.postprocess.costs()).into_iter().take(1).collect();
         let view = View { truth: taken.targets.get(&field.name), weight: weights.as_deref(), inputs: &taken.inputs, keys: &taken.keys };
         let shuffle = Shuffle { inputs: &taken.inputs, repeats: SHUFFLES, draw: run.draw("importance") };
         let answer = |inputs: &Columns| pipeline.answer(inputs);
         if let Some(ruler) = main.first() {
             target.measured.permutation = Some(evaluate::importance(&field, ruler, view, &shuffle, &answer)?);
+        }
+        target.measured.shap = mean_shap(pipeline, &taken.inputs)?;
+    }
+    Ok(targets)
+}
+
+/// The mean size of SHAP values, of as many of the rows as are explained in about a second: the work grows with rows and the size of the model.
+fn mean_shap(pipeline: &Pipeline, inputs: &Columns) -> Result<Option<MeanShap>> {
+    let mut parts = Parts::default();
+    pipeline.predictor.save(&mut parts)?;
+    let bytes: usize = parts.0.values().map(Vec::len).sum();
+    let rows = (BYTES_EXPLAINED / bytes.max(1)).min(inputs.rows()) as u64;
+    if rows < ROWS_EXPLAINED_MIN.min(inputs.rows() as u64) {
+        return Ok(None);
+    }
+    let numbers: Vec<u64> = (0..rows).map(|place| place * inputs.rows() as u64 / rows).collect();
+    // What cannot be explained is left out of the report, and no reason to lose the run.
+    let Some(Ok(told)) = mean_sizes(pipeline, &inputs.take(&numbers)) else { return Ok(None) };
+    Ok((told.outputs > 0).then(|| MeanShap { unit: told.unit.words().to_owned(), rows, columns: told.columns }))
+}
+
+/// The worst test rows of each target, where they may be shown.
+fn with_mistakes(
+    plan: &Plan,
+    divided: &Divided,
+    sides: &Sides,
+    artifact: &Artifact,
+    answers: &Predictions,
+    mut targets: Vec<summary::Target>,
+) -> Result<Vec<summary::Target>> {
+    let place = |row: u64| match plan.test {
+        Some(_) => divided.loaded.test_place(row as usize),
+        None => divided.loaded.place(row as usize),
+    };
+    for (target, pipeline) in targets.iter_mut().zip(artifact.pipelines()).filter(|_| plan.mistakes > 0 && !sides.test.rows.is_empty()) {
+        let field = artifact.raw().field(&pipeline.target).expect("the raw schema has every target");
+        if let Some(answer) = answers.get(&field.name) {
+            target.measured.mistakes = report::mistakes(pipeline, field, &sides.test, answer, &place, plan.mistakes)?;
         }
     }
     Ok(targets)

@@ -160,7 +160,7 @@ fn answers(seed: u64, rows: u64) -> (Predictions, Columns) {
     let values = (0..rows).flat_map(|row| [1.0 - score(row), score(row)]).collect();
     let truth = (0..rows).map(|row| Some(if draw("truth").uniform(row) < score(row) { "yes" } else { "no" })).collect::<StringArray>();
     let truth = Columns::new(vec![("paid".into(), Column::Array(Arc::new(truth)))]);
-    (Predictions(vec![("paid".into(), Answer::Scores { classes, values })]), truth)
+    (Predictions(vec![("paid".into(), Answer::Scores { classes: classes.into(), values })]), truth)
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl Expected {
     /// Adds a row's scores.
     pub(crate) fn push(&mut self, target: &TargetReference, scores: &[f64]) {
         let probabilities = target.calibrated(scores);
-        let said = cupola_task::argmax(scores, scores.len()).next().unwrap_or(0);
+        let said = target.choose(scores);
         self.rows += 1;
         self.said[said] += 1.0;
         self.hit[said] += probabilities[said];

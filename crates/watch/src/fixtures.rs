@@ -89,8 +89,10 @@ pub(crate) fn answers(seed: u64, rows: u64) -> (Predictions, Columns) {
     ]);
     let classes: Arc<[Arc<str>]> = ["no".into(), "yes".into()].into();
     let values = scores.iter().flat_map(|score| [1.0 - score, *score]).collect();
-    let answers =
-        vec![("paid".into(), Answer::Scores { classes, values }), ("price".into(), Answer::Numbers { values: scores, range: None })];
+    let answers = vec![
+        ("paid".into(), Answer::Scores { classes: classes.into(), values }),
+        ("price".into(), Answer::Numbers { values: scores, range: None }),
+    ];
     (Predictions(answers), truth)
 }
 

@@ -155,7 +155,7 @@ fn reference(case: &Value) -> Reference {
 
 fn answer(classes: usize, values: Vec<f64>) -> Predictions {
     let known: Arc<[Arc<str>]> = NAMES[..classes].iter().map(|name| Arc::from(*name)).collect();
-    Predictions(vec![("y".into(), Answer::Scores { classes: known, values })])
+    Predictions(vec![("y".into(), Answer::Scores { classes: known.into(), values })])
 }
 
 /// Where the same classes are calibrated, only bins of ranks and the 101 points of maps differ: below 0.001. Where it hardly matters whether a class

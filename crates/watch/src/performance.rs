@@ -32,7 +32,7 @@ pub(crate) fn performance(reference: &Reference, window: &Window, options: &Moni
     let mut performance = Performance { targets: vec![], tests: vec![], slices: vec![] };
     for (target, own) in reference.targets.iter().zip(&window.targets) {
         let (answer, truth) = own.labelled_rows(target, |_| true);
-        let live = qualities(target, &answer.answer(&target.classes), &truth, None)?;
+        let live = qualities(target, &target.answer(&answer), &truth, None)?;
         let estimated = estimate(target, &own.expected);
         for (subject, found) in [(Subject::Live, &live), (Subject::Estimated, &estimated)] {
             performance.tests.extend(first(target, found, subject, options));
@@ -86,7 +86,7 @@ fn slices(
             continue;
         }
         let wanted = target.slices.get(place).and_then(|slices| slices.get(cell)?.as_ref()).unwrap_or(whole);
-        let found = qualities(target, &answer.answer(&target.classes), &truth, Some(&whole.metric))?;
+        let found = qualities(target, &target.answer(&answer), &truth, Some(&whole.metric))?;
         let column = format!("{} where {} = {name}", target.name, slice.name);
         tests.extend(found.first().map(|found| test(subject, column, wanted, found, options)));
     }

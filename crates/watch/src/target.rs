@@ -9,7 +9,7 @@ use crate::{Error, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, Float64Array, StringArray};
-use cupola_task::{Answer, Column, Field, Kind, Role, Task, argmax};
+use cupola_task::{Answer, Classes, Column, Decision, Field, Kind, Role, Rule, Task};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -40,6 +40,9 @@ pub struct TargetReference {
     pub slices: Vec<Vec<Option<Quality>>>,
     /// For each class how its score becomes a probability; none of numbers.
     pub calibration: Vec<Calibration>,
+    /// How a class is chosen, where it is not the most probable one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Arc<Decision>>,
 }
 
 /// What a target's columns say, matched to each other.
@@ -83,13 +86,14 @@ impl TargetReference {
             quality: vec![],
             slices: vec![],
             calibration: vec![],
+            decision: decision(answer),
             classes,
         };
         target.answers = target.answer_columns(&rows);
         target.said = (task == Task::Classify)
             .then(|| ColumnReference::new(format!("class of {}", field.name).into(), Content::Category, &target.said_cells(&rows)));
         target.calibration = target.fit_calibration(&rows, &truth);
-        target.quality = qualities(&target, &rows.answer(&target.classes), &truth, None)?;
+        target.quality = qualities(&target, &target.answer(&rows), &truth, None)?;
         target.slices =
             groups.iter().zip(slices).map(|(places, slice)| target.slice_quality(&rows, &truth, places, slice)).collect::<Result<_>>()?;
         Ok(Some(target))
@@ -102,6 +106,24 @@ impl TargetReference {
             _ => Kind::Number,
         };
         Field { name: self.name.clone(), kind, role: Role::Target(self.task) }
+    }
+
+    /// The classes with the decision that the model answers by.
+    pub(crate) fn answered(&self) -> Classes {
+        Classes::from(&self.classes).decided_by(self.decision.clone())
+    }
+
+    /// The class that the model answers to a row's probabilities.
+    pub(crate) fn choose(&self, scores: &[f64]) -> usize {
+        self.decision.as_ref().map_or_else(|| Rule::Probable.choose(scores), |decision| decision.rule.choose(scores))
+    }
+
+    /// Rows as an answer of the target's own classes.
+    pub(crate) fn answer(&self, rows: &Rows) -> Answer {
+        match self.classes.len() {
+            0 => Answer::Numbers { values: rows.values.clone(), range: None },
+            _ => Answer::Scores { classes: self.answered(), values: rows.values.clone() },
+        }
     }
 
     fn answer_columns(&self, rows: &Rows) -> Vec<ColumnReference> {
@@ -118,7 +140,8 @@ impl TargetReference {
     }
 
     pub(crate) fn said_cells(&self, rows: &Rows) -> Cells {
-        Cells::of_names(argmax(&rows.values, rows.width).map(|class| self.classes.get(class).map(|name| &**name)))
+        let classes = self.answered();
+        Cells::of_names(classes.chosen(&rows.values).map(|class| self.classes.get(class).map(|name| &**name)))
     }
 
     fn fit_calibration(&self, rows: &Rows, truth: &Column) -> Vec<Calibration> {
@@ -152,7 +175,7 @@ impl TargetReference {
                 return Ok(None);
             }
             let metric = self.quality.first().map(|quality| quality.metric.as_str());
-            let answer = rows.take(&chosen).answer(&self.classes);
+            let answer = self.answer(&rows.take(&chosen));
             Ok(qualities(self, &answer, &truth.take(&chosen), metric)?.into_iter().next())
         };
         (0..slice.axis.cells() - 1).map(one).collect()
@@ -171,8 +194,15 @@ impl TargetReference {
             && self.calibration.len() == wanted[1]
             && self.said.is_some() == is_class
             && self.calibration.iter().all(Calibration::is_sound)
+            && self.decision.iter().all(|decision| is_class && decision.rule.is_sound(self.classes.len()))
             && columns.into_iter().all(ColumnReference::is_sound)
     }
+}
+
+/// How an answer's class is chosen. Sets of classes are not watched.
+fn decision(answer: &Answer) -> Option<Arc<Decision>> {
+    let Answer::Scores { classes, .. } = answer else { return None };
+    Some(Arc::new(Decision { rule: classes.decision()?.rule.clone(), set: None }))
 }
 
 fn missing(field: &Field, what: &str) -> Error {
@@ -250,14 +280,6 @@ impl Rows {
 
     pub(crate) fn cells(&self, place: usize) -> Cells {
         Cells::of_numbers(self.column(place))
-    }
-
-    /// As an answer of the target's own classes.
-    pub(crate) fn answer(&self, classes: &Arc<[Arc<str>]>) -> Answer {
-        match classes.len() {
-            0 => Answer::Numbers { values: self.values.clone(), range: None },
-            _ => Answer::Scores { classes: classes.clone(), values: self.values.clone() },
-        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The fitted linear model: one or several weighted sums of the inputs, answered as a number or as class probabilities.
 
 use super::columns::{Block, Input, Taken, inputs_of, take};
-use crate::rows::the_target;
-use cupola_task::{Answer, Ask, Columns, Error, Kind, Parts, Predictions, Predictor, Result, Schema};
+use crate::rows::{Feature, Values, the_target};
+use cupola_task::{Against, Answer, Ask, Columns, Contributions, Error, Kind, Parts, Predictions, Predictor, Result, Schema, Unit};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -38,6 +38,8 @@ pub struct Affine {
     /// `[outputs]`.
     intercept: Vec<f64>,
     link: Link,
+    /// The mean of each element over the training rows; none in what was saved before they were kept.
+    means: Option<Vec<f64>>,
 }
 
 /// The saved form.
@@ -49,6 +51,8 @@ struct Saved {
     seen: Option<Vec<u32>>,
     intercept: Vec<f64>,
     coefficients: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    means: Option<Vec<f64>>,
 }
 
 /// How many elements the inputs of a prepared schema have.
@@ -77,7 +81,15 @@ impl Affine {
         if coefficients.iter().chain(&intercept).any(|value| !value.is_finite()) {
             return Err(Error::input("training rows", "numbers too large to compute with", "columns on a common scale"));
         }
-        Ok(Affine { inputs: inputs_of(schema)?, target: target.name.clone(), coefficients, intercept, link })
+        Ok(Affine { inputs: inputs_of(schema)?, target: target.name.clone(), coefficients, intercept, link, means: None })
+    }
+
+    /// The same, knowing the mean of each element over the training rows, which explanations are told against.
+    #[must_use]
+    pub fn with_means(self, means: Vec<f64>) -> Affine {
+        assert_eq!(means.len() * self.outputs(), self.coefficients.len(), "one mean an element");
+        // Numbers whose sum overflows have no mean to tell of.
+        Affine { means: means.iter().all(|mean| mean.is_finite()).then_some(means), ..self }
     }
 
     fn outputs(&self) -> usize {
@@ -125,16 +137,73 @@ impl Affine {
     }
 }
 
+/// The weighted mean of each feature over the rows that `keep` names.
+pub fn means(features: &[Feature], keep: &[usize], weights: &[f64]) -> Vec<f64> {
+    let total: f64 = weights.iter().sum();
+    let mean = |feature: &Feature| match &feature.values {
+        Values::Numbers(values) => keep.iter().zip(weights).map(|(&row, weight)| weight / total * values[row]).sum(),
+        Values::Codes { .. } => f64::NAN,
+    };
+    features.par_iter().map(mean).collect()
+}
+
+/// Linear SHAP with inputs that are taken one by one (Lundberg and Lee, "A unified approach to interpreting model predictions", NIPS 2017,
+/// corollary 1; `shap.LinearExplainer` with `feature_perturbation="interventional"`): a coefficient times the distance from the mean.
+impl Affine {
+    fn contributions(&self, inputs: &Columns, against: Against<'_>) -> Result<Contributions> {
+        let taken = take(&self.inputs, inputs)?;
+        let (rows, outputs, count) = (inputs.rows(), self.outputs(), self.inputs.len());
+        let means = match against {
+            Against::Training => self.means.clone().ok_or_else(|| Error::Unsupported {
+                what: "an explanation against training rows".into(),
+                by: "this linear model".into(),
+                hint: Some("its file is of a version that did not keep their means: explain it against rows, or train it again".into()),
+            })?,
+            Against::Rows(background) if background.rows() == 0 => {
+                return Err(Error::input("background rows", "none", "at least one"));
+            }
+            Against::Rows(background) => {
+                let mean = |taken: &Taken<'_>| (0..background.rows()).map(|row| taken.value(row)).sum::<f64>() / background.rows() as f64;
+                take(&self.inputs, background)?.iter().map(mean).collect()
+            }
+        };
+        let mut base = self.intercept.clone();
+        let mut values = vec![0.0; rows * count * outputs];
+        for ((taken, coefficients), mean) in taken.iter().zip(self.coefficients.chunks_exact(outputs.max(1))).zip(&means) {
+            base.iter_mut().zip(coefficients).for_each(|(base, coefficient)| *base += coefficient * mean);
+            for row in 0..rows {
+                let away = taken.value(row) - mean;
+                let values = &mut values[(row * count + taken.input()) * outputs..][..outputs];
+                values.iter_mut().zip(coefficients).for_each(|(value, coefficient)| *value += coefficient * away);
+            }
+        }
+        if values.iter().chain(&base).any(|value| !value.is_finite()) {
+            return Err(Error::input("rows to explain", "numbers that are missing or too large", "numbers like those of training"));
+        }
+        let (outputs, unit) = match &self.link {
+            Link::Identity => (vec![self.target.clone()], Unit::Number),
+            Link::Classes { classes, seen } if seen.len() == 2 => (vec![classes[seen[1] as usize].clone()], Unit::LogOdds),
+            Link::Classes { seen, .. } if seen.len() < 2 => (vec![], Unit::LogOdds),
+            Link::Classes { classes, seen } => (seen.iter().map(|&class| classes[class as usize].clone()).collect(), Unit::Score),
+        };
+        Ok(Contributions { inputs: self.inputs.iter().map(Input::name).collect(), outputs, unit, base, values })
+    }
+}
+
 impl Predictor for Affine {
     fn predict(&self, inputs: &Columns, _ask: &Ask) -> Result<Predictions> {
         let sums = self.sums(inputs)?;
         let answer = match &self.link {
             Link::Identity => Answer::Numbers { values: sums, range: None },
             Link::Classes { classes, seen } => {
-                Answer::Scores { classes: classes.clone(), values: chances(&sums, inputs.rows(), classes.len(), seen) }
+                Answer::Scores { classes: classes.into(), values: chances(&sums, inputs.rows(), classes.len(), seen) }
             }
         };
         Ok(Predictions(vec![(self.target.clone(), answer)]))
+    }
+
+    fn explain(&self, inputs: &Columns, against: Against<'_>) -> Option<Result<Contributions>> {
+        Some(self.contributions(inputs, against))
     }
 
     fn save(&self, parts: &mut Parts) -> Result<()> {
@@ -142,7 +211,13 @@ impl Predictor for Affine {
             Link::Identity => None,
             Link::Classes { seen, .. } => Some(seen.clone()),
         };
-        let saved = Saved { version: VERSION, seen, intercept: self.intercept.clone(), coefficients: self.coefficients.clone() };
+        let saved = Saved {
+            version: VERSION,
+            seen,
+            intercept: self.intercept.clone(),
+            coefficients: self.coefficients.clone(),
+            means: self.means.clone(),
+        };
         let bytes = serde_json::to_vec(&saved).expect("finite numbers are JSON");
         parts.0.insert(PART.to_owned(), bytes);
         Ok(())
@@ -222,7 +297,11 @@ fn open(saved: Saved, schema: &Schema, link: Link) -> Result<Box<dyn Predictor>>
         let found = format!("{} intercepts and {} coefficients", saved.intercept.len(), saved.coefficients.len());
         return Err(damaged(found, format!("{outputs} and {wanted}")));
     }
-    Ok(Box::new(Affine::new(schema, saved.coefficients, saved.intercept, link)?))
+    let means = saved.means;
+    if means.as_ref().is_some_and(|means| means.len() != width(schema) || !means.iter().all(|mean| mean.is_finite())) {
+        return Err(damaged("other means", format!("{} finite ones", width(schema))));
+    }
+    Ok(Box::new(Affine { means, ..Affine::new(schema, saved.coefficients, saved.intercept, link)? }))
 }
 
 fn damaged(found: impl std::fmt::Display, wanted: impl std::fmt::Display) -> Error {

@@ -101,7 +101,19 @@ fn missing(input: &Input, array: &ArrayRef) -> Error {
     Error::input(format!("column {} in row {row}", input.name), "a missing value", "a finite number")
 }
 
+impl Input {
+    /// The column's name.
+    pub fn name(&self) -> Arc<str> {
+        self.name.clone()
+    }
+}
+
 impl Taken<'_> {
+    /// Which input it is of.
+    pub fn input(&self) -> usize {
+        self.place.0
+    }
+
     /// The value in a row.
     pub fn value(&self, row: usize) -> f64 {
         match self.values {

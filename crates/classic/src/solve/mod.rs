@@ -17,7 +17,8 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub use affine::{Affine, Link, open_classes, open_numbers};
+pub use affine::{Affine, Link, means, open_classes, open_numbers, width};
+pub use columns::{Input, Taken, inputs_of, take};
 pub use descent::{Descent, elastic};
 pub use design::Design;
 pub use newton::{Logistic, is_factored, logistic};

@@ -1,6 +1,6 @@
 //! From training rows to a fitted linear regression; the entries differ in how they find the coefficients.
 
-use super::affine::{Affine, Link};
+use super::affine::{Affine, Link, means};
 use super::design::Design;
 use super::squares::Squares;
 use super::task::{Memory, Watch, rows_of};
@@ -39,7 +39,8 @@ pub fn regression(
     let coefficients = solve(&squares, &Watch { run, total: settings.max_iter })?;
     let (coefficients, intercept) = design.original(&coefficients, 1);
     let Source::Data { train, .. } = source else { unreachable!("rows were read from data") };
-    Ok(Box::new(Affine::new(train.data().schema(), coefficients, intercept, Link::Identity)?))
+    let affine = Affine::new(train.data().schema(), coefficients, intercept, Link::Identity)?;
+    Ok(Box::new(affine.with_means(means(&rows.features, &keep, &weights))))
 }
 
 /// What a direct solution of a regression takes.

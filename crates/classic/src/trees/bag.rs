@@ -86,6 +86,8 @@ pub(crate) fn fit(rows: &Rows, forest: &Forest, run: &Run<'_>) -> Ensemble {
 struct Tree {
     grown: Grown,
     answers: Vec<f64>,
+    /// The weight that each leaf got, by node.
+    covers: Vec<f64>,
 }
 
 fn grow<T: Tally>(rows: &Rows, truth: Truth, tally: T, answer: (Link, Vec<f64>), forest: &Forest, run: &Run<'_>) -> Ensemble {
@@ -105,7 +107,7 @@ fn grow<T: Tally>(rows: &Rows, truth: Truth, tally: T, answer: (Link, Vec<f64>),
                 tree(&binned, &tally, &rules, &sample(&truth, forest.bootstrap, draw, number as u64), draw.stream("cuts").at(number as u64))
             })
             .collect();
-        trees.iter().for_each(|tree| push(&mut ensemble, tree, &binned, &mut vectors));
+        trees.iter().for_each(|tree| push(&mut ensemble, tree, &binned, &mut vectors, rows.len() as f64 / truth.total()));
         let (done, total) = (ensemble.trees() as u64, Some(forest.trees as u64));
         let flow = run.tell(Event::Progress { done, total, unit: "trees".into(), score: None });
         if (flow == Flow::Stop || run.is_late()) && ensemble.trees() < forest.trees {
@@ -161,25 +163,32 @@ fn sample(truth: &Truth, bootstrap: Option<f64>, draw: Draw, number: u64) -> Sam
 }
 
 fn tree<T: Tally>(binned: &Binned, tally: &T, rules: &CartRules, sample: &Sample, draw: Draw) -> Tree {
-    let (mut leaves, mut width) = (Vec::new(), 1);
-    let grown = cart::grow(binned, tally, rules, sample, draw, |_, cell| match tally.answer(cell) {
-        LeafAnswer::Number(value) => leaves.push(value),
-        LeafAnswer::Weights(weights) => {
-            width = weights.len();
-            leaves.extend(weights.iter().map(|weight| weight / cell[1]));
+    let (mut leaves, mut weights_of_leaves, mut width) = (Vec::new(), Vec::new(), 1);
+    let grown = cart::grow(binned, tally, rules, sample, draw, |_, cell| {
+        weights_of_leaves.push(cell[1]);
+        match tally.answer(cell) {
+            LeafAnswer::Number(value) => leaves.push(value),
+            LeafAnswer::Weights(weights) => {
+                width = weights.len();
+                leaves.extend(weights.iter().map(|weight| weight / cell[1]));
+            }
         }
     });
     let mut answers = vec![0.0; grown.branches.len() * width];
-    for ((node, _), leaf) in grown.leaves.iter().zip(leaves.chunks_exact(width)) {
+    let mut covers = vec![0.0; grown.branches.len()];
+    for (((node, _), leaf), weight) in grown.leaves.iter().zip(leaves.chunks_exact(width)).zip(weights_of_leaves) {
         answers[*node as usize * width..][..width].copy_from_slice(leaf);
+        covers[*node as usize] = weight;
     }
-    Tree { grown, answers }
+    Tree { grown, answers, covers }
 }
 
 /// Adds a tree. Leaf vectors are kept once however many leaves answer the same, as all pure ones of a class do.
-fn push(ensemble: &mut Ensemble, tree: &Tree, binned: &Binned, vectors: &mut HashMap<Vec<u64>, u64>) {
+/// `scale` times a weight is how many rows of mean weight it stands for.
+fn push(ensemble: &mut Ensemble, tree: &Tree, binned: &Binned, vectors: &mut HashMap<Vec<u64>, u64>, scale: f64) {
+    let cover = |node: u32| tree.covers[node as usize] * scale;
     if ensemble.link != Link::Shares {
-        return ensemble.push(&tree.grown, &binned.bins, |node| tree.answers[node as usize]);
+        return ensemble.push(&tree.grown, &binned.bins, |node| tree.answers[node as usize], cover);
     }
     let width = ensemble.start.len();
     let mut numbers = vec![0; tree.grown.branches.len()];
@@ -190,5 +199,5 @@ fn push(ensemble: &mut Ensemble, tree: &Tree, binned: &Binned, vectors: &mut Has
             (ensemble.vectors.len() / width) as u64 - 1
         });
     }
-    ensemble.push(&tree.grown, &binned.bins, |node| f64::from_bits(numbers[node as usize]));
+    ensemble.push(&tree.grown, &binned.bins, |node| f64::from_bits(numbers[node as usize]), cover);
 }

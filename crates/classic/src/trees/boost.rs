@@ -67,9 +67,9 @@ pub(crate) fn fit(rows: &Rows, valid: &Rows, boosting: &Boosting, before: Option
     let valid_binned = binned.map(&valid.features, valid.len());
     let loss = boosting.loss;
     let link = match loss {
-        Loss::Logistic => Link::Logistic,
-        Loss::Softmax(_) => Link::Softmax,
         Loss::Squared => Link::Sum,
+        Loss::Logistic | Loss::Softmax(_) | Loss::Focal(..) if loss.outputs() == 1 => Link::Logistic,
+        Loss::Logistic | Loss::Softmax(_) | Loss::Focal(..) => Link::Softmax,
     };
     let ensemble = match before {
         None => Ensemble::new(&binned, link, loss.start(&Truth::of(rows))),
@@ -166,7 +166,8 @@ impl Trainer<'_> {
             let values = self.leaf_values(&grown, output);
             self.advance(&grown, &values, output);
             route(&grown, &values, valid_binned, &mut watched.scores, output, outputs);
-            self.ensemble.push(&grown, &self.binned.bins, |node| values[node as usize]);
+            let covers = self.covers(&grown);
+            self.ensemble.push(&grown, &self.binned.bins, |node| values[node as usize], |node| covers[node as usize]);
         }
         grew
     }
@@ -206,6 +207,22 @@ impl Trainer<'_> {
             .into_iter()
             .for_each(|(node, value)| values[node as usize] = value);
         values
+    }
+
+    /// How many rows of mean weight each leaf got, by node.
+    fn covers(&self, grown: &Grown) -> Vec<f64> {
+        let truth = &self.train.truth;
+        let mut covers = vec![0.0; grown.branches.len()];
+        for (node, rows) in &grown.leaves {
+            covers[*node as usize] = match &truth.weight {
+                None => rows.len() as f64,
+                Some(weight) => {
+                    let sum: f64 = self.grower.order[rows.clone()].iter().map(|&row| weight[row as usize]).sum();
+                    sum * (weight.len() as f64 / truth.total())
+                }
+            };
+        }
+        covers
     }
 
     /// Adds the tree to the scores of the training rows: those that it learned from lie leaf by leaf, the others are routed.

@@ -75,6 +75,8 @@ pub(crate) struct Ensemble {
     pub(super) sets: Vec<BinSet>,
     /// Leaf vectors, as long as `start`, one after another.
     pub(super) vectors: Vec<f64>,
+    /// For each leaf, in the order of `nodes`, how many training rows of mean weight ended there. None in what was saved before they were kept.
+    pub(super) covers: Option<Vec<f32>>,
 }
 
 impl Ensemble {
@@ -85,7 +87,16 @@ impl Ensemble {
             Bins::Category { bin_of, other } => Input::Category { bin_of: bin_of.clone(), other: *other },
         };
         let inputs = binned.bins.iter().map(input).collect();
-        Ensemble { inputs, link, start, roots: Vec::new(), nodes: Vec::new(), sets: Vec::new(), vectors: Vec::new() }
+        Ensemble {
+            inputs,
+            link,
+            start,
+            roots: Vec::new(),
+            nodes: Vec::new(),
+            sets: Vec::new(),
+            vectors: Vec::new(),
+            covers: Some(Vec::new()),
+        }
     }
 
     /// Without a tree, so that every answer is what `start` means.
@@ -95,11 +106,24 @@ impl Ensemble {
             Values::Codes { .. } => Input::Category { bin_of: Vec::new(), other: 0 },
         };
         let inputs = features.iter().map(input).collect();
-        Ensemble { inputs, link, start, roots: Vec::new(), nodes: Vec::new(), sets: Vec::new(), vectors: Vec::new() }
+        Ensemble {
+            inputs,
+            link,
+            start,
+            roots: Vec::new(),
+            nodes: Vec::new(),
+            sets: Vec::new(),
+            vectors: Vec::new(),
+            covers: Some(Vec::new()),
+        }
     }
 
-    /// Adds a grown tree whose leaf at a node has the value that `value` gives.
-    pub(crate) fn push(&mut self, grown: &Grown, bins: &[Bins], value: impl Fn(u32) -> f64) {
+    /// Adds a grown tree whose leaf at a node has the value that `value` gives, and got as many rows as `cover` says.
+    pub(crate) fn push(&mut self, grown: &Grown, bins: &[Bins], value: impl Fn(u32) -> f64, cover: impl Fn(u32) -> f64) {
+        if let Some(covers) = &mut self.covers {
+            let leaves = grown.branches.iter().zip(0..).filter(|(branch, _)| branch.left == 0);
+            covers.extend(leaves.map(|(_, place)| cover(place) as f32));
+        }
         let root = self.nodes.len() as u32;
         self.roots.push(root);
         for (place, branch) in grown.branches.iter().enumerate() {
@@ -124,6 +148,9 @@ impl Ensemble {
         if let Some(&end) = self.roots.get(trees) {
             self.nodes.truncate(end as usize);
             self.roots.truncate(trees);
+            if let Some(covers) = &mut self.covers {
+                covers.truncate(self.nodes.iter().filter(|node| node.ask & LEAF != 0).count());
+            }
             let last = self.nodes.iter().rev().find(|node| node.ask & CATEGORY != 0 && node.ask & LEAF == 0);
             self.sets.truncate(last.map_or(0, |node| node.threshold.to_bits() as usize + 1));
         }
@@ -183,7 +210,8 @@ impl Ensemble {
         self.finish(&mut sums, answers);
     }
 
-    fn sum_block(&self, features: &[Feature], first: usize, rows: usize) -> Vec<f64> {
+    /// The values of a block of rows, row-major: numbers as they are, categories as their bins.
+    pub(super) fn values_block(&self, features: &[Feature], first: usize, rows: usize) -> Vec<f64> {
         let mut values = vec![f64::NAN; rows * self.inputs.len()];
         for (place, (feature, input)) in features.iter().zip(&self.inputs).enumerate() {
             let column = values.iter_mut().skip(place).step_by(self.inputs.len());
@@ -195,6 +223,11 @@ impl Ensemble {
                 _ => unreachable!("the predictor compares the schema with the inputs"),
             }
         }
+        values
+    }
+
+    fn sum_block(&self, features: &[Feature], first: usize, rows: usize) -> Vec<f64> {
+        let values = self.values_block(features, first, rows);
         let outputs = self.start.len();
         let mut sums = Vec::with_capacity(rows * outputs);
         (0..rows).for_each(|_| sums.extend_from_slice(&self.start));

@@ -24,7 +24,7 @@ const INVERSE_FACTORIALS: [f64; 14] = [
 
 /// e^x to about one unit in the last place; x is held to -708..709.
 #[inline]
-pub(super) fn exp(x: f64) -> f64 {
+pub(crate) fn exp(x: f64) -> f64 {
     let x = if x > 709.0 { 709.0 } else { x };
     let x = if x < -708.0 { -708.0 } else { x };
     let shifted = x * std::f64::consts::LOG2_E + ROUNDER;
@@ -47,7 +47,7 @@ fn series(r: f64) -> f64 {
 
 /// 1 / (1 + e^-x).
 #[inline]
-pub(super) fn sigmoid(x: f64) -> f64 {
+pub(crate) fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + exp(-x))
 }
 

@@ -1,13 +1,16 @@
 //! An ensemble as bytes: `model/trees`, little-endian, versioned. What is read is checked in full before it can answer, for
 //! the bytes may be hostile: counts are bounded by the bytes that are there, children come after their parents (so that no walk goes
 //! in circles), and every number that indexes something is in range.
+//!
+//! Version 2 ends with the covers of the leaves, which explanations need; version 1 has none, and is still written for trees without.
 
 use super::bins::{BinSet, CELLS};
 use super::ensemble::{CATEGORY, Ensemble, FEATURE, Input, LEAF, Link, MISSING_LEFT, Node};
+use crate::bytes::{Reader, part};
 use cupola_task::{Error, Result};
 
 const MAGIC: &[u8; 4] = b"CUTR";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const LINKS: [Link; 6] = [Link::Sum, Link::Logistic, Link::Softmax, Link::Mean, Link::Share, Link::Shares];
 const NODE_BYTES: usize = 16;
 
@@ -16,7 +19,7 @@ impl Ensemble {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.nodes.len() * NODE_BYTES + 1024);
         bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&if self.covers.is_some() { VERSION } else { 1 }.to_le_bytes());
         bytes.push(LINKS.iter().position(|&link| link == self.link).expect("every link is listed") as u8);
         count(&mut bytes, self.start.len());
         reals(&mut bytes, &self.start);
@@ -43,6 +46,10 @@ impl Ensemble {
             bytes.extend_from_slice(&node.ask.to_le_bytes());
             bytes.extend_from_slice(&node.left.to_le_bytes());
         }
+        if let Some(covers) = &self.covers {
+            count(&mut bytes, covers.len());
+            covers.iter().for_each(|cover| bytes.extend_from_slice(&cover.to_le_bytes()));
+        }
         bytes
     }
 
@@ -51,18 +58,18 @@ impl Ensemble {
     /// # Errors
     /// When the bytes are not a whole, consistent ensemble of this version.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Ensemble> {
-        let mut reader = Reader { bytes, at: 0 };
+        let mut reader = Reader::new("model/trees", bytes);
         if reader.take(4, "the trees' mark")? != MAGIC {
             return Err(reader.wrong("another mark", "CUTR"));
         }
         let version = u16::from_le_bytes(reader.array("the version")?);
-        if version != VERSION {
-            return Err(reader.wrong(format!("version {version}"), format!("version {VERSION}")));
+        if !(1..=VERSION).contains(&version) {
+            return Err(reader.wrong(format!("version {version}"), format!("version {VERSION} at most")));
         }
         let link = usize::from(reader.array::<1>("the link")?[0]);
         let link = *LINKS.get(link).ok_or_else(|| reader.wrong(format!("link {link}"), format!("one below {}", LINKS.len())))?;
         let start = reader.reals("start values")?;
-        let inputs = reader.inputs()?;
+        let inputs = inputs(&mut reader)?;
         let sets =
             reader.many(32, "category sets", |bytes| BinSet(std::array::from_fn(|word| u64::from_le_bytes(part(bytes, word * 8)))))?;
         let vectors = reader.reals("leaf vectors")?;
@@ -73,10 +80,12 @@ impl Ensemble {
             ask: u32::from_le_bytes(part(bytes, 8)),
             left: u32::from_le_bytes(part(bytes, 12)),
         })?;
-        if reader.at != bytes.len() {
-            return Err(reader.wrong(format!("{} more bytes", bytes.len() - reader.at), "the end"));
-        }
-        let ensemble = Ensemble { inputs, link, start, roots, nodes, sets, vectors };
+        let covers = match version {
+            1 => None,
+            _ => Some(reader.many(4, "covers", |bytes| f32::from_le_bytes(part(bytes, 0)))?),
+        };
+        reader.end()?;
+        let ensemble = Ensemble { inputs, link, start, roots, nodes, sets, vectors, covers };
         ensemble.check().map_err(|(found, wanted)| Error::input("model/trees", found, wanted))?;
         Ok(ensemble)
     }
@@ -92,6 +101,12 @@ impl Ensemble {
         }
         if self.inputs.is_empty() || self.inputs.len() > FEATURE as usize {
             return Err((format!("{} inputs", self.inputs.len()), "at least one, below 2^29"));
+        }
+        if let Some(covers) = &self.covers {
+            let leaves = self.nodes.iter().filter(|node| node.ask & LEAF != 0).count();
+            if covers.len() != leaves || !covers.iter().all(|cover| cover.is_finite() && *cover >= 0.0) {
+                return Err((format!("{} covers for {leaves} leaves", covers.len()), "one for each, finite and not negative"));
+            }
         }
         let ends = self.roots.iter().skip(1).copied().chain([self.nodes.len() as u32]);
         if self.nodes.len() > u32::MAX as usize
@@ -141,77 +156,21 @@ fn reals(bytes: &mut Vec<u8>, values: &[f64]) {
     values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
 }
 
-fn part<const SIZE: usize>(bytes: &[u8], start: usize) -> [u8; SIZE] {
-    bytes[start..start + SIZE].try_into().expect("the slice has that size")
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn wrong(&self, found: impl std::fmt::Display, wanted: impl std::fmt::Display) -> Error {
-        Error::input(format!("model/trees at byte {}", self.at), found, wanted)
-    }
-
-    fn take(&mut self, size: usize, what: &str) -> Result<&'a [u8]> {
-        let left = self.bytes.len() - self.at;
-        if size > left {
-            return Err(self.wrong(format!("{left} bytes"), format!("{size} for {what}")));
-        }
-        self.at += size;
-        Ok(&self.bytes[self.at - size..self.at])
-    }
-
-    fn array<const SIZE: usize>(&mut self, what: &str) -> Result<[u8; SIZE]> {
-        Ok(part(self.take(SIZE, what)?, 0))
-    }
-
-    /// A count of things that take at least `size` bytes each, which must be there.
-    fn count(&mut self, size: usize, what: &str) -> Result<usize> {
-        let count = u32::from_le_bytes(self.array(what)?) as usize;
-        let room = (self.bytes.len() - self.at) / size;
-        if count > room {
-            Err(self.wrong(format!("{count} {what}"), format!("at most {room}, as many as the bytes hold")))
-        } else {
-            Ok(count)
-        }
-    }
-
-    fn items<T>(&mut self, count: usize, size: usize, what: &str, read: impl Fn(&[u8]) -> T) -> Result<Vec<T>> {
-        Ok(self.take(count.saturating_mul(size), what)?.chunks_exact(size).map(read).collect())
-    }
-
-    fn many<T>(&mut self, size: usize, what: &str, read: impl Fn(&[u8]) -> T) -> Result<Vec<T>> {
-        let count = self.count(size, what)?;
-        self.items(count, size, what, read)
-    }
-
-    fn reals(&mut self, what: &str) -> Result<Vec<f64>> {
-        let values = self.many(8, what, |bytes| f64::from_le_bytes(part(bytes, 0)))?;
-        match values.iter().find(|value| !value.is_finite()) {
-            Some(value) => Err(self.wrong(value, format!("finite {what}"))),
-            None => Ok(values),
-        }
-    }
-
-    fn inputs(&mut self) -> Result<Vec<Input>> {
-        (0..self.count(1, "inputs")?)
-            .map(|_| match self.array("an input's kind")? {
-                [0] => Ok(Input::Number),
-                [1] => {
-                    let [other] = self.array("a category's last bin")?;
-                    let bin_of = self.many(1, "classes", |bytes| bytes[0])?;
-                    if usize::from(other) > CELLS - 2 || bin_of.iter().any(|&bin| bin > other) {
-                        return Err(self.wrong(format!("a class in a bin above {other}"), "bins up to the last one"));
-                    }
-                    Ok(Input::Category { bin_of, other })
+fn inputs(reader: &mut Reader<'_>) -> Result<Vec<Input>> {
+    (0..reader.count(1, "inputs")?)
+        .map(|_| match reader.array("an input's kind")? {
+            [0] => Ok(Input::Number),
+            [1] => {
+                let [other] = reader.array("a category's last bin")?;
+                let bin_of = reader.many(1, "classes", |bytes| bytes[0])?;
+                if usize::from(other) > CELLS - 2 || bin_of.iter().any(|&bin| bin > other) {
+                    return Err(reader.wrong(format!("a class in a bin above {other}"), "bins up to the last one"));
                 }
-                [kind] => Err(self.wrong(format!("an input of kind {kind}"), "0 or 1")),
-            })
-            .collect()
-    }
+                Ok(Input::Category { bin_of, other })
+            }
+            [kind] => Err(reader.wrong(format!("an input of kind {kind}"), "0 or 1")),
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -237,6 +196,7 @@ mod tests {
             ],
             sets: vec![BinSet([5, 0, 0, 0])],
             vectors: vec![],
+            covers: Some(vec![1.0, 2.0, 3.5, 6.5]),
         };
         let shares = Ensemble {
             link: Link::Shares,
@@ -245,6 +205,7 @@ mod tests {
             nodes: vec![Node { threshold: 0.0, ask: 0, left: 1 }, leaf(f64::from_bits(0)), leaf(f64::from_bits(1))],
             sets: vec![],
             vectors: vec![1.0, 0.0, 0.0, 0.0, 0.5, 0.5],
+            covers: None,
             ..boosted.clone()
         };
         [boosted, shares]

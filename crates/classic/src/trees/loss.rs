@@ -10,12 +10,15 @@ use rayon::prelude::*;
 const BLOCK: usize = 8192;
 
 /// A loss over the scores of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Loss {
     /// Log loss of two classes; one score, the log odds of the second.
     Logistic,
     /// Log loss of so many classes; a score each.
     Softmax(usize),
+    /// Focal loss of so many classes, `-(1 - p)^gamma ln p` of the true class's probability p: rows that are answered well count little (Lin et
+    /// al.: "Focal loss for dense object detection", ICCV 2017). One score for two classes, the log odds of the second; else a score each.
+    Focal(usize, f64),
     /// Half the squared error; one score.
     Squared,
 }
@@ -59,7 +62,8 @@ impl Loss {
     pub(crate) fn outputs(self) -> usize {
         match self {
             Loss::Softmax(classes) => classes,
-            Loss::Logistic | Loss::Squared => 1,
+            Loss::Focal(classes, _) if classes > 2 => classes,
+            Loss::Logistic | Loss::Focal(..) | Loss::Squared => 1,
         }
     }
 
@@ -67,17 +71,18 @@ impl Loss {
     pub(crate) fn measure_name(self) -> &'static str {
         match self {
             Loss::Logistic | Loss::Softmax(_) => "log_loss",
+            Loss::Focal(..) => "focal_loss",
             Loss::Squared => "rmse",
         }
     }
 
-    /// The constant scores with the least loss (shares are held away from 0 and 1).
+    /// The constant scores with the least loss (shares are held away from 0 and 1); for focal loss those of the log loss.
     pub(crate) fn start(self, truth: &Truth) -> Vec<f64> {
         let share = |class: usize| truth.mean(|value| f64::from(u8::from(value == class as f64))).clamp(1e-12, 1.0 - 1e-12);
         match self {
-            Loss::Logistic => vec![(share(1) / (1.0 - share(1))).ln()],
-            Loss::Softmax(classes) => (0..classes).map(|class| share(class).ln()).collect(),
-            Loss::Squared => vec![truth.mean(|value| value)],
+            _ if self.outputs() == 1 && self != Loss::Squared => vec![(share(1) / (1.0 - share(1))).ln()],
+            Loss::Softmax(classes) | Loss::Focal(classes, _) => (0..classes).map(|class| share(class).ln()).collect(),
+            Loss::Logistic | Loss::Squared => vec![truth.mean(|value| value)],
         }
     }
 
@@ -91,6 +96,8 @@ impl Loss {
             match self {
                 Loss::Logistic => logistic(scores, values, out),
                 Loss::Softmax(_) => softmax(scores, values, out, outputs),
+                Loss::Focal(_, gamma) if outputs == 1 => focal(scores, values, out, gamma),
+                Loss::Focal(_, gamma) => focal_softmax(scores, values, out, gamma),
                 Loss::Squared => out.iter_mut().zip(scores).zip(values).for_each(|((out, score), value)| *out = [score - value, 1.0]),
             }
             if let Some(weight) = &truth.weight {
@@ -107,9 +114,14 @@ impl Loss {
             let (scores, value) = (&scores[row * outputs..(row + 1) * outputs], truth.values[row]);
             match self {
                 Loss::Logistic => log_of_one_plus_exp(if value == 1.0 { -scores[0] } else { scores[0] }),
-                Loss::Softmax(_) => {
-                    let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                    top + scores.iter().map(|score| exp(score - top)).sum::<f64>().ln() - scores[value as usize]
+                Loss::Softmax(_) => log_loss(scores, value),
+                Loss::Focal(_, gamma) => {
+                    let log_loss = if outputs == 1 {
+                        log_of_one_plus_exp(if value == 1.0 { -scores[0] } else { scores[0] })
+                    } else {
+                        log_loss(scores, value)
+                    };
+                    (1.0 - exp(-log_loss)).max(0.0).powf(gamma) * log_loss
                 }
                 Loss::Squared => (scores[0] - value) * (scores[0] - value),
             }
@@ -122,6 +134,11 @@ impl Loss {
         let mean = blocks.iter().sum::<f64>() / truth.total();
         if self == Loss::Squared { mean.sqrt() } else { mean }
     }
+}
+
+fn log_loss(scores: &[f64], value: f64) -> f64 {
+    let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    top + scores.iter().map(|score| exp(score - top)).sum::<f64>().ln() - scores[value as usize]
 }
 
 fn log_of_one_plus_exp(x: f64) -> f64 {
@@ -147,6 +164,50 @@ fn softmax(scores: &[f64], values: &[f64], out: &mut [[f64; 2]], outputs: usize)
         for (class, (out, &p)) in out.iter_mut().zip(&p).enumerate() {
             let truth = if class as f64 == value { 1.0 } else { 0.0 };
             *out = [p - truth, (factor * p * (1.0 - p)).max(1e-16)];
+        }
+    }
+}
+
+/// For the true class's probability p: p times the loss's derivative by p, and the derivative of that.
+fn focal_terms(p: f64, gamma: f64) -> [f64; 2] {
+    let p = p.clamp(1e-12, 1.0 - 1e-12);
+    let (rest, log) = (1.0 - p, p.ln());
+    // (1 - p) to gamma - 2, gamma - 1 and gamma.
+    let low = rest.powf(gamma - 2.0);
+    let (middle, high) = (low * rest, low * rest * rest);
+    [gamma * p * middle * log - high, gamma * middle * (log + 2.0) - gamma * (gamma - 1.0) * p * low * log]
+}
+
+/// The second derivative has a part that is never negative, and one that is where the loss bends the other way: there it is left out, so that a
+/// step stays one downhill.
+fn focal_pair([g, slope]: [f64; 2], p: f64, change: f64, own: f64) -> [f64; 2] {
+    let bend = slope * p * change * change;
+    [g * change, (-g * own * (1.0 - own) + bend.max(0.0)).max(1e-16)]
+}
+
+fn focal(scores: &[f64], values: &[f64], out: &mut [[f64; 2]], gamma: f64) {
+    for ((out, &score), &value) in out.iter_mut().zip(scores).zip(values) {
+        let sign = if value == 1.0 { 1.0 } else { -1.0 };
+        let p = sigmoid(sign * score);
+        let [gradient, hessian] = focal_pair(focal_terms(p, gamma), p, 1.0 - p, p);
+        *out = [sign * gradient, hessian];
+    }
+}
+
+fn focal_softmax(scores: &[f64], values: &[f64], out: &mut [[f64; 2]], gamma: f64) {
+    let outputs = scores.len() / values.len().max(1);
+    // As for the log loss.
+    let factor = outputs as f64 / (outputs as f64 - 1.0);
+    let mut p = vec![0.0; outputs];
+    for ((out, scores), &value) in out.chunks_exact_mut(outputs).zip(scores.chunks_exact(outputs)).zip(values) {
+        p.copy_from_slice(scores);
+        super::exp::softmax(&mut p);
+        let truth = p[value as usize];
+        let terms = focal_terms(truth, gamma);
+        for (class, (out, &own)) in out.iter_mut().zip(&p).enumerate() {
+            let change = f64::from(u8::from(class as f64 == value)) - own;
+            let [gradient, hessian] = focal_pair(terms, truth, change, own);
+            *out = [gradient, factor * hessian];
         }
     }
 }
@@ -183,6 +244,50 @@ mod tests {
                 assert!((gradients[place][1] - second * factor).abs() < 1e-4, "{loss:?} at {place}: {} and {second}", gradients[place][1]);
             }
         }
+    }
+
+    #[test]
+    fn focal_loss_is_its_formula_and_its_derivatives_are_differences() {
+        for (classes, gamma) in [(2, 0.0), (2, 0.5), (2, 2.0), (3, 1.0), (3, 2.0), (4, 5.0)] {
+            let loss = Loss::Focal(classes, gamma);
+            let outputs = loss.outputs();
+            let truth = Truth { values: vec![1.0, 0.0, 1.0, 0.0], weight: Some(vec![1.0, 2.0, 0.5, 1.0]) };
+            let scores: Vec<f64> = (0..4 * outputs).map(|i| (i as f64 * 1.7).sin() * 2.0).collect();
+            // The formula itself, from probabilities.
+            let chance = |row: usize| match outputs {
+                1 => 1.0 / (1.0 + (if truth.values[row] == 1.0 { -1.0 } else { 1.0 } * scores[row]).exp()),
+                _ => {
+                    let row_scores = &scores[row * outputs..(row + 1) * outputs];
+                    row_scores[truth.values[row] as usize].exp() / row_scores.iter().map(|score| score.exp()).sum::<f64>()
+                }
+            };
+            let plain: f64 = (0..4).map(|row| -truth.weight(row) * (1.0 - chance(row)).powf(gamma) * chance(row).ln()).sum();
+            assert!((summed(loss, &scores, &truth) - plain).abs() < 1e-12);
+            let mut gradients = vec![[0.0; 2]; scores.len()];
+            loss.gradients(&scores, &truth, &mut gradients);
+            for place in 0..scores.len() {
+                let at = |by: f64| {
+                    let mut moved = scores.clone();
+                    moved[place] += by;
+                    summed(loss, &moved, &truth)
+                };
+                let step = 1e-4;
+                let first = (at(step) - at(-step)) / (2.0 * step);
+                let second = (at(step) - 2.0 * at(0.0) + at(-step)) / (step * step);
+                let factor = if outputs > 1 { classes as f64 / (classes as f64 - 1.0) } else { 1.0 };
+                let [found, bend] = gradients[place];
+                assert!((found - first).abs() < 1e-6, "{loss:?} at {place}: {found} and {first}");
+                // Never less than the true one, and that itself where it has no negative part.
+                assert!(bend > 0.0 && bend >= second * factor - 1e-4, "{loss:?} at {place}: {bend} and {second}");
+                if gamma == 0.0 {
+                    assert!((bend - second * factor).abs() < 1e-4, "{loss:?} at {place}: {bend} and {second}");
+                }
+            }
+        }
+        // Far out it stays finite.
+        let mut out = [[0.0; 2]; 2];
+        Loss::Focal(2, 2.0).gradients(&[1e3, -1e3], &Truth { values: vec![1.0, 1.0], weight: None }, &mut out);
+        assert!(out.as_flattened().iter().all(|value| value.is_finite()));
     }
 
     #[test]

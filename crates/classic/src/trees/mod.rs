@@ -7,7 +7,8 @@
 //! - [`histogram`], [`split`], [`grow`]: boosting's trees, leaf by leaf, on all features;
 //! - [`tally`], [`cart`]: forests' trees, node by node, on a few random features each;
 //! - [`boost`], [`bag`]: many trees;
-//! - [`ensemble`], [`file`], [`predictor`]: what answers, on disk and behind the seam.
+//! - [`ensemble`], [`file`], [`predictor`]: what answers, on disk and behind the seam;
+//! - [`shap`], [`shap_rows`]: what each input adds to an answer, against training and against given rows.
 //!
 //! Sources: Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree", NIPS 2017 (leaf-wise growth on histograms);
 //! Shi et al., "Quantized Training of Gradient Boosting Decision Trees", NeurIPS 2022 (whole-number gradients, stochastic
@@ -18,7 +19,7 @@ pub(crate) mod bins;
 pub(crate) mod boost;
 pub(crate) mod cart;
 pub(crate) mod ensemble;
-mod exp;
+pub(crate) mod exp;
 mod file;
 mod grow;
 mod histogram;
@@ -26,8 +27,12 @@ pub(crate) mod loss;
 pub(crate) mod predictor;
 mod quantise;
 pub(crate) mod settings;
+mod shap;
+mod shap_rows;
 pub(crate) mod split;
 mod tally;
 
 #[cfg(test)]
 mod quality;
+#[cfg(test)]
+mod shap_tests;

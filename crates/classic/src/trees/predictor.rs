@@ -2,7 +2,10 @@
 
 use super::ensemble::{Ensemble, Input, Link};
 use crate::{Rows, features, the_target};
-use cupola_task::{Answer, Ask, Columns, Cost, Error, Kind, Parts, Predictions, Predictor, Result, Role, Run, Schema, Source, Task, Where};
+use cupola_task::{
+    Against, Answer, Ask, Columns, Contributions, Cost, Error, Kind, Parts, Predictions, Predictor, Result, Role, Run, Schema, Source,
+    Task, Unit, Where,
+};
 
 /// The part that the trees are saved in.
 const PART: &str = "model/trees";
@@ -121,16 +124,63 @@ fn suits(ensemble: &Ensemble, schema: &Schema) -> Result<()> {
     Ok(())
 }
 
+impl TreePredictor {
+    fn contributions(&self, inputs: &Columns, against: Against<'_>) -> Result<Contributions> {
+        let fields: Vec<_> = self.schema.inputs().collect();
+        let width = |kind: &Kind| if let Kind::Vector { width } = kind { *width } else { 1 };
+        let groups: Vec<u32> = fields.iter().zip(0..).flat_map(|(field, group)| vec![group; width(&field.kind)]).collect();
+        let (rows, count) = (inputs.rows(), fields.len());
+        let taken = features(&self.schema, inputs)?;
+        let shap = match against {
+            Against::Training => self.ensemble.shap(&taken, rows, &groups, count),
+            Against::Rows(background) => {
+                let behind = features(&self.schema, background)?;
+                self.ensemble.shap_against((&taken, rows), (&behind, background.rows()), &groups, count)
+            }
+        };
+        let (target, _) = the_target(&self.schema)?;
+        let shap = shap.ok_or_else(|| self.cannot_explain(against))?;
+        let classes = target.kind.classes().map_or(&[][..], |classes| classes);
+        let (outputs, unit) = match self.ensemble.link {
+            Link::Sum | Link::Mean => (vec![target.name.clone()], Unit::Number),
+            Link::Logistic => (classes[1..].to_vec(), Unit::LogOdds),
+            Link::Share => (classes[1..].to_vec(), Unit::Probability),
+            Link::Softmax => (classes.to_vec(), Unit::Score),
+            Link::Shares => (classes.to_vec(), Unit::Probability),
+        };
+        let inputs = fields.iter().map(|field| field.name.clone()).collect();
+        Ok(Contributions { inputs, outputs, unit, base: shap.base, values: shap.values })
+    }
+
+    fn cannot_explain(&self, against: Against<'_>) -> Error {
+        let (what, hint) = match against {
+            Against::Training if self.ensemble.covers.is_none() => (
+                "an explanation against training rows",
+                "its file is of a version that did not keep how many rows came to each leaf: explain it against rows, or train it again",
+            ),
+            Against::Training => ("an explanation of trees that ask about more than 256 inputs in a row", "set max_depth"),
+            Against::Rows(_) => {
+                ("an explanation against no rows, or of trees that ask about more than 64 inputs in a row", "set max_depth")
+            }
+        };
+        Error::Unsupported { what: what.into(), by: "this model of trees".into(), hint: Some(hint.into()) }
+    }
+}
+
 impl Predictor for TreePredictor {
     fn predict(&self, inputs: &Columns, _: &Ask) -> Result<Predictions> {
         let features = features(&self.schema, inputs)?;
         let (target, _) = the_target(&self.schema)?;
         let values = self.ensemble.answer(&features, inputs.rows());
         let answer = match target.kind.classes() {
-            Some(classes) => Answer::Scores { classes: classes.clone(), values },
+            Some(classes) => Answer::Scores { classes: classes.into(), values },
             None => Answer::Numbers { values, range: None },
         };
         Ok(Predictions(vec![(target.name.clone(), answer)]))
+    }
+
+    fn explain(&self, inputs: &Columns, against: Against<'_>) -> Option<Result<Contributions>> {
+        Some(self.contributions(inputs, against))
     }
 
     fn save(&self, parts: &mut Parts) -> Result<()> {

@@ -5,9 +5,10 @@ use super::{aligned, open, use_threads};
 use crate::arguments::DataArguments;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
-use cupola_train::report::{Measure, TargetReport};
+use cupola_train::report::{GateResult, Measure, TargetReport};
 use serde_json::json;
 use std::process::ExitCode;
+use std::time::Instant;
 
 pub fn run(arguments: &DataArguments, screen: &Screen) -> Result<ExitCode> {
     use_threads(None);
@@ -16,20 +17,29 @@ pub fn run(arguments: &DataArguments, screen: &Screen) -> Result<ExitCode> {
         .arguments
         .iter()
         .cloned()
-        .partition(|word| ["metrics=", "eval.", "gates.", "seed="].iter().any(|prefix| word.starts_with(prefix)));
+        .partition(|word| ["metrics=", "eval.", "gates.", "slices=", "seed="].iter().any(|prefix| word.starts_with(prefix)));
     let (input, options) = data(&data_pairs)?;
     let asked = cupola_train::EvalPlan::parse(&eval_pairs).context("failed to read the command line")?;
-    let evaluation = cupola_train::evaluate_file(&artifact, &input, &options, &asked).context("failed to evaluate")?;
-    screen.object(&json!({ "model": path, "hash": artifact.hash(), "data": evaluation.file, "targets": evaluation.targets, "warnings": evaluation.warnings }));
+    let began = Instant::now();
+    let evaluation = cupola_train::evaluate_file(&artifact, &input, &options, &asked, &|| began.elapsed()).context("failed to evaluate")?;
+    screen.object(&json!({ "model": path, "hash": artifact.hash(), "data": evaluation.file, "targets": evaluation.targets, "gates": evaluation.gates, "warnings": evaluation.warnings }));
     for target in &evaluation.targets {
         screen.text(&table(target, evaluation.file.rows_read));
+        let audit = cupola_train::report::audit_text(target, screen.width());
+        if !audit.is_empty() {
+            screen.text(&audit);
+        }
     }
     for warning in &evaluation.warnings {
         screen.note(&format!("warning: {warning}"));
     }
-    match evaluation.failed_gates.is_empty() {
+    for gate in &evaluation.gates {
+        screen.text(&format!("{} {}", if gate.holds { "holds" } else { "FAILS" }, gate.sentence()));
+    }
+    let failed: Vec<String> = evaluation.gates.iter().filter(|gate| !gate.holds).map(GateResult::sentence).collect();
+    match failed.is_empty() {
         true => Ok(ExitCode::SUCCESS),
-        false => Err(cupola_train::Error::Gate(evaluation.failed_gates.join("; ")).into()),
+        false => Err(cupola_train::Error::Gate(failed.join("; ")).into()),
     }
 }
 

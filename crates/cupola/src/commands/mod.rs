@@ -1,11 +1,15 @@
 //! The verbs, one file each.
 
 mod check;
+mod compare;
 mod completions;
 mod data;
+mod doctor;
 mod eval;
+mod explain;
 mod feedback;
 mod init;
+mod learning_curve;
 mod log;
 mod metrics;
 mod model;
@@ -19,14 +23,17 @@ mod runs;
 mod schema;
 mod serve;
 mod train;
+mod tune;
 mod verify;
 
 use crate::arguments::{Arguments, Command, ModelCommand};
+use crate::memory;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
+use cupola_data::{Input, ReadOptions};
 use cupola_task::Value;
 use cupola_train::recipe::Recipe;
-use cupola_train::{Artifact, Opening};
+use cupola_train::{Artifact, Opening, Plan};
 use cupola_watch::labels::Labels;
 use cupola_watch::log::LogTo;
 use cupola_watch::registry::Registry;
@@ -35,6 +42,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
+/// Bytes on the disk that training takes for each byte of its files where nothing fits into memory: measured for CSV files of numbers.
+const ROOM_PER_BYTE: u64 = 8;
+
 /// Runs the command that was typed.
 pub fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCode> {
     match arguments.command {
@@ -42,9 +52,14 @@ pub fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCode> {
         Command::Check(arguments) => check::run(&arguments, screen),
         Command::Schema => schema::run(screen),
         Command::Train(arguments) => train::run(&arguments, screen),
+        Command::Tune(arguments) => tune::run(&arguments, screen),
         Command::Plan(arguments) => plan::run(&arguments, screen),
         Command::Resume { run } => train::resume(&run, screen),
+        Command::Compare { arguments } => compare::run(&arguments, screen),
+        Command::LearningCurve(arguments) => learning_curve::run(&arguments, screen),
         Command::Eval(arguments) => eval::run(&arguments, screen),
+        Command::Doctor(arguments) => doctor::run(&arguments, screen),
+        Command::Explain(arguments) => explain::run(&arguments, screen),
         Command::Predict(arguments) => predict::run(&arguments, screen),
         Command::Verify { model } => verify::run(&model, screen),
         Command::Serve { arguments } => serve::run(&arguments, screen),
@@ -165,6 +180,30 @@ fn use_threads(threads: Option<usize>) -> usize {
     // The pool can be built once a process; a second command in one process keeps the first one's.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     threads
+}
+
+/// Threads and memory as the recipe says.
+fn use_machine(plan: &Plan) -> Result<()> {
+    use_threads(plan.threads);
+    use_memory(&plan.read, &[])
+}
+
+/// Keeps this process below the ceiling that the recipe sets, if any, with a file in the folder of runs for what is larger.
+fn use_memory(options: &ReadOptions, inputs: &[&Input]) -> Result<()> {
+    let Some(ceiling) = options.max_memory else { return Ok(()) };
+    let folder = runs_folder();
+    let began = std::fs::create_dir_all(&folder).and_then(|()| memory::begin(ceiling, &folder));
+    began.with_context(|| format!("failed to keep data.max_memory: no file for what is larger can be had in {}", folder.display()))?;
+    let needs = inputs.iter().map(|input| input.file_bytes()).sum::<u64>().saturating_mul(ROOM_PER_BYTE);
+    match memory::room(&folder) {
+        Some(room) if needs > room => {
+            let what = format!("a file in {} for what is larger than data.max_memory", folder.display());
+            let megabytes = |bytes: u64| format!("{} MB", bytes.div_ceil(1_000_000));
+            let error = cupola_task::Error::Budget { what, needs: format!("up to {}", megabytes(needs)), has: megabytes(room) };
+            Err(cupola_train::Error::from(error).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `1 row`, `2 rows`.

@@ -1,6 +1,6 @@
 //! `cupola predict`: rows in, the same rows with predictions out, chunk by chunk.
 
-use super::{open, use_threads};
+use super::{open, use_memory, use_threads};
 use crate::arguments::PredictArguments;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
@@ -114,6 +114,8 @@ pub fn data(arguments: &[String]) -> Result<(Input, ReadOptions)> {
     let sql =
         sql.last().map_or_else(String::new, |(_, value)| if let Value::Text(text) = value { text.clone() } else { value.to_string() });
     let tables = tables.into_iter().filter_map(|(name, value)| Some((name, Input::of(&value)?))).collect();
+    // Answers are given row by row; what takes memory is a query, or a table that cannot be read piece by piece.
+    use_memory(&options, &[])?;
     Ok((Input::parse_all(paths).queried(&sql, tables).context("failed to read the command line")?, options))
 }
 
@@ -128,7 +130,7 @@ fn format(arguments: &PredictArguments, came_in: &str) -> cupola_data::Result<Ou
     match (&arguments.format, &arguments.output) {
         (Some(word), _) => word.parse(),
         (None, Some(path)) => OutputFormat::of_path(path),
-        // Arrow files are not written yet: their rows go out as text.
+        // What came in a format that is not written goes out as text.
         (None, None) => Ok(came_in.parse().unwrap_or_default()),
     }
 }

@@ -1,6 +1,6 @@
 //! `cupola train`: from a table or a recipe to a run folder with a measured model.
 
-use super::{recipe, runs_folder, use_threads};
+use super::{recipe, runs_folder, use_memory, use_threads};
 use crate::arguments::RecipeArguments;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
@@ -31,7 +31,7 @@ pub fn resume(named: &str, screen: &Screen) -> Result<ExitCode> {
 }
 
 /// Runs a training that shows itself on the screen and hears Ctrl-C, and tells how it ended.
-fn watched(
+pub(super) fn watched(
     plan: &Plan,
     screen: &Screen,
     failed: &'static str,
@@ -53,15 +53,21 @@ fn watched(
 
 /// Does something with a run that shows itself on the screen and hears Ctrl-C.
 pub(super) fn with_run<T>(plan: &Plan, screen: &Screen, work: impl FnOnce(&Run<'_>) -> T) -> Result<T> {
+    use_memory(&plan.read, &[&plan.train].into_iter().chain(&plan.test).collect::<Vec<_>>())?;
+    with_seed(plan.seed, plan.threads, screen, work)
+}
+
+/// The same for what has no plan.
+pub(super) fn with_seed<T>(seed: u64, threads: Option<usize>, screen: &Screen, work: impl FnOnce(&Run<'_>) -> T) -> Result<T> {
     let began = Instant::now();
     listen_for_stop()?;
-    let threads = use_threads(plan.threads);
+    let threads = use_threads(threads);
     let events = |event: &Event| {
         screen.event(event, began.elapsed());
         if STOP.load(Ordering::Relaxed) { Flow::Stop } else { Flow::Go }
     };
     Ok(work(&Run {
-        seed: plan.seed,
+        seed,
         threads,
         folder: None,
         clock: &|| began.elapsed(),
@@ -75,7 +81,7 @@ pub(super) fn with_run<T>(plan: &Plan, screen: &Screen, work: impl FnOnce(&Run<'
 }
 
 /// The most memory this process has used so far, in bytes, where the system tells.
-fn peak_memory() -> Option<u64> {
+pub(super) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)

@@ -6,17 +6,30 @@ use expect_test::expect_file;
 #[test]
 fn every_command_helps() {
     let desk = Desk::new();
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 29] = [
         &[],
         &["init"],
         &["check"],
         &["schema"],
         &["train"],
+        &["tune"],
+        &["compare"],
+        &["learning-curve"],
         &["eval"],
+        &["doctor"],
+        &["explain"],
         &["predict"],
         &["verify"],
         &["serve"],
         &["data"],
+        &["data", "profile"],
+        &["data", "leaks"],
+        &["data", "noise"],
+        &["data", "dup"],
+        &["data", "split"],
+        &["data", "convert"],
+        &["data", "lock"],
+        &["data", "diff"],
         &["data", "preview"],
         &["runs"],
         &["runs", "rm"],

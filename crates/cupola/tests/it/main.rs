@@ -2,14 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "this whole crate is a test")]
 
+mod audit;
 mod bad;
+mod data;
 mod deploy;
 mod desk;
+mod explain;
 mod help;
+mod memory;
 mod monitor;
 mod pictures;
 mod preview;
 mod releases;
 mod retrain;
 mod stop;
+mod tune;
 mod whole;

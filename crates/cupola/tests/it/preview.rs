@@ -85,7 +85,7 @@ fn what_has_no_pictures_is_refused() {
             = 2
             $ train good.csv target=c model=lenet5
             error: failed to train: to learn from columns without an image is not supported by model lenet5
-            hint: models for such columns: gbdt, forest, extra_trees, tree, logistic, baseline, mlp
+            hint: models for such columns: gbdt, forest, extra_trees, tree, logistic, svm, knn, naive_bayes, baseline, mlp, ensemble
             = 2
             $ data preview digits inputs.image.size=9999
             error: failed to check the recipe: command line: inputs.image.size: found 9999, wanted auto, or a list of a whole number in 1..4096

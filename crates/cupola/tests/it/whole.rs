@@ -27,7 +27,7 @@ fn a_run_repeats_from_its_own_recipe() {
     let (iris, wine, diabetes, adult) = (path("iris.csv"), path("wine.csv"), path("diabetes.csv"), path("tiny/adult.csv"));
     let (adult_test, weather, gapminder, reviews) =
         (format!("test={}", path("tiny/adult.test.csv")), path("tiny/weather.csv"), path("tiny/gapminder.jsonl"), path("tiny/reviews.tsv"));
-    let cases: [(&str, &[&str]); 16] = [
+    let cases: [(&str, &[&str]); 20] = [
         ("iris", &[&iris, "target=species", "model=logistic"]),
         ("auto", &[&iris, "target=species", "time=2"]),
         ("wine", &[&wine, "target=cultivar", "task=classify", "model=tree"]),
@@ -57,6 +57,10 @@ fn a_run_repeats_from_its_own_recipe() {
         ("two-auto", &[&weather, "target=[weather,wind]", "time=2"]),
         ("text", &[&reviews, "target=rating", "model=ridge", "inputs.text.type=text", "inputs.id.type=id"]),
         ("golden", &[&iris, "target=species", "model=extra_trees", "golden=real", "seed=3"]),
+        ("svm", &[&wine, "target=cultivar", "task=classify", "model=svm", "model.C=2"]),
+        ("knn", &[&diabetes, "target=progression", "model=knn", "model.weights=distance"]),
+        ("bayes", &[&adult, "target=income", "model=naive_bayes", "data.clean.balance=over"]),
+        ("smote", &[&adult, "target=income", "model=gbdt", "model.objective=focal", "data.clean.balance=smote"]),
     ];
     for (name, arguments) in cases {
         repeats(name, arguments);
@@ -326,7 +330,21 @@ fn shipped_recipes_fit_the_schema_and_their_data() {
 fn registries_are_listed() {
     let desk = Desk::new();
     let models = desk.ok(&["models"]).stdout;
-    for model in ["gbdt", "forest", "extra_trees", "tree", "linear", "ridge", "lasso", "elastic_net", "logistic", "baseline"] {
+    for model in [
+        "gbdt",
+        "forest",
+        "extra_trees",
+        "tree",
+        "linear",
+        "ridge",
+        "lasso",
+        "elastic_net",
+        "logistic",
+        "svm",
+        "knn",
+        "naive_bayes",
+        "baseline",
+    ] {
         assert!(models.lines().any(|line| line.split(' ').next() == Some(model)), "{model}");
         desk.ok(&["models", model]);
     }
@@ -378,4 +396,27 @@ fn the_library_door_answers_as_predict_does() {
     desk.put("one.csv", "sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n");
     assert_eq!(predictions(&desk, &["1", "one.csv"]).lines().nth(1).unwrap().split(',').next(), Some(species.as_str()));
     assert!(cupola::open(desk.path("one.csv")).is_err());
+}
+
+/// An ensemble answers the weighted mean of its members, and its recipe makes the same bytes again.
+#[test]
+fn an_ensemble_is_the_mean_of_its_members() {
+    let desk = Desk::new();
+    desk.put("good.csv", good(400));
+    let common = ["train", "good.csv", "target=c", "ignore=y", "-q"];
+    let train = |more: &[&str]| desk.ok(&[&common[..], more].concat());
+    train(&["model=tree", "model.max_depth=3", "name=one"]);
+    train(&["model=logistic", "name=two"]);
+    train(&["model=ensemble", "model.members=[\"tree max_depth=3\", \"logistic\"]", "model.weights=[3, 1]", "name=both"]);
+    let answers = |run: &str| -> Vec<f64> {
+        let lines = desk.ok(&["predict", run, "good.csv", "--bare", "--format", "jsonl", "-q"]).stdout;
+        let yes = |line: &str| serde_json::from_str::<Value>(line).unwrap()["probability_yes"].as_f64().unwrap();
+        lines.lines().map(yes).collect()
+    };
+    let [one, two, both] = ["1", "2", "3"].map(answers);
+    for (row, both) in both.iter().enumerate() {
+        assert!((0.75 * one[row] + 0.25 * two[row] - both).abs() < 1e-12, "row {row}");
+    }
+    desk.ok(&["train", "runs/0003-both/run.toml", "-q"]);
+    assert_eq!(desk.hash("3"), desk.hash("4"));
 }

@@ -36,6 +36,8 @@ const MAGIC: &[u8] = b"ARROW1";
 const CONTINUATION: [u8; 4] = [0xff; 4];
 /// Most bytes of a message's description.
 const METADATA_MAX: u64 = 64 << 20;
+/// Most bytes between the magic word and the first message.
+const PADDING_MAX: usize = 128;
 
 struct ArrowRows {
     name: Arc<str>,
@@ -57,7 +59,10 @@ fn open(mut reader: Box<dyn Read + Send>, name: Arc<str>, options: &ReadOptions)
     if start.len() < 8 || !is_file && !start.starts_with(&CONTINUATION) {
         return Err(damaged(&name, "it does not begin like one"));
     }
-    if !is_file {
+    if is_file {
+        let first = behind_padding(&mut reader, &name)?;
+        reader = Box::new(std::io::Cursor::new(first).chain(reader));
+    } else {
         reader = Box::new(std::io::Cursor::new(start).chain(reader));
     }
     let mut rows = ArrowRows {
@@ -90,6 +95,17 @@ fn read_some(reader: &mut dyn Read, name: &str, count: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(count).read_to_end(&mut bytes).map_err(|error| Error::reading(name, error))?;
     Ok(bytes)
+}
+
+/// The first eight bytes behind the magic word that are not all zero: some writers put the first message at a multiple of 64.
+fn behind_padding(reader: &mut dyn Read, name: &str) -> Result<Vec<u8>> {
+    for _ in 0..PADDING_MAX / 8 {
+        let bytes = read_some(reader, name, 8)?;
+        if bytes.iter().any(|byte| *byte != 0) || bytes.is_empty() {
+            return Ok(bytes);
+        }
+    }
+    Err(damaged(name, "zeros in place of its first message"))
 }
 
 fn decode(decoder: &mut StreamDecoder, message: Vec<u8>, name: &str) -> Result<Option<RecordBatch>> {

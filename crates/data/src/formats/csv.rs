@@ -7,6 +7,7 @@
 //! assert_eq!(error.to_string(), "a.csv:3: found 2 fields, wanted 3 fields as in the header");
 //! ```
 
+use super::bulk::{self, Reading};
 use super::cell::full;
 use super::numerals::Numerals;
 use super::record::{Broken, Dialect, Scan, Span, rest_of_line};
@@ -14,7 +15,9 @@ use super::{Chunk, FormatDef, Markers, Open, Rows, Window, dialect, no_rows};
 use crate::read::{BadRows, Lines, ReadOptions, Skipped};
 use crate::{Error, Result};
 use arrow_array::builder::StringBuilder;
+use arrow_array::{Array, StringArray};
 use cupola_task::{Column, Columns};
+use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,6 +33,8 @@ pub const FORMAT: FormatDef = FormatDef {
 
 /// Characters of a bad cell that a message shows.
 const SHOWN: usize = 40;
+/// Records that are read one by one where a piece had to end early.
+const ALONE: usize = 1000;
 
 struct CsvRows {
     window: Window,
@@ -47,6 +52,8 @@ struct CsvRows {
     /// A blank line that would be a row of the only column, if a row follows.
     blank: Option<u64>,
     rows_seen: bool,
+    /// So many records are read one by one before pieces are tried again: where something is odd, more may be.
+    alone: usize,
     skipped: Skipped,
     warnings: Vec<String>,
     fields: Vec<Span>,
@@ -87,6 +94,7 @@ pub(super) fn open_with(mut window: Window, options: &ReadOptions, preferred: Op
         line: 1,
         blank: None,
         rows_seen: false,
+        alone: 0,
         skipped: Skipped::default(),
         warnings: Vec::new(),
         fields: Vec::new(),
@@ -100,6 +108,7 @@ impl Rows for CsvRows {
         self.columns.resize_with(self.names.len(), StringBuilder::new);
         let (mut lines, mut count) = (Lines::default(), 0);
         while count < rows {
+            count += self.pieces(rows - count, &mut lines)?;
             let (length, ends, bad) = match self.step()? {
                 Step::End => break,
                 Step::Record { length, lines: ends } => (length, ends, self.row(length)?),
@@ -113,6 +122,7 @@ impl Rows for CsvRows {
                     count += 1;
                 }
             }
+            self.alone = self.alone.saturating_sub(1);
             self.advance(length, ends);
         }
         if count == 0 {
@@ -141,6 +151,46 @@ impl CsvRows {
     fn advance(&mut self, length: usize, lines: u64) {
         self.window.take(length);
         self.line += lines;
+    }
+
+    /// Takes as many records as several threads can cut at once, when so many are wanted; how many there were.
+    fn pieces(&mut self, rows: usize, lines: &mut Lines) -> Result<usize> {
+        // A record takes two bytes at least. Between rows of one column, blank lines have to be looked at.
+        if self.alone > 0 || self.names.len() == 1 || rows < bulk::worth() {
+            return Ok(0);
+        }
+        self.window.fill(bulk::worth())?;
+        if self.window.bytes().len() < bulk::worth() {
+            return Ok(0);
+        }
+        let reading = Reading {
+            dialect: self.dialect,
+            markers: &self.markers,
+            numerals: self.numerals.as_ref(),
+            width: self.names.len(),
+            max_line: self.max_line,
+        };
+        let pieces = bulk::pieces(self.window.bytes(), self.window.is_done(), &reading);
+        let (mut count, mut taken) = (0, 0);
+        for piece in &pieces {
+            let is_full = |(builder, column): (&StringBuilder, &StringArray)| {
+                builder.values_slice().len() + column.value_data().len() > i32::MAX as usize
+            };
+            if self.columns.iter().zip(&piece.columns).any(is_full) {
+                break;
+            }
+            let append = |(builder, column): (&mut StringBuilder, &StringArray)| builder.append_array(column).expect("the texts fit");
+            self.columns.par_iter_mut().zip(&piece.columns).for_each(append);
+            lines.extend(&piece.lines, self.line);
+            self.line += piece.line_ends;
+            count += piece.columns[0].len();
+            taken = piece.end;
+        }
+        let is_odd = taken < self.window.bytes().len() / 2;
+        self.window.take(taken);
+        self.blank = self.blank.take().filter(|_| count == 0);
+        self.alone = if is_odd { ALONE } else { 0 };
+        Ok(count)
     }
 
     /// Finds the next record that is no blank line.
@@ -201,6 +251,7 @@ impl CsvRows {
     fn broken(&mut self, fault: Broken, at: usize, lines: u64) -> Result<Step> {
         let byte = self.window.taken() + at as u64;
         let error = match fault {
+            Broken::Unclosed { line } if self.window.bytes().len() > self.max_line => return Err(self.too_long(Some(line))),
             Broken::Unclosed { line } => {
                 let error = Error::refused(self.place(line), "a quote that is never closed", "a closing quote");
                 return Err(error.with_hint(
@@ -352,7 +403,8 @@ fn line_ends(text: &[u8]) -> u64 {
     ends.count() as u64
 }
 
-fn unescaped(cell: &str, has_doubled: bool, quote: Option<u8>) -> Cow<'_, str> {
+/// A cell with each doubled quote as one.
+pub(super) fn unescaped(cell: &str, has_doubled: bool, quote: Option<u8>) -> Cow<'_, str> {
     match quote {
         Some(quote) if has_doubled => {
             let one = char::from(quote).to_string();

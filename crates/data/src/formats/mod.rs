@@ -10,6 +10,7 @@
 mod archive;
 mod arff;
 mod arrow;
+mod bulk;
 mod cell;
 mod cifar;
 mod csv;

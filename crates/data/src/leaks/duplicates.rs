@@ -8,7 +8,7 @@
 use super::evidence::{Evidence, Finding, LeakDef, Severity, called};
 use crate::cells::{Codes, fingerprints};
 use cupola_task::Side;
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 
 /// The check.
 pub(crate) const DUPLICATES: LeakDef =
@@ -31,7 +31,7 @@ fn find(evidence: &Evidence) -> Vec<Finding> {
         return vec![];
     }
     let prints = fingerprints(evidence.sides.len(), evidence.inputs.iter().map(|input| &input.codes));
-    let mut taught: HashMap<u128, u32> = HashMap::with_capacity(evidence.train.len());
+    let mut taught: HashMap<u128, u32> = HashMap::with_capacity_and_hasher(evidence.train.len(), foldhash::fast::RandomState::default());
     evidence.train.iter().for_each(|&row| *taught.entry(prints[row]).or_insert(0) += 1);
     let repeated = taught.values().filter(|count| **count > 1).map(|count| *count as usize).sum::<usize>();
     let mut findings = Vec::new();
@@ -77,7 +77,7 @@ fn within(repeated: usize, trains: usize) -> String {
 }
 
 /// The logarithm of Chernoff's bound on the chance that a Poisson count of that mean reaches `count`.
-fn tail(count: usize, mean: f64) -> f64 {
+pub(super) fn tail(count: usize, mean: f64) -> f64 {
     let count = count as f64;
     if count <= mean { 0.0 } else { count - mean - count * (count / mean).ln() }
 }
@@ -95,7 +95,7 @@ fn repeats_targets(evidence: &Evidence, again: &[usize]) -> bool {
 /// more than the number of pairs of rows, with room for columns that depend on each other.
 fn copied_from(evidence: &Evidence) -> f64 {
     let prints = fingerprints(evidence.sides.len(), evidence.inputs.iter().map(|input| &input.codes));
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::default();
     let rows: Vec<usize> = evidence.train.iter().copied().filter(|&row| seen.insert(prints[row])).collect();
     let uniqueness = evidence.inputs.iter().map(|input| uniqueness(&input.codes, &rows)).fold(0.0, f64::max);
     let entropy: f64 = evidence.inputs.iter().map(|input| collision_entropy(&input.codes, &rows)).sum();

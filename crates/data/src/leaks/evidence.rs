@@ -1,8 +1,8 @@
 //! What all checks look at: every column as codes, computed once, and the side of every row.
 
-use super::{duplicates, group_overlap, id_order, row_order, single_feature, target_copy};
+use super::{after_event, duplicates, group_overlap, id_order, near_duplicates, row_order, single_feature, target_copy, target_in_text};
 use crate::cells::{Cells, Codes, joined, joined_codes};
-use arrow_array::StringArray;
+use arrow_array::{StringArray, TimestampMicrosecondArray};
 use cupola_task::{Batch, Dataset, Draw, Error, Field, Key, Kind, Result, Role, Side, Task};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,12 @@ use std::sync::Arc;
 /// All checks, in the order of their findings.
 pub const LEAKS: &[LeakDef] = &[
     target_copy::TARGET_COPY,
+    target_in_text::TARGET_IN_TEXT,
+    after_event::AFTER_EVENT,
     id_order::ID_ORDER,
     group_overlap::GROUP_OVERLAP,
     duplicates::DUPLICATES,
+    near_duplicates::NEAR_DUPLICATES,
     single_feature::SINGLE_FEATURE,
     row_order::ROW_ORDER,
 ];
@@ -36,6 +39,8 @@ pub enum Severity {
     Stop,
     /// People should look.
     Warn,
+    /// Good to know.
+    Note,
 }
 
 /// Something that training should not know.
@@ -84,6 +89,8 @@ pub(crate) struct Exhibit {
     pub numbers: Option<Vec<f64>>,
     /// The texts of a column of texts.
     pub texts: Option<StringArray>,
+    /// The moments of a column of dates.
+    pub moments: Option<TimestampMicrosecondArray>,
 }
 
 /// What is to be predicted.
@@ -99,6 +106,7 @@ pub(crate) struct Evidence {
     pub inputs: Vec<Exhibit>,
     pub targets: Vec<Exhibit>,
     pub groups: Vec<Exhibit>,
+    pub times: Vec<Exhibit>,
     /// Of the table's rows, then of the test file's.
     pub sides: Vec<Side>,
     /// How many rows are the table's.
@@ -120,6 +128,7 @@ impl Evidence {
             inputs: gather(|role| *role == Role::Input)?,
             targets: gather(|role| matches!(role, Role::Target(_)))?,
             groups: gather(|role| *role == Role::Key(Key::Group))?,
+            times: gather(|role| *role == Role::Key(Key::Time))?,
             sides: sides.iter().copied().chain(std::iter::repeat_n(Side::Test, test_rows)).collect(),
             table_rows: sides.len(),
             train: sides.iter().enumerate().filter(|(_, side)| **side == Side::Train).map(|(row, _)| row).collect(),
@@ -156,7 +165,7 @@ fn is_comparable(kind: &Kind) -> bool {
 fn exhibit(field: &Field, batch: &Batch, test: Option<&(Batch, usize)>) -> Result<Exhibit> {
     let test = test.map(|(test, rows)| (test, *rows));
     if let Kind::Image { .. } = field.kind {
-        return Ok(Exhibit { field: field.clone(), codes: joined_codes(field, batch, test)?, numbers: None, texts: None });
+        return Ok(Exhibit { field: field.clone(), codes: joined_codes(field, batch, test)?, numbers: None, texts: None, moments: None });
     }
     let all = joined(field, batch, test)?;
     let cells = Cells::open(field, &all)?;
@@ -164,7 +173,11 @@ fn exhibit(field: &Field, batch: &Batch, test: Option<&(Batch, usize)>) -> Resul
         Cells::Texts(array) => Some(array.clone()),
         Cells::Numbers(_) | Cells::Dates(_) | Cells::Images(_) => None,
     };
-    Ok(Exhibit { field: field.clone(), codes: cells.codes(), numbers: cells.numbers(), texts })
+    let moments = match cells {
+        Cells::Dates(array) => Some(array.clone()),
+        Cells::Numbers(_) | Cells::Texts(_) | Cells::Images(_) => None,
+    };
+    Ok(Exhibit { field: field.clone(), codes: cells.codes(), numbers: cells.numbers(), texts, moments })
 }
 
 /// What messages call so many rows of a side: `34 test rows`, `1 row of the test file`.

@@ -3,14 +3,17 @@
 //! A finding that stops a run is one that chance does not bring about; what honest tables also show (natural duplicates, a
 //! file sorted by its target, one very good column) only warns. One file a check, one line in [`LEAKS`].
 
+mod after_event;
 mod duplicates;
 mod evidence;
 mod group_overlap;
 mod id_order;
 mod measure;
+mod near_duplicates;
 mod row_order;
 mod single_feature;
 mod target_copy;
+mod target_in_text;
 
 #[cfg(test)]
 mod tests;

@@ -2,20 +2,20 @@
 
 use super::evidence::{Evidence, Exhibit, Finding, LeakDef, Severity, Truth, leave_out};
 use super::measure::{ln_factorial, pearson, ranks, values};
-use crate::cells::MISSING;
+use crate::cells::{Codes, MISSING};
 
 /// The check.
 pub(crate) const TARGET_COPY: LeakDef =
     LeakDef { name: "target_copy", doc: "A column equals the target, or maps to it one to one, in all or nearly all rows.", find };
 
 /// How often a near-copy agrees with the target under the best mapping.
-const AGREES: f64 = 0.995;
+pub(super) const AGREES: f64 = 0.995;
 /// The mean recall it must reach beside: on rare classes agreement alone says little.
-const RECALL: f64 = 0.98;
+pub(super) const RECALL: f64 = 0.98;
 /// The correlation (Pearson's or Spearman's) of a near-copy with a number.
 const CORRELATES: f64 = 0.9995;
 /// How unlikely it must be that chance made the two agree, as a natural logarithm: one in ten thousand tables.
-const SURPRISE: f64 = 9.2;
+pub(super) const SURPRISE: f64 = 9.2;
 
 fn find(evidence: &Evidence) -> Vec<Finding> {
     let chance = SURPRISE + (evidence.inputs.len().max(1) as f64).ln();
@@ -26,7 +26,7 @@ fn find(evidence: &Evidence) -> Vec<Finding> {
             let copy =
                 one_to_one(input, target, &rows, chance).map(|()| (1.0, "tells it in every row, one value for one value".to_owned()));
             let near = || match truth {
-                Truth::Classes { codes, count } => near_classes(input, codes, count, &rows, chance),
+                Truth::Classes { codes, count } => near_classes(&input.codes, codes, count, &rows, chance),
                 Truth::Numbers(numbers) => near_number(input, target, numbers, &rows, chance),
             };
             if let Some((value, how)) = copy.or_else(near) {
@@ -65,7 +65,7 @@ fn one_to_one(input: &Exhibit, target: &Exhibit, rows: &[usize], chance: f64) ->
 
 /// Minus the logarithm of the chance that two columns, each with values as frequent as `counts`, map onto each other
 /// when their rows are shuffled: values of equal frequency may take each other's place.
-fn surprise(counts: &[usize]) -> f64 {
+pub(super) fn surprise(counts: &[usize]) -> f64 {
     let mut sizes: Vec<usize> = counts.iter().copied().filter(|count| *count > 0).collect();
     sizes.sort_unstable();
     let rows = sizes.iter().sum();
@@ -73,12 +73,17 @@ fn surprise(counts: &[usize]) -> f64 {
     ln_factorial(rows) - sizes.iter().map(|&size| ln_factorial(size)).sum::<f64>() - swaps
 }
 
+/// More values than this do not name so many classes.
+pub(super) fn names_max(count: usize) -> usize {
+    2 * count + 2
+}
+
 /// Agreement of a column of few values with the classes under the best mapping.
-fn near_classes(input: &Exhibit, codes: &[u32], count: usize, rows: &[usize], chance: f64) -> Option<(f64, String)> {
-    if input.codes.distinct > 2 * count + 2 || !(2..=256).contains(&count) || rows.is_empty() {
+pub(super) fn near_classes(input: &Codes, codes: &[u32], count: usize, rows: &[usize], chance: f64) -> Option<(f64, String)> {
+    if input.distinct > names_max(count) || !(2..=256).contains(&count) || rows.is_empty() {
         return None;
     }
-    let bins = values(&input.codes, rows);
+    let bins = values(input, rows);
     let mut table = vec![0usize; bins.count * count];
     rows.iter().zip(&bins.of).for_each(|(&row, &bin)| table[bin as usize * count + codes[row] as usize] += 1);
     let (mut right, mut totals) = (vec![0usize; count], vec![0usize; count]);

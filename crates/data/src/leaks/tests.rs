@@ -1,7 +1,7 @@
 //! Planted leaks are found, each by its check; tables that only look suspicious are not stopped.
 
 use super::{Finding, Severity, check};
-use crate::cells::tests::{classes, numbers, table, texts};
+use crate::cells::tests::{classes, dates, numbers, table, texts};
 use cupola_task::{Column, Dataset, Draw, Key, Kind, Role, Side, Table, Task};
 use expect_test::expect;
 use std::sync::Arc;
@@ -231,5 +231,71 @@ fn a_test_file_may_lack_targets_but_not_change_types() {
     let error = check(&table, &shuffled(), Some(&other)).unwrap_err();
     assert!(error.to_string().starts_with("column a: found another type in the test file"), "{error}");
     let names: Arc<[&str]> = super::LEAKS.iter().map(|leak| leak.name).collect();
-    assert_eq!(names.len(), 6);
+    assert_eq!(names.len(), 9);
+}
+
+/// A text that names the class, a column that is filled in for one class only, dates behind the row's time, rows changed in one cell.
+#[test]
+fn what_is_known_only_afterwards_is_found() {
+    let draw = Draw::new(9);
+    let note = |row: usize, word: &str| {
+        let words = ["fine", "day", "call", "letter", "visit", "long", "short", "late"];
+        let text: Vec<&str> = (0..6).map(|at| words[draw.at(row as u64).below(at, 8) as usize]).collect();
+        format!("{} {word} {} {row}", text[..3].join(" "), text[3..].join(" "))
+    };
+    let rows = || words().into_iter().enumerate();
+    let input = |column| vec![("leak", Role::Input, column)];
+    let marked = texts(rows().map(|(row, y)| note(row, if y == "yes" { "CANCELLED." } else { "kept" })));
+    let named = texts(rows().map(|(row, y)| note(row, if row % 3 == 0 { y } else { "-" })));
+    let clean = texts(rows().map(|(row, _)| note(row, "said")));
+    let filled = numbers(rows().map(|(row, y)| if y == "yes" { row as f64 * 1.5 } else { f64::NAN }));
+    let day = |row: usize| row as i64 * 86_400_000_000;
+    let late = vec![
+        ("when", Role::Key(Key::Time), dates(rows().map(|(row, _)| Some(day(row))))),
+        ("leak", Role::Input, dates(rows().map(|(row, _)| Some(day(row) + if row % 4 == 0 { 5 } else { -5 })))),
+    ];
+    let spelled = texts(amounts().iter().enumerate().map(|(row, amount)| note(row, &format!("paid {amount}"))));
+    let tables = [
+        classified(input(marked)),
+        classified(input(named)),
+        classified(input(clean)),
+        classified(input(filled)),
+        classified(late),
+        regressed(input(spelled)),
+    ];
+    let stops = |check: &'static str| vec![(check, Severity::Stop)];
+    let warns = |check: &'static str| vec![(check, Severity::Warn)];
+    let wanted =
+        [stops("target_in_text"), warns("target_in_text"), vec![], stops("after_event"), warns("after_event"), stops("target_in_text")];
+    for (table, wanted) in tables.iter().zip(wanted) {
+        let findings = found(table);
+        let short: Vec<(&str, Severity)> = findings.iter().map(|finding| (finding.check.as_str(), finding.severity)).collect();
+        assert_eq!(short, wanted, "{}", told(&findings));
+        assert!(findings.iter().all(|finding| finding.column.as_deref() == Some("leak")), "{}", told(&findings));
+    }
+}
+
+#[test]
+fn rows_changed_in_one_cell_are_found_across_sides() {
+    let columns = |copied: bool| {
+        let value = |stream: usize, row: usize| {
+            let own = noise(&format!("x{stream}"));
+            // The second half of the test rows are training rows but for one column.
+            own[if copied && (360..400).contains(&row) && stream != row % 12 { row - 300 } else { row }]
+        };
+        let column = |stream: usize| numbers((0..ROWS).map(|row| value(stream, row)).collect::<Vec<_>>());
+        let names: Vec<String> = (0..12).map(|stream| format!("x{stream}")).collect();
+        let columns: Vec<(Kind, Column)> = (0..12).map(column).collect();
+        let mut planted: Planted<'_> =
+            names.iter().map(String::as_str).zip(columns).map(|(name, column)| (name, Role::Input, column)).collect();
+        planted.push(("y", Role::Target(Task::Classify), classes(words())));
+        table(planted)
+    };
+    let sides: Vec<Side> = (0..ROWS).map(|row| if row < 320 { Side::Train } else { Side::Test }).collect();
+    let findings = check(&columns(true), &sides, None).unwrap();
+    let [finding] = findings.as_slice() else { panic!("{}", told(&findings)) };
+    assert_eq!((finding.check.as_str(), finding.severity), ("near_duplicates", Severity::Stop));
+    // Pairs that lie near the threshold may fall into no common band; 40 of 80 rows are copies.
+    assert!((0.35..=0.5).contains(&finding.value) && finding.rows.iter().all(|row| *row >= 360), "{}", told(&findings));
+    assert_eq!(check(&columns(false), &sides, None).unwrap(), []);
 }

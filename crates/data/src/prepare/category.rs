@@ -1,14 +1,17 @@
 //! Categories: rare and unseen classes, missing ones, and their codes as categories, one-hot, ranks or target means.
 
+use super::choice::{Choice, Encode, Missing, Spelling};
 use super::classes;
+use super::hashing;
 use super::means::{self, Means, Truth};
 use super::number::NumberStep;
-use super::settings::{Choice, Encode, Missing};
+use super::spelling;
 use crate::cells::Cells;
 use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Array, StringArray, UInt32Array};
 use arrow_schema::{DataType, Field as ArrowField};
 use cupola_task::{Error, Kind, Result, Value};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -18,6 +21,8 @@ pub(crate) const OTHER: &str = "(other)";
 pub(crate) const ABSENT: &str = "(missing)";
 /// Above how many classes `rare=auto` merges the rarest, and `encode=auto` gives up one-hot.
 const MANY: usize = 1000;
+/// No vector is wider.
+const WIDTH_MAX: usize = 65_536;
 /// Up to how many classes of the target `encode=auto` takes target means, of which each gives a column.
 const TARGETS_MAX: usize = 16;
 
@@ -34,8 +39,17 @@ pub(crate) struct CategoryStep {
     fill: Option<u32>,
     rare: u64,
     encoding: Encoding,
+    #[serde(default = "keep", skip_serializing_if = "is_kept")]
+    spelling: Spelling,
+    /// Training cells that were spelled otherwise than their class, and spellings that were given up, to tell.
+    #[serde(skip)]
+    respelled: (u64, u64),
+    /// By the key of each class.
     #[serde(skip)]
     codes: HashMap<Arc<str>, u32>,
+    /// Names of the elements that classes are hashed to.
+    #[serde(skip)]
+    hashed: Arc<[Arc<str>]>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -45,6 +59,8 @@ enum Encoding {
     Onehot,
     Ordinal(NumberStep),
     Target(Vec<Means>),
+    /// Among so many elements by their hash.
+    Hash(usize),
 }
 
 const ALLOWED: &[Missing] = &[Missing::None, Missing::Mode, Missing::Constant, Missing::Class];
@@ -52,34 +68,54 @@ const ALLOWED: &[Missing] = &[Missing::None, Missing::Mode, Missing::Constant, M
 impl CategoryStep {
     /// Learns from training cells. Target means need the truth; without one `auto` falls back to one-hot.
     pub fn fit(array: &StringArray, truth: Option<&Truth>, choice: &Choice) -> Result<CategoryStep> {
-        let counts = classes::count(array.iter());
+        let spelled = classes::count(array.iter());
+        let merged = spelling::merge(&spelled, choice.spelling);
+        let (counts, respelled) = (merged.counts, (merged.cells, merged.spellings));
         let encode = encode(counts.len(), truth, choice)?;
-        let rare = choice.rare.unwrap_or(if counts.len() > MANY { 5 } else { 1 });
+        // No class is kept where all are hashed, so none is rare.
+        let rare = if encode == Encode::Hash { 1 } else { choice.rare.unwrap_or(if counts.len() > MANY { 5 } else { 1 }) };
         let mut names: Vec<Arc<str>> = counts.iter().filter(|(_, count)| **count >= rare).map(|(name, _)| Arc::from(*name)).collect();
         classes::sort(&mut names);
-        let other = (names.len() < counts.len()).then(|| place(&mut names, OTHER));
+        if encode == Encode::Hash {
+            names.clear();
+        }
+        let other = (encode != Encode::Hash && names.len() < counts.len()).then(|| place(&mut names, OTHER));
         let (missing, fill) = fill(array, &counts, encode, &mut names, choice)?;
-        let mut step =
-            CategoryStep { codes: classes::codes(&names), classes: names.into(), other, missing, fill, rare, encoding: Encoding::Codes };
+        let mut step = CategoryStep {
+            codes: codes(&names, choice.spelling),
+            classes: names.into(),
+            other,
+            missing,
+            fill,
+            rare,
+            encoding: Encoding::Codes,
+            spelling: choice.spelling,
+            respelled,
+            hashed: Arc::from([]),
+        };
         step.encoding = match (encode, truth) {
             (Encode::Codes, _) => Encoding::Codes,
-            (Encode::Ordinal, _) => Encoding::Ordinal(NumberStep::fit(&step.ranks(array), choice)?),
+            (Encode::Ordinal, _) => Encoding::Ordinal(NumberStep::fit_part(&step.ranks(array), choice)?),
             (Encode::Target, Some(truth)) => Encoding::Target(means::fit(&step.codes_of(array), step.classes.len(), truth, choice)),
+            (Encode::Hash, _) => Encoding::Hash(choice.n_features),
             (Encode::Onehot | Encode::Target, _) => Encoding::Onehot,
         };
+        step.name_hashed();
         Ok(step)
     }
 
     /// Makes ready for use what was read from outside.
     pub fn open(&mut self) -> bool {
-        self.codes = classes::codes(&self.classes);
+        self.codes = codes(&self.classes, self.spelling);
+        self.name_hashed();
         let codes = self.classes.len();
         classes::is_sound(&self.classes)
             && [self.other, self.fill].into_iter().flatten().all(|code| (code as usize) < codes)
-            && match &self.encoding {
+            && match &mut self.encoding {
                 Encoding::Codes | Encoding::Onehot => true,
-                Encoding::Ordinal(step) => step.is_sound(),
-                Encoding::Target(means) => !means.is_empty() && means.iter().all(|means| means.is_sound(codes)),
+                Encoding::Hash(width) => (1..=WIDTH_MAX).contains(width),
+                Encoding::Ordinal(step) => step.open(),
+                Encoding::Target(means) => !means.is_empty() && means.iter_mut().all(|means| means.open(codes)),
             }
     }
 
@@ -87,13 +123,16 @@ impl CategoryStep {
     pub fn is_finite(&self) -> bool {
         match &self.encoding {
             Encoding::Codes => false,
-            Encoding::Onehot | Encoding::Target(_) => true,
+            Encoding::Onehot | Encoding::Target(_) | Encoding::Hash(_) => true,
             Encoding::Ordinal(step) => step.fills(),
         }
     }
 
     /// The classes training rows had, the common ones where rare ones are merged.
     pub fn seen(&self) -> Arc<[Arc<str>]> {
+        if let Encoding::Hash(_) = self.encoding {
+            return Arc::from([]);
+        }
         let own = |code: u32| Some(code) == self.other || &*self.classes[code as usize] == ABSENT;
         if self.other.is_none() && self.classes.last().is_none_or(|last| &**last != ABSENT) {
             return self.classes.clone();
@@ -107,6 +146,7 @@ impl CategoryStep {
             Encoding::Codes | Encoding::Onehot if self.classes.is_empty() => vec![],
             Encoding::Codes => vec![(String::new(), Kind::Category { classes: self.classes.clone() })],
             Encoding::Onehot => vec![(String::new(), Kind::Vector { width: self.classes.len() })],
+            Encoding::Hash(width) => vec![(String::new(), Kind::Vector { width: *width })],
             Encoding::Ordinal(step) => super::step::number_outputs(step),
             Encoding::Target(means) => {
                 means.iter().map(|means| (means.class.as_ref().map_or(String::new(), |class| format!(":{class}")), Kind::Number)).collect()
@@ -120,7 +160,8 @@ impl CategoryStep {
             Encoding::Codes | Encoding::Onehot if self.classes.is_empty() => vec![],
             Encoding::Codes => vec![Arc::new(array.iter().map(|text| self.code(text)).collect::<UInt32Array>())],
             Encoding::Onehot => vec![self.one_hot(array)],
-            Encoding::Ordinal(step) => super::step::apply_number(step, &self.ranks(array)),
+            Encoding::Hash(width) => vec![self.hash(array, *width)],
+            Encoding::Ordinal(step) => super::step::apply_number(step, &self.ranks(array), None),
             Encoding::Target(means) => {
                 let codes = self.codes_of(array);
                 let encode =
@@ -140,7 +181,11 @@ impl CategoryStep {
     fn code(&self, text: Option<&str>) -> Option<u32> {
         match text {
             None => self.fill,
-            Some(text) => self.codes.get(text).copied().or(self.other),
+            Some(text) => match spelling::key(text, self.spelling) {
+                // What is nothing but white space says nothing.
+                key if key.is_empty() && self.spelling != Spelling::Keep => self.fill,
+                key => self.codes.get(&*key).copied().or(self.other),
+            },
         }
     }
 
@@ -163,14 +208,38 @@ impl CategoryStep {
         vectors(width, values)
     }
 
+    /// A 1 or a -1 where each cell's class is hashed to.
+    fn hash(&self, array: &StringArray, width: usize) -> ArrayRef {
+        let mut values = vec![0f32; array.len() * width];
+        for (text, row) in array.iter().zip(values.chunks_exact_mut(width)) {
+            let key = text.map(|text| spelling::key(text, self.spelling)).filter(|key| !key.is_empty() || self.spelling == Spelling::Keep);
+            let filled = self.fill.map(|code| Cow::from(&*self.classes[code as usize]));
+            if let Some(text) = key.or(filled) {
+                let (place, sign) = hashing::place(&text, width);
+                row[place] = sign as f32;
+            }
+        }
+        vectors(width, values)
+    }
+
+    fn name_hashed(&mut self) {
+        if let Encoding::Hash(width @ 1..=WIDTH_MAX) = self.encoding {
+            self.hashed = hashing::names(width);
+        }
+    }
+
     /// What it does, as a sentence's end.
     pub fn describe(&self) -> String {
+        if let Encoding::Hash(width) = self.encoding {
+            let missing = self.fill.map_or("all zeros", |code| &*self.classes[code as usize]);
+            return format!("hashed to {width} elements; missing become {missing}");
+        }
         if self.classes.is_empty() {
             return "left out: training rows have no class".into();
         }
         let encoded = match &self.encoding {
             Encoding::Codes => "as categories".to_owned(),
-            Encoding::Onehot => "one-hot".to_owned(),
+            Encoding::Onehot | Encoding::Hash(_) => "one-hot".to_owned(),
             Encoding::Ordinal(step) => format!("as ranks, {}", step.describe()),
             Encoding::Target(means) => {
                 format!(
@@ -183,11 +252,16 @@ impl CategoryStep {
         let unseen = match (self.other, &self.encoding) {
             (Some(_), _) => format!("those seen fewer than {} times and unseen ones become {OTHER}", self.rare),
             (None, Encoding::Codes | Encoding::Ordinal(_)) => "unseen ones become missing".to_owned(),
-            (None, Encoding::Onehot) => "unseen ones become all zeros".to_owned(),
+            (None, Encoding::Onehot | Encoding::Hash(_)) => "unseen ones become all zeros".to_owned(),
             (None, Encoding::Target(_)) => "unseen ones become the overall mean".to_owned(),
         };
         let missing = self.fill.map_or(String::new(), |code| format!("; missing become {}", self.classes[code as usize]));
-        format!("{} classes {encoded}; {unseen}{missing}", self.classes.len())
+        let spelled = match self.spelling {
+            Spelling::Keep => "",
+            Spelling::Trim => ", whatever their white space",
+            Spelling::Fold => ", whatever their case and white space",
+        };
+        format!("{} classes{spelled} {encoded}; {unseen}{missing}", self.classes.len())
     }
 
     /// The settings that lead here without `auto`.
@@ -195,6 +269,7 @@ impl CategoryStep {
         let (encode, mut settings) = match &self.encoding {
             Encoding::Codes => (Encode::Codes, vec![]),
             Encoding::Onehot => (Encode::Onehot, vec![]),
+            Encoding::Hash(width) => (Encode::Hash, vec![("n_features", Value::Integer(*width as i64))]),
             Encoding::Ordinal(step) => (Encode::Ordinal, step.resolved()),
             Encoding::Target(means) => {
                 (Encode::Target, means.first().map(|means| ("scale", Value::Text(means.step.scaling().into()))).into_iter().collect())
@@ -207,22 +282,54 @@ impl CategoryStep {
             settings.push(("fill", Value::Text(self.classes[fill as usize].to_string())));
         }
         settings.push(("encode", Value::Text(encode.word().into())));
-        settings.push(("rare", Value::Integer(i64::try_from(self.rare).unwrap_or(i64::MAX))));
+        if encode != Encode::Hash {
+            settings.push(("rare", Value::Integer(i64::try_from(self.rare).unwrap_or(i64::MAX))));
+        }
+        if self.spelling != Spelling::Keep {
+            settings.push(("categories", Value::Text(self.spelling.word().into())));
+        }
         settings
+    }
+
+    /// How many training cells were spelled otherwise, as a sentence.
+    pub fn told(&self) -> Option<String> {
+        let (cells, spellings) = self.respelled;
+        let plural = |count: u64, what: &str| if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") };
+        let taken = format!("{} in {}", plural(cells, "training cell"), plural(spellings, "spelling"));
+        (cells > 0).then(|| format!("{taken} taken as the class that is spelled so most often (categories={})", self.spelling.word()))
     }
 
     /// Names of a vector's elements.
     pub fn elements(&self) -> &[Arc<str>] {
-        &self.classes
+        match self.encoding {
+            Encoding::Hash(_) => &self.hashed,
+            _ => &self.classes,
+        }
     }
+}
+
+fn keep() -> Spelling {
+    Spelling::Keep
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_kept(spelling: &Spelling) -> bool {
+    *spelling == Spelling::Keep
+}
+
+/// Each class's place, by what its spellings have in common.
+fn codes(classes: &[Arc<str>], spelling: Spelling) -> HashMap<Arc<str>, u32> {
+    classes.iter().map(|class| Arc::from(&*spelling::key(class, spelling))).zip(0..).collect()
 }
 
 fn encode(distinct: usize, truth: Option<&Truth>, choice: &Choice) -> Result<Encode> {
     let refuse = |found: &str, wanted: &str| Err(Error::setting(choice.key("encode"), found, wanted));
     match choice.encode {
-        Some(Encode::Codes) if choice.is_dense() => refuse("codes", "onehot|ordinal|target, for the model takes numbers only"),
-        Some(Encode::Target) if truth.is_none() => refuse("target", "codes|onehot|ordinal, for there is no target"),
-        Some(Encode::Onehot) if distinct > 65_536 => refuse("onehot", &format!("codes|ordinal|target, for there are {distinct} classes")),
+        Some(Encode::Codes) if choice.is_dense() => refuse("codes", "onehot|ordinal|target|hash, for the model takes numbers only"),
+        Some(Encode::Target) if truth.is_none() => refuse("target", "codes|onehot|ordinal|hash, for there is no target"),
+        Some(Encode::Onehot) if distinct > WIDTH_MAX => {
+            refuse("onehot", &format!("codes|ordinal|target|hash, for there are {distinct} classes"))
+        }
         Some(encode) => Ok(encode),
         None if !choice.is_dense() => Ok(Encode::Codes),
         None if distinct > choice.max_classes && truth.is_some_and(|truth| truth.columns.len() <= TARGETS_MAX) => Ok(Encode::Target),

@@ -1,13 +1,20 @@
 //! A fitted preparation: the same code makes rows ready in training, in `predict` and in the server.
 
-use super::settings::quoted;
+use super::choice::{Missing, quoted};
+use super::differences::{self, Difference};
+use super::forward::Order;
+use super::impute::Imputer;
+use super::notes::Note;
+use super::numbers::{self, is_of};
+use super::products::Products;
+use super::select::{self, Selection};
 use super::step::Step;
 use super::target::TargetStep;
 use crate::cells::Cells;
 use cupola_task::{Column, Columns, Error, Field, Fitted, Kind, Parts, Predictions, Result, Role, Schema, Task, Trail};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// The part that holds it.
@@ -23,15 +30,28 @@ pub struct FittedTable {
     state: State,
     raw: Schema,
     schema: Schema,
-    /// For each input the names of its prepared columns.
+    /// What its prepared columns are called.
+    names: Names,
+    /// What it has to tell about the rows that it learned from; not saved.
+    notes: Vec<Note>,
+}
+
+/// Unique names of prepared columns.
+#[derive(Clone, Debug)]
+struct Names {
+    /// For each input those of its step.
     outputs: Vec<Vec<Arc<str>>>,
+    /// Of the days between dates.
+    differences: Vec<Arc<str>>,
+    /// Of the products of prepared numbers, where there are some.
+    products: Arc<str>,
 }
 
 /// What is saved. Schemas are not: they follow from the fields and the steps.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct State {
-    version: u32,
+    pub version: u32,
     /// Whether all prepared inputs are finite numbers.
     pub dense: bool,
     /// The raw fields.
@@ -40,11 +60,23 @@ pub(crate) struct State {
     pub inputs: Vec<Step>,
     /// One for each target, in order.
     pub targets: Vec<TargetStep>,
+    /// Fill numbers by other numbers, before the steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub imputers: Vec<Imputer>,
+    /// The days between dates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+    /// Multiplies prepared numbers, after the steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub products: Option<Products>,
+    /// Leaves out columns and elements, at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
 }
 
 impl State {
     pub fn new(dense: bool, fields: Vec<Field>, inputs: Vec<Step>, targets: Vec<TargetStep>) -> State {
-        State { version: VERSION, dense, fields, inputs, targets }
+        State { version: VERSION, dense, fields, inputs, targets, imputers: vec![], differences: vec![], products: None, selection: None }
     }
 
     fn is_sound(&mut self) -> bool {
@@ -62,6 +94,23 @@ impl State {
             && self.inputs.iter_mut().zip(&inputs).all(|(step, kind)| step.open(kind))
             && self.targets.iter_mut().zip(&targets).all(|(step, kind)| step.open() && is_target(step, kind))
             && (!self.dense || self.inputs.iter().all(Step::is_finite))
+            && self.imputers.iter_mut().all(|imputer| {
+                let is_number = |place: &usize| matches!(self.inputs.get(*place), Some(Step::Number(_)));
+                imputer.inputs.iter().all(is_number) && imputer.open()
+            })
+            && self.differences.iter_mut().all(|difference| difference.open(&inputs))
+            && (!self.dense || self.differences.iter().all(Difference::is_finite))
+            && self.products.as_mut().is_none_or(Products::open)
+            && self.is_combined()
+    }
+
+    /// Whether products and selection are of columns that the steps give.
+    fn is_combined(&self) -> bool {
+        let columns = columns(self, &Names::of(self));
+        let is_number = |name: &Arc<str>| columns.iter().any(|(known, kind)| known == name && *kind == Kind::Number);
+        let kinds: Vec<&Kind> = columns.iter().map(|(_, kind)| kind).collect();
+        self.products.as_ref().is_none_or(|products| products.columns.iter().all(is_number) && !products.names().is_empty())
+            && self.selection.as_ref().is_none_or(|selection| selection.is_sound(&kinds))
     }
 }
 
@@ -84,15 +133,59 @@ pub fn open(parts: &Parts) -> Result<FittedTable> {
 
 impl FittedTable {
     pub(crate) fn new(state: State) -> FittedTable {
-        let outputs = name_outputs(&state);
-        FittedTable { raw: raw(&state), schema: prepared(&state, &outputs), outputs, state }
+        let names = Names::of(&state);
+        FittedTable { raw: raw(&state), schema: prepared(&state, &names), names, state, notes: vec![] }
+    }
+
+    /// What it has to tell about the rows that it learned from; nothing once it was opened.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// Gives it what it has to tell, beside what its steps met.
+    pub(crate) fn with_notes(mut self, mut notes: Vec<Note>) -> FittedTable {
+        let told = |(field, step): (&Field, &Step)| Some(Note::said(format!("column {}: {}", field.name, step.told()?)));
+        notes.extend(self.raw.inputs().zip(&self.state.inputs).filter_map(told));
+        self.notes = notes;
+        self
     }
 
     /// What is done to each column, as sentences for people: column, sentence.
     pub fn describe(&self) -> Vec<(Arc<str>, String)> {
-        let inputs = self.raw.inputs().zip(&self.state.inputs).map(|(field, step)| (field.name.clone(), step.describe()));
+        let fields: Vec<&Field> = self.raw.inputs().collect();
+        let since = |field: &Field| {
+            let own = self.state.differences.iter().filter(|difference| fields[difference.to].name == field.name);
+            own.map(|difference| format!("; the days since {}", fields[difference.from].name)).collect::<String>()
+        };
+        let how = |(field, step): (&Field, &Step)| {
+            let imputer = self.state.imputers.iter().find(|imputer| is_of(step, imputer.missing()));
+            let by = imputer.map_or(String::new(), |imputer| format!(" ({})", imputer.describe()));
+            (field.name.clone(), format!("{}{by}{}{}", step.describe(), since(field), self.left_out(field)))
+        };
+        let inputs = self.raw.inputs().zip(&self.state.inputs).map(how);
         let targets = self.raw.targets().zip(&self.state.targets).map(|((field, _), step)| (field.name.clone(), step.describe()));
         inputs.chain(targets).collect()
+    }
+
+    /// How many features of an input the selection has left out, as a sentence's end.
+    fn left_out(&self, field: &Field) -> String {
+        let Some(selection) = &self.state.selection else { return String::new() };
+        let mut place = 0;
+        for (outputs, (input, step)) in self.names.outputs.iter().zip(self.raw.inputs().zip(&self.state.inputs)) {
+            if input.name == field.name {
+                let of = step.outputs();
+                let all: usize = of.iter().map(|(_, kind)| select::features(kind)).sum();
+                let kept = of.iter().zip(&selection.kept[place..]);
+                let kept: usize = kept.map(|((_, kind), kept)| kept.as_ref().map_or(select::features(kind), Vec::len)).sum();
+                return match kept {
+                    kept if kept == all => String::new(),
+                    0 => format!("; left out by select={}", selection.word()),
+                    kept => format!("; {kept} of {all} features kept by select={}", selection.word()),
+                };
+            }
+            place += outputs.len();
+        }
+        String::new()
     }
 
     /// What `auto` came to: dotted recipe keys and values as recipe text. Written into a recipe they lead to the same preparation.
@@ -106,19 +199,60 @@ impl FittedTable {
 
     /// Human names of all that the model looks at, in order: a vector's elements one by one, as `column=class` or `column:word`.
     pub fn feature_names(&self) -> Vec<String> {
+        let all = self.features();
+        let kept = |(place, names): (usize, Vec<String>)| {
+            let kept = self.state.selection.as_ref().and_then(|selection| selection.kept[place].clone());
+            kept.map_or(names.clone(), |kept| kept.iter().map(|&element| names[element].clone()).collect())
+        };
+        all.into_iter().enumerate().flat_map(kept).collect()
+    }
+
+    /// The names of all features of all prepared columns, before any is left out.
+    pub(crate) fn features(&self) -> Vec<Vec<String>> {
         let mut names = Vec::new();
-        for ((outputs, step), field) in self.outputs.iter().zip(&self.state.inputs).zip(self.raw.inputs()) {
+        for ((outputs, step), field) in self.names.outputs.iter().zip(&self.state.inputs).zip(self.raw.inputs()) {
             let separator = if field.kind == Kind::Text { ':' } else { '=' };
             for (output, (_, kind)) in outputs.iter().zip(step.outputs()) {
-                match kind {
-                    Kind::Vector { .. } => {
-                        names.extend(step.elements().iter().map(|element| format!("{}{separator}{element}", field.name)))
-                    }
-                    _ => names.push(output.to_string()),
-                }
+                names.push(match kind {
+                    Kind::Vector { .. } => step.elements().iter().map(|element| format!("{}{separator}{element}", field.name)).collect(),
+                    _ => vec![output.to_string()],
+                });
             }
         }
+        names.extend(self.names.differences.iter().map(|name| vec![name.to_string()]));
+        names.extend(self.state.products.iter().map(|products| products.names().iter().map(ToString::to_string).collect()));
         names
+    }
+
+    /// Names and kinds of all prepared columns, before any is left out.
+    pub(crate) fn columns(&self) -> Vec<(Arc<str>, Kind)> {
+        columns(&self.state, &self.names)
+    }
+
+    /// The prepared numbers of inputs, but for marks of missing cells and outliers.
+    pub(crate) fn numbers(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<Arc<str>> {
+        let mut names = Vec::new();
+        for ((outputs, step), field) in self.names.outputs.iter().zip(&self.state.inputs).zip(self.raw.inputs()) {
+            let is_mark = |suffix: &str| matches!(suffix, ".missing" | ".outlier");
+            let numbers = outputs.iter().zip(step.outputs()).filter(|(_, (suffix, kind))| *kind == Kind::Number && !is_mark(suffix));
+            names.extend(numbers.filter(|_| is_wanted(&field.name)).map(|(name, _)| name.clone()));
+        }
+        let fields: Vec<&Field> = self.raw.inputs().collect();
+        let are_wanted = |difference: &Difference| is_wanted(&fields[difference.from].name) && is_wanted(&fields[difference.to].name);
+        let differences = self.state.differences.iter().zip(&self.names.differences);
+        names.extend(differences.filter(|(difference, _)| are_wanted(difference)).map(|(_, name)| name.clone()));
+        names
+    }
+
+    /// The same preparation with products of its numbers.
+    pub(crate) fn with_products(self, products: Option<Products>) -> FittedTable {
+        FittedTable { notes: self.notes, ..FittedTable::new(State { products, ..self.state }) }
+    }
+
+    /// The same preparation with what leaves out some of its features, and a word about it.
+    pub(crate) fn with_selection(self, selection: Selection, note: Note) -> FittedTable {
+        let notes = self.notes.into_iter().chain([note]).collect();
+        FittedTable { notes, ..FittedTable::new(State { selection: Some(selection), ..self.state }) }
     }
 
     pub(crate) fn targets(&self) -> &[TargetStep] {
@@ -142,22 +276,56 @@ impl FittedTable {
         Ok(())
     }
 
-    /// Prepared inputs, one after another; `prepare` gives the columns of one.
+    /// Prepared columns with products, and without what the selection leaves out.
+    pub(crate) fn combined(&self, mut columns: Vec<(Arc<str>, Column)>) -> Vec<(Arc<str>, Column)> {
+        if let Some(products) = &self.state.products {
+            let product = products.apply(|name| columns.iter().find(|(known, _)| **known == *name).map(|(_, column)| column));
+            columns.push((self.names.products.clone(), Column::Array(product)));
+        }
+        let Some(selection) = &self.state.selection else { return columns };
+        let kept = columns.into_iter().enumerate().map(|(place, (name, column))| Some((name, selection.apply(place, column)?)));
+        kept.flatten().collect()
+    }
+
+    /// Prepared inputs, one after another; `prepare` gives the columns of one. `order` is that of training rows, which alone have one.
     pub(crate) fn inputs<'r>(
         &'r self,
         raw: &'r Columns,
-        prepare: impl Fn(&Step, Cells<'r>, &str) -> Result<Vec<Column>> + Sync,
+        order: Option<&Order>,
+        prepare: impl Fn(&Step, Cells<'r>, Option<&[f64]>, &str) -> Result<Vec<Column>> + Sync,
     ) -> Result<Vec<(Arc<str>, Column)>> {
         let fields: Vec<&Field> = self.raw.inputs().collect();
-        let one = |place: usize| -> Result<Vec<Column>> {
+        let cells = |place: usize| {
             let column = raw.get(&fields[place].name).ok_or_else(|| missing(raw, fields[place]))?;
-            prepare(&self.state.inputs[place], Cells::open(fields[place], column)?, &fields[place].name)
+            Cells::open(fields[place], column)
+        };
+        let numbers = |place: usize| Ok(cells(place)?.numbers().unwrap_or_default());
+        let mut filled = numbers::filled(&self.state.imputers, &self.state.inputs, numbers)?;
+        if let Some(order) = order {
+            for (place, step) in self.state.inputs.iter().enumerate() {
+                if let Step::Number(number) = step
+                    && number.missing() == Missing::Forward
+                {
+                    let clipped: Vec<f64> = numbers(place)?.into_iter().map(|value| number.clip(value)).collect();
+                    filled[place] = Some(order.fill(&clipped));
+                }
+            }
+        }
+        let one = |place: usize| -> Result<Vec<Column>> {
+            prepare(&self.state.inputs[place], cells(place)?, filled[place].as_deref(), &fields[place].name)
         };
         let prepared: Vec<Vec<Column>> = match raw.rows() {
             0..MANY_ROWS => (0..fields.len()).map(one).collect::<Result<_>>()?,
             _ => (0..fields.len()).into_par_iter().map(one).collect::<Result<_>>()?,
         };
-        Ok(self.outputs.iter().zip(prepared).flat_map(|(names, columns)| names.iter().cloned().zip(columns)).collect())
+        let mut columns: Vec<(Arc<str>, Column)> =
+            self.names.outputs.iter().zip(prepared).flat_map(|(names, columns)| names.iter().cloned().zip(columns)).collect();
+        for (difference, name) in self.state.differences.iter().zip(&self.names.differences) {
+            let dates = [difference.from, difference.to].map(|place| differences::date(fields[place], raw));
+            let [from, to] = dates;
+            columns.push((name.clone(), Column::Array(difference.apply(from?, to?))));
+        }
+        Ok(columns)
     }
 
     /// Prepared targets and keys, those that are there.
@@ -184,8 +352,23 @@ impl Fitted for FittedTable {
         &self.schema
     }
 
+    fn sources(&self) -> Vec<Vec<usize>> {
+        let steps = self.names.outputs.iter().enumerate().flat_map(|(input, names)| names.iter().map(move |_| vec![input]));
+        let mut sources: Vec<Vec<usize>> = steps.collect();
+        sources.extend(self.state.differences.iter().map(|difference| vec![difference.from, difference.to]));
+        if let Some(products) = &self.state.products {
+            let names: Vec<&Arc<str>> = self.names.outputs.iter().flatten().chain(&self.names.differences).collect();
+            let places = products.columns.iter().filter_map(|name| names.iter().position(|known| *known == name));
+            let of: BTreeSet<usize> = places.flat_map(|place| sources[place].clone()).collect();
+            sources.push(of.into_iter().collect());
+        }
+        let kinds = self.columns().into_iter().map(|(_, kind)| kind).enumerate();
+        let is_kept = |(place, kind): (usize, Kind)| self.state.selection.as_ref().is_none_or(|own| own.kind(place, &kind).is_some());
+        sources.into_iter().zip(kinds.map(is_kept)).filter_map(|(sources, is_kept)| is_kept.then_some(sources)).collect()
+    }
+
     fn apply(&self, raw: &Columns) -> Result<(Columns, Trail)> {
-        let mut columns = self.inputs(raw, Step::apply)?;
+        let mut columns = self.combined(self.inputs(raw, None, Step::apply)?);
         columns.extend(self.others(raw)?);
         Ok((Columns::new(columns), Trail::default()))
     }
@@ -212,26 +395,38 @@ fn missing(raw: &Columns, field: &Field) -> Error {
     }
 }
 
-/// Unique names for all prepared columns. Raw names of targets and keys are taken; a raw input keeps its own.
-fn name_outputs(state: &State) -> Vec<Vec<Arc<str>>> {
-    let mut taken: HashSet<Arc<str>> = state.fields.iter().map(|field| field.name.clone()).collect();
-    let mut unique = |mut name: String| -> Arc<str> {
-        while !taken.insert(name.as_str().into()) {
-            name.push('\'');
-        }
-        name.into()
-    };
-    let fields = state.fields.iter().filter(|field| field.role == Role::Input);
-    fields
-        .zip(&state.inputs)
-        .map(|(field, step)| {
+impl Names {
+    /// Raw names of targets and keys are taken; a raw input keeps its own.
+    fn of(state: &State) -> Names {
+        let mut taken: HashSet<Arc<str>> = state.fields.iter().map(|field| field.name.clone()).collect();
+        let mut unique = |mut name: String| -> Arc<str> {
+            while !taken.insert(name.as_str().into()) {
+                name.push('\'');
+            }
+            name.into()
+        };
+        let fields: Vec<&Field> = state.fields.iter().filter(|field| field.role == Role::Input).collect();
+        let mut of = |(field, step): (&&Field, &Step)| {
             let name = |(suffix, _): (String, Kind)| match suffix.as_str() {
                 "" => field.name.clone(),
                 _ => unique(format!("{}{suffix}", field.name)),
             };
             step.outputs().into_iter().map(name).collect()
-        })
-        .collect()
+        };
+        let outputs = fields.iter().zip(&state.inputs).map(&mut of).collect();
+        let between = |difference: &Difference| differences::name(&fields[difference.from].name, &fields[difference.to].name);
+        let differences = state.differences.iter().map(|difference| unique(between(difference))).collect();
+        Names { outputs, differences, products: unique("products".to_owned()) }
+    }
+}
+
+/// Names and kinds of all prepared columns, before any is left out.
+fn columns(state: &State, names: &Names) -> Vec<(Arc<str>, Kind)> {
+    let kinds = state.inputs.iter().flat_map(Step::outputs).map(|(_, kind)| kind);
+    let steps = names.outputs.iter().flatten().cloned().zip(kinds);
+    let differences = names.differences.iter().map(|name| (name.clone(), Kind::Number));
+    let product = state.products.iter().map(|own| (names.products.clone(), Kind::Vector { width: own.names().len() }));
+    steps.chain(differences).chain(product).collect()
 }
 
 fn raw(state: &State) -> Schema {
@@ -248,9 +443,12 @@ fn raw(state: &State) -> Schema {
     Schema { fields: state.fields.iter().map(seen).collect() }
 }
 
-fn prepared(state: &State, outputs: &[Vec<Arc<str>>]) -> Schema {
-    let kinds = state.inputs.iter().flat_map(Step::outputs).map(|(_, kind)| kind);
-    let inputs = outputs.iter().flatten().zip(kinds).map(|(name, kind)| Field { name: name.clone(), kind, role: Role::Input });
+fn prepared(state: &State, names: &Names) -> Schema {
+    let left = |(place, (name, kind)): (usize, (Arc<str>, Kind))| {
+        let kind = state.selection.as_ref().map_or(Some(kind.clone()), |selection| selection.kind(place, &kind))?;
+        Some(Field { name, kind, role: Role::Input })
+    };
+    let inputs = columns(state, names).into_iter().enumerate().filter_map(left);
     let of = |field: &Field, task: Task, step: &TargetStep| Field { name: field.name.clone(), kind: step.kind(), role: Role::Target(task) };
     let fields = Schema { fields: state.fields.clone() };
     let targets = fields.targets().zip(&state.targets).map(|((field, task), step)| of(field, task, step));

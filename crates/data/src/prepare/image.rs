@@ -4,7 +4,7 @@
 //! in torchvision's evaluation presets: the shorter side is brought to size / crop, with Pillow's bilinear filter over all pixels that an
 //! output pixel covers, and the middle is cut out.
 
-use super::settings::{Choice, Fit};
+use super::choice::{Choice, Fit};
 use cupola_task::{Error, ImageNeeds, Images, Kind, Needs, Result, Value};
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};

@@ -4,8 +4,8 @@
 //! equations 5 and 6, as scikit-learn's `TargetEncoder(smooth="auto")`. A training row's own target must not stand in its
 //! input: `fit` encodes training rows by the means of the other folds.
 
+use super::choice::Choice;
 use super::number::NumberStep;
-use super::settings::Choice;
 use cupola_task::Draw;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -42,8 +42,9 @@ impl Means {
         self.step.value(code.and_then(|code| self.by_code.get(code as usize)).copied().unwrap_or(self.overall))
     }
 
-    pub fn is_sound(&self, codes: usize) -> bool {
-        self.by_code.len() == codes && self.overall.is_finite() && self.by_code.iter().all(|mean| mean.is_finite()) && self.step.is_sound()
+    /// Makes ready for use what was read from outside.
+    pub fn open(&mut self, codes: usize) -> bool {
+        self.by_code.len() == codes && self.overall.is_finite() && self.by_code.iter().all(|mean| mean.is_finite()) && self.step.open()
     }
 }
 

@@ -1,15 +1,17 @@
-//! What a recipe may say about preparation, for the whole table and for one column, and what the two together ask for.
+//! What a recipe may say about preparation, for the whole table and for one column.
 
+use super::balance::SETTINGS as BALANCE;
 use super::image::SIZE_MAX;
-use cupola_task::{Error, Needs, Range, Result, Setting, Settings, Value};
-use serde::{Deserialize, Serialize};
+use super::products::DEGREE_MAX;
+use super::text::RUN_MAX;
+use cupola_task::{Range, Setting};
 
 const MISSING: Setting = Setting {
     name: "missing",
     alias: &["impute"],
     default: "auto",
-    range: Range::Choice(&["auto", "none", "mean", "median", "mode", "constant", "class"]),
-    doc: "What stands in for a missing cell: its mean, median (numbers, dates), mode, a constant (fill), a class of its own (categories). auto: nothing where the model takes missing values, else median, or a class of its own.",
+    range: Range::Choice(&["auto", "none", "mean", "median", "mode", "constant", "class", "ffill", "knn", "iterative"]),
+    doc: "What stands in for a missing cell: its column's mean, median (numbers, dates), mode, a constant (fill), a class of its own (categories). Numbers only: ffill, the last value before it among training rows, in order of time within the group where the table has such keys, else in row order (a row to answer stands alone and gets the training median); knn, the mean of the n_neighbors nearest training rows by all columns of numbers, each scaled by its deviation (at most 4096 training rows are kept, in the model file); iterative, regressions of each column of numbers on all others, in at most 10 rounds (at most 64 columns, 10000 training rows). auto: nothing where the model takes missing values, else median, or a class of its own.",
 };
 const INDICATOR: Setting = Setting {
     name: "indicator",
@@ -22,8 +24,8 @@ const ENCODE: Setting = Setting {
     name: "encode",
     alias: &["encoding"],
     default: "auto",
-    range: Range::Choice(&["auto", "codes", "onehot", "ordinal", "target"]),
-    doc: "How categories reach the model: as categories, one-hot, as their rank, or as the cross-fitted mean of the target. auto: as categories where the model takes them, else one-hot, and by target above max_classes; ranks where there are more than 1000 classes and no target of at most 16.",
+    range: Range::Choice(&["auto", "codes", "onehot", "ordinal", "target", "hash"]),
+    doc: "How categories reach the model: as categories, one-hot, as their rank, as the cross-fitted mean of the target, or hashed to n_features elements. auto: as categories where the model takes them, else one-hot, and by target above max_classes; ranks where there are more than 1000 classes and no target of at most 16.",
 };
 const RARE: Setting = Setting {
     name: "rare",
@@ -43,8 +45,43 @@ const SCALE: Setting = Setting {
     name: "scale",
     alias: &["normalize"],
     default: "auto",
-    range: Range::Choice(&["auto", "none", "standard", "minmax", "robust"]),
-    doc: "How numbers are scaled: to mean 0 and deviation 1, to 0..1, or by median and quartiles. auto: standard where the model wants it, else not.",
+    range: Range::Choice(&["auto", "none", "standard", "minmax", "robust", "power", "quantile", "quantile_normal"]),
+    doc: "How numbers are scaled: to mean 0 and deviation 1, to 0..1, by median and quartiles; by the power that makes them most like a normal distribution (Yeo-Johnson), then to mean 0 and deviation 1; as their place among the quantiles of the training rows, or as the normal number of that place. auto: standard where the model wants it, else not.",
+};
+const BINS: Setting = Setting {
+    name: "bins",
+    alias: &["n_bins"],
+    default: "auto",
+    range: Range::Any(&[Range::Choice(&["auto", "none"]), Range::Integer { min: 2, max: 1000 }]),
+    doc: "Into how many bins numbers are put, after missing cells are filled. auto: none.",
+};
+const BIN_STRATEGY: Setting = Setting {
+    name: "bin_strategy",
+    alias: &[],
+    default: "auto",
+    range: Range::Choice(&["auto", "uniform", "quantile", "kmeans"]),
+    doc: "What bins have in common: their width, their number of training rows, or that they lie around the centres of k-means. auto: quantile.",
+};
+const BIN_ENCODE: Setting = Setting {
+    name: "bin_encode",
+    alias: &[],
+    default: "auto",
+    range: Range::Choice(&["auto", "onehot", "ordinal"]),
+    doc: "How bins reach the model: one-hot, or as their number. auto: one-hot where the model takes numbers only, else their number.",
+};
+const N_FEATURES: Setting = Setting {
+    name: "n_features",
+    alias: &["hash_size"],
+    default: "256",
+    range: Range::Integer { min: 1, max: 65_536 },
+    doc: "To how many elements encode=hash and text=hash take what they hash; no vocabulary is kept.",
+};
+const DATES: Setting = Setting {
+    name: "dates",
+    alias: &["date_encoding"],
+    default: "auto",
+    range: Range::Choice(&["auto", "parts", "cyclic"]),
+    doc: "How dates reach the model: as year, month, day, weekday, hour, minute and days since 1970; or with month, weekday, hour and day of the year as sine and cosine, so that December is beside January. Parts that do not vary are left out. auto: parts.",
 };
 const MAX_FEATURES: Setting = Setting {
     name: "max_features",
@@ -53,23 +90,191 @@ const MAX_FEATURES: Setting = Setting {
     range: Range::Integer { min: 1, max: 65_536 },
     doc: "How many words of a text column are weighed (TF-IDF): those in most training rows.",
 };
+const TEXT: Setting = Setting {
+    name: "text",
+    alias: &["text_encoding"],
+    default: "auto",
+    range: Range::Choice(&["auto", "tfidf", "count", "hash", "vectors"]),
+    doc: "How texts reach the model: tokens weighed by TF-IDF, counted, or counted and hashed to n_features elements without a vocabulary; or the mean of the vectors of their words, which a file gives (vectors). auto: tfidf.",
+};
+const ANALYZER: Setting = Setting {
+    name: "analyzer",
+    alias: &[],
+    default: "auto",
+    range: Range::Choice(&["auto", "word", "char", "char_wb"]),
+    doc: "What texts are cut into: words, runs of characters, or runs of characters that do not go beyond a word. auto: word.",
+};
+const NGRAM_RANGE: Setting = Setting {
+    name: "ngram_range",
+    alias: &["ngrams"],
+    default: "auto",
+    range: Range::Any(&[Range::Choice(&["auto"]), Range::List(&Range::Integer { min: 1, max: RUN_MAX })]),
+    doc: "The shortest and the longest run of words or characters. auto: [1, 1].",
+};
+const SUBLINEAR_TF: Setting = Setting {
+    name: "sublinear_tf",
+    alias: &[],
+    default: "auto",
+    range: Range::Any(&[Range::Choice(&["auto"]), Range::Flag]),
+    doc: "Whether a token's count weighs as 1 + ln(count). auto: false.",
+};
+const NORM: Setting = Setting {
+    name: "norm",
+    alias: &[],
+    default: "auto",
+    range: Range::Choice(&["auto", "none", "l1", "l2"]),
+    doc: "What the weights of a text are divided by: nothing, their sum, or their length. auto: l2; none for text=count.",
+};
+const MIN_DF: Setting = Setting {
+    name: "min_df",
+    alias: &[],
+    default: "auto",
+    range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 1, max: i64::MAX }, Range::Real { min: 0.0, max: 1.0 }]),
+    doc: "In how many training texts a token must be at least, as a number or as a share below 1. auto: 1.",
+};
+const MAX_DF: Setting = Setting {
+    name: "max_df",
+    alias: &[],
+    default: "auto",
+    range: Range::Any(&[Range::Choice(&["auto"]), Range::Real { min: 0.0, max: 1.0 }, Range::Integer { min: 2, max: i64::MAX }]),
+    doc: "In how many training texts a token may be at most, as a number above 1 or as a share. auto: all.",
+};
+const VECTORS: Setting = Setting {
+    name: "vectors",
+    alias: &["embeddings"],
+    default: "\"\"",
+    range: Range::Text,
+    doc: "The file of words and their vectors for text=vectors: GloVe's or word2vec's text format. The vectors of at most 20000 words of the training texts go into the model file, which needs no other file then.",
+};
+
+const OUTLIERS: Setting = Setting {
+    name: "outliers",
+    alias: &["outlier_strategy"],
+    default: "auto",
+    range: Range::Choice(&["auto", "none", "clip", "flag", "drop"]),
+    doc: "What is done about numbers far from the others: nothing, taken back to the bound, marked by 0 and 1 in a column of their own, or their training rows left out and counted (rows that measure stay). auto: none.",
+};
+const OUTLIER_METHOD: Setting = Setting {
+    name: "outlier_method",
+    alias: &[],
+    default: "auto",
+    range: Range::Choice(&["auto", "iqr", "zscore", "quantile"]),
+    doc: "Where outliers begin: outlier_factor times the distance of the quartiles beyond them (Tukey), so many standard deviations from the mean, or that share of the training rows at either end. A column whose spread is 0 has none. auto: iqr.",
+};
+const OUTLIER_FACTOR: Setting = Setting {
+    name: "outlier_factor",
+    alias: &["outlier_threshold"],
+    default: "auto",
+    range: Range::Any(&[Range::Choice(&["auto"]), Range::Real { min: 0.0, max: 1e6 }]),
+    doc: "How far outlier_method goes. auto: 1.5 for iqr, 3 for zscore, 0.01 for quantile.",
+};
+const CATEGORIES: Setting = Setting {
+    name: "categories",
+    alias: &["spelling"],
+    default: "auto",
+    range: Range::Choice(&["auto", "keep", "trim", "fold"]),
+    doc: "Which spellings of a class are one: none, those that differ in white space or in how an accent is written (trim), or also in case and in compatible forms such as full width (fold). The most frequent spelling names the class; what was merged is counted. auto: keep.",
+};
 
 /// What a recipe may say in `[data.clean]` about preparing all columns.
 pub const SETTINGS: &[Setting] = &[
     MISSING,
     INDICATOR,
+    Setting {
+        name: "n_neighbors",
+        alias: &["knn_neighbors"],
+        default: "5",
+        range: Range::Integer { min: 1, max: 100 },
+        doc: "How many training rows missing=knn takes the mean of.",
+    },
+    OUTLIERS,
+    OUTLIER_METHOD,
+    OUTLIER_FACTOR,
+    CATEGORIES,
+    Setting {
+        name: "conflicts",
+        alias: &[],
+        default: "keep",
+        range: Range::Choice(&["keep", "drop"]),
+        doc: "What to do about training rows with equal inputs and different classes of the target: keep them, or leave all of them out. They are counted in either case.",
+    },
     ENCODE,
     RARE,
     MAX_CLASSES,
     SCALE,
-    MAX_FEATURES,
     Setting {
-        name: "class_weight",
-        alias: &["balance"],
-        default: "none",
-        range: Range::Choice(&["none", "balanced"]),
-        doc: "balanced: training rows of a class weigh rows / (classes * rows of the class), so that every class counts alike.",
+        name: "n_quantiles",
+        alias: &[],
+        default: "1000",
+        range: Range::Integer { min: 2, max: 10_000 },
+        doc: "How many quantiles scale=quantile and quantile_normal keep.",
     },
+    BINS,
+    BIN_STRATEGY,
+    BIN_ENCODE,
+    N_FEATURES,
+    DATES,
+    Setting {
+        name: "differences",
+        alias: &["date_differences"],
+        default: "false",
+        range: Range::Flag,
+        doc: "Whether the days between every two dates of a row are columns, too (at most 64).",
+    },
+    MAX_FEATURES,
+    TEXT,
+    ANALYZER,
+    NGRAM_RANGE,
+    SUBLINEAR_TF,
+    NORM,
+    MIN_DF,
+    MAX_DF,
+    VECTORS,
+    Setting {
+        name: "degree",
+        alias: &["poly_degree"],
+        default: "1",
+        range: Range::Integer { min: 1, max: DEGREE_MAX as i64 },
+        doc: "Up to how many prepared numbers are multiplied with each other (and with themselves), beside the numbers: at most 4096 products. Marks of missing cells and outliers are not multiplied.",
+    },
+    Setting {
+        name: "interaction_only",
+        alias: &[],
+        default: "false",
+        range: Range::Flag,
+        doc: "Whether degree leaves out products of a number with itself.",
+    },
+    Setting {
+        name: "interact",
+        alias: &[],
+        default: "[]",
+        range: Range::List(&Range::Text),
+        doc: "The columns that degree multiplies; none named: all that are prepared as numbers.",
+    },
+    Setting {
+        name: "select",
+        alias: &["feature_selection"],
+        default: "none",
+        range: Range::Choice(&["none", "variance", "f_test", "chi2", "mutual_info"]),
+        doc: "Which prepared features the model sees: all; those whose variance is above variance_threshold; or the k that tell most about the target, by the F statistic, chi-squared (features of at least 0), or mutual information (of at most 10000 training rows). A column of categories counts as one feature, by the best of its one-hot columns. What is left out is told.",
+    },
+    Setting {
+        name: "k",
+        alias: &["k_best"],
+        default: "10",
+        range: Range::Integer { min: 1, max: 1_000_000 },
+        doc: "How many features select keeps.",
+    },
+    Setting {
+        name: "variance_threshold",
+        alias: &[],
+        default: "0",
+        range: Range::Real { min: 0.0, max: f64::MAX },
+        doc: "What the variance of a feature must be above, for select=variance.",
+    },
+    BALANCE[0],
+    BALANCE[1],
+    BALANCE[2],
 ];
 
 /// What a recipe may say in `[inputs.NAME]` about preparing one column; what it does not say follows `[data.clean]`.
@@ -83,11 +288,28 @@ pub const COLUMN_SETTINGS: &[Setting] = &[
         doc: "The constant for missing=constant. auto: 0 for numbers, (missing) for categories.",
     },
     INDICATOR,
+    OUTLIERS,
+    OUTLIER_METHOD,
+    OUTLIER_FACTOR,
+    CATEGORIES,
     ENCODE,
     RARE,
     Setting { default: "auto", range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 2, max: 4096 }]), ..MAX_CLASSES },
     SCALE,
+    BINS,
+    BIN_STRATEGY,
+    BIN_ENCODE,
+    Setting { default: "auto", range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 1, max: 65_536 }]), ..N_FEATURES },
+    DATES,
     Setting { default: "auto", range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 1, max: 65_536 }]), ..MAX_FEATURES },
+    TEXT,
+    ANALYZER,
+    NGRAM_RANGE,
+    SUBLINEAR_TF,
+    NORM,
+    MIN_DF,
+    MAX_DF,
+    VECTORS,
     Setting {
         name: "size",
         alias: &["imgsz", "image_size"],
@@ -117,212 +339,3 @@ pub const COLUMN_SETTINGS: &[Setting] = &[
         doc: "With fit=crop, the share of the shorter side that is kept. auto: 0.875 where most training images are larger than the size by that much, else 1.",
     },
 ];
-
-/// How images are brought to one size.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Fit {
-    Pad,
-    Resize,
-    Crop,
-}
-
-impl Fit {
-    pub fn word(self) -> &'static str {
-        match self {
-            Fit::Pad => "pad",
-            Fit::Resize => "resize",
-            Fit::Crop => "crop",
-        }
-    }
-
-    fn open(word: &str) -> Option<Fit> {
-        [Fit::Pad, Fit::Resize, Fit::Crop].into_iter().find(|fit| fit.word() == word)
-    }
-}
-
-/// What stands in for a missing cell.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Missing {
-    None,
-    Mean,
-    Median,
-    Mode,
-    Constant,
-    Class,
-}
-
-/// How numbers are scaled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Scaling {
-    None,
-    Standard,
-    Minmax,
-    Robust,
-}
-
-/// How categories reach the model.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Encode {
-    Codes,
-    Onehot,
-    Ordinal,
-    Target,
-}
-
-impl Missing {
-    pub fn word(self) -> &'static str {
-        match self {
-            Missing::None => "none",
-            Missing::Mean => "mean",
-            Missing::Median => "median",
-            Missing::Mode => "mode",
-            Missing::Constant => "constant",
-            Missing::Class => "class",
-        }
-    }
-
-    fn open(word: &str) -> Option<Missing> {
-        use Missing::{Class, Constant, Mean, Median, Mode, None};
-        [None, Mean, Median, Mode, Constant, Class].into_iter().find(|missing| missing.word() == word)
-    }
-}
-
-impl Scaling {
-    pub fn word(self) -> &'static str {
-        match self {
-            Scaling::None => "none",
-            Scaling::Standard => "standard",
-            Scaling::Minmax => "minmax",
-            Scaling::Robust => "robust",
-        }
-    }
-
-    fn open(word: &str) -> Option<Scaling> {
-        [Scaling::None, Scaling::Standard, Scaling::Minmax, Scaling::Robust].into_iter().find(|scaling| scaling.word() == word)
-    }
-}
-
-impl Encode {
-    pub fn word(self) -> &'static str {
-        match self {
-            Encode::Codes => "codes",
-            Encode::Onehot => "onehot",
-            Encode::Ordinal => "ordinal",
-            Encode::Target => "target",
-        }
-    }
-
-    fn open(word: &str) -> Option<Encode> {
-        [Encode::Codes, Encode::Onehot, Encode::Ordinal, Encode::Target].into_iter().find(|encode| encode.word() == word)
-    }
-}
-
-/// What is asked for one column; none is left to `auto`.
-#[derive(Clone, Debug)]
-pub(crate) struct Choice {
-    /// The column.
-    pub name: String,
-    /// What the model wants.
-    pub needs: Needs,
-    pub indicator: Option<bool>,
-    pub encode: Option<Encode>,
-    pub rare: Option<u64>,
-    pub max_classes: usize,
-    pub scale: Option<Scaling>,
-    pub max_features: usize,
-    pub fill: Option<Value>,
-    /// Height and width.
-    pub size: Option<[u32; 2]>,
-    pub channels: Option<u8>,
-    pub fit: Option<Fit>,
-    pub crop: Option<f64>,
-    /// What the column's own table says, and what the whole table's says.
-    missing: [Option<Missing>; 2],
-}
-
-impl Choice {
-    /// What the column's settings ask for, and where they are silent those of the whole table.
-    pub fn new(name: &str, needs: Needs, table: &Settings, column: Option<&Settings>) -> Choice {
-        let word = |setting: &str| {
-            let said = column.and_then(|column| column.try_text(setting));
-            said.filter(|word| *word != "auto").or_else(|| table.try_text(setting))
-        };
-        let whole = |setting: &str| column.and_then(|column| column.try_integer(setting)).or_else(|| table.try_integer(setting));
-        let flag = |settings: &Settings| match settings.value("indicator") {
-            Value::Flag(flag) => Some(*flag),
-            _ => None,
-        };
-        let fill = column.map(|column| column.value("fill")).filter(|fill| **fill != Value::Text("auto".into()));
-        Choice {
-            name: name.to_owned(),
-            needs,
-            indicator: column.and_then(flag).or_else(|| flag(table)),
-            encode: word("encode").and_then(Encode::open),
-            rare: whole("rare").map(i64::unsigned_abs),
-            max_classes: whole("max_classes").map_or(64, |number| number.unsigned_abs() as usize),
-            scale: word("scale").and_then(Scaling::open),
-            max_features: whole("max_features").map_or(256, |number| number.unsigned_abs() as usize),
-            fill: fill.cloned(),
-            size: column.and_then(size),
-            channels: column.and_then(|column| column.try_integer("channels")).and_then(|channels| u8::try_from(channels).ok()),
-            fit: column.and_then(|column| column.try_text("fit")).and_then(Fit::open),
-            crop: column.and_then(|column| column.try_real("crop")),
-            missing: [column.and_then(|column| column.try_text("missing")).and_then(Missing::open), Missing::open(table.text("missing"))],
-        }
-    }
-
-    /// The way with missing cells, out of those that the column's kind has. What the whole table says counts only for
-    /// columns that can follow it.
-    ///
-    /// # Errors
-    /// When the column's own setting is none of them.
-    pub fn missing(&self, allowed: &[Missing]) -> Result<Option<Missing>> {
-        let [own, table] = self.missing;
-        match own {
-            Some(own) if !allowed.contains(&own) => {
-                let words: Vec<&str> = allowed.iter().map(|missing| missing.word()).collect();
-                Err(Error::setting(self.key("missing"), own.word(), words.join("|")))
-            }
-            Some(own) => Ok(Some(own)),
-            None => Ok(table.filter(|table| allowed.contains(table))),
-        }
-    }
-
-    /// Whether the model takes finite numbers only: no missing ones, and no categories.
-    pub fn is_dense(&self) -> bool {
-        self.needs == Needs::Dense
-    }
-
-    /// Whether the model wants numbers filled and scaled.
-    pub fn is_scaled(&self) -> bool {
-        !matches!(self.needs, Needs::Nothing | Needs::Native)
-    }
-
-    /// The dotted recipe key of one of the column's settings.
-    pub fn key(&self, setting: &str) -> String {
-        format!("inputs.{}.{setting}", quoted(&self.name))
-    }
-}
-
-/// Height and width, where the column's table says them.
-fn size(column: &Settings) -> Option<[u32; 2]> {
-    let side = |value: &Value| match value {
-        Value::Integer(side) => u32::try_from(*side).ok(),
-        _ => None,
-    };
-    match column.list("size") {
-        [both] => side(both).map(|side| [side; 2]),
-        [height, width, ..] => Some([side(height)?, side(width)?]),
-        [] => None,
-    }
-}
-
-/// A column name as a segment of a dotted key.
-pub(crate) fn quoted(name: &str) -> String {
-    let is_bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if is_bare { name.to_owned() } else { format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")) }
-}

@@ -1,11 +1,12 @@
 //! What is done to one input column, whatever its kind.
 
-use super::category::{CategoryStep, texts};
+use super::category::{CategoryStep, texts, vectors};
+use super::choice::Choice;
 use super::date::DateStep;
 use super::image::ImageStep;
 use super::means::Truth;
 use super::number::NumberStep;
-use super::settings::Choice;
+use super::numbers::Numbers;
 use super::text::TextStep;
 use crate::cells::Cells;
 use arrow_array::{ArrayRef, Float64Array};
@@ -27,12 +28,15 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// Learns from training cells.
-    pub fn fit(kind: &Kind, cells: Cells<'_>, truth: Option<&Truth>, choice: &Choice) -> Result<Step> {
+    /// Learns from training cells; from those of numbers as they are, with the bounds of outliers, and as other cells have filled them.
+    pub fn fit(kind: &Kind, cells: Cells<'_>, numbers: Option<&Numbers>, truth: Option<&Truth>, choice: &Choice) -> Result<Step> {
         Ok(match cells {
-            Cells::Numbers(_) => Step::Number(NumberStep::fit(&cells.numbers().unwrap_or_default(), choice)?),
+            Cells::Numbers(_) => {
+                let (bounds, filled) = numbers.map_or((None, None), |own| (own.bounds.as_ref(), own.filled.as_deref()));
+                Step::Number(NumberStep::fit(&cells.numbers().unwrap_or_default(), bounds, filled, choice)?)
+            }
             Cells::Dates(array) => Step::Date(DateStep::fit(array, choice)?),
-            Cells::Texts(array) if *kind == Kind::Text => Step::Text(TextStep::fit(array, choice)),
+            Cells::Texts(array) if *kind == Kind::Text => Step::Text(TextStep::fit(array, choice)?),
             Cells::Texts(array) => Step::Category(CategoryStep::fit(array, truth, choice)?),
             Cells::Images(_) if choice.needs == Needs::Nothing => Step::Untouched(kind.clone()),
             Cells::Images(images) => Step::Image(ImageStep::fit(images, choice)?),
@@ -42,9 +46,9 @@ impl Step {
     /// Whether what was read from outside fits a column of that kind; makes it ready for use.
     pub fn open(&mut self, kind: &Kind) -> bool {
         match (self, kind) {
-            (Step::Number(step), Kind::Number) => step.is_sound(),
+            (Step::Number(step), Kind::Number) => step.open(),
             (Step::Category(step), Kind::Category { .. }) => step.open(),
-            (Step::Date(step), Kind::Date) => step.is_sound(),
+            (Step::Date(step), Kind::Date) => step.open(),
             (Step::Text(step), Kind::Text) => step.open(),
             (Step::Image(step), Kind::Image { .. }) => step.is_sound(),
             (Step::Untouched(own), kind @ Kind::Image { .. }) => own == kind,
@@ -75,10 +79,11 @@ impl Step {
         }
     }
 
-    /// The prepared columns, as many as there are outputs. `name` is the raw column's, for messages.
-    pub fn apply(&self, cells: Cells<'_>, name: &str) -> Result<Vec<Column>> {
+    /// The prepared columns, as many as there are outputs. `name` is the raw column's, for messages; `filled` its numbers, clipped and
+    /// filled, where other cells had a say.
+    pub fn apply(&self, cells: Cells<'_>, filled: Option<&[f64]>, name: &str) -> Result<Vec<Column>> {
         Ok(arrays(match (self, cells) {
-            (Step::Number(step), cells) => apply_number(step, &cells.numbers().unwrap_or_default()),
+            (Step::Number(step), cells) => apply_number(step, &cells.numbers().unwrap_or_default(), filled),
             (Step::Date(step), Cells::Dates(array)) => step.apply(array),
             (Step::Category(step), cells) => step.apply(texts(cells)),
             (Step::Text(step), cells) => step.apply(texts(cells)),
@@ -116,6 +121,15 @@ impl Step {
         }
     }
 
+    /// What it met in training cells, as a sentence, where there is something to tell.
+    pub fn told(&self) -> Option<String> {
+        match self {
+            Step::Number(step) => step.told(),
+            Step::Category(step) => step.told(),
+            Step::Date(_) | Step::Text(_) | Step::Image(_) | Step::Untouched(_) => None,
+        }
+    }
+
     /// The settings that lead here without `auto`.
     pub fn resolved(&self) -> Vec<(&'static str, Value)> {
         match self {
@@ -133,7 +147,8 @@ impl Step {
         match self {
             Step::Category(step) => step.elements(),
             Step::Text(step) => step.elements(),
-            Step::Number(_) | Step::Date(_) | Step::Image(_) | Step::Untouched(_) => &[],
+            Step::Number(step) => step.elements().unwrap_or_default(),
+            Step::Date(_) | Step::Image(_) | Step::Untouched(_) => &[],
         }
     }
 }
@@ -145,16 +160,39 @@ fn arrays(arrays: Vec<ArrayRef>) -> Vec<Column> {
 /// Suffixes and kinds of a number's prepared columns.
 pub(crate) fn number_outputs(step: &NumberStep) -> Vec<(String, Kind)> {
     let indicator = step.indicator.then(|| (".missing".to_owned(), Kind::Number));
-    std::iter::once((String::new(), Kind::Number)).chain(indicator).collect()
+    let outlier = step.marks().map(|_| (".outlier".to_owned(), Kind::Number));
+    let kind = step.elements().map_or(Kind::Number, |bins| Kind::Vector { width: bins.len() });
+    std::iter::once((String::new(), kind)).chain(indicator).chain(outlier).collect()
 }
 
-/// A number's prepared columns.
-pub(crate) fn apply_number(step: &NumberStep, values: &[f64]) -> Vec<ArrayRef> {
-    let prepared: Vec<f64> = values.iter().map(|&value| step.value(value)).collect();
-    let mut columns: Vec<ArrayRef> = vec![Arc::new(Float64Array::from(prepared))];
+/// A number's prepared columns, from its raw values and from what they became where other cells had a say.
+pub(crate) fn apply_number(step: &NumberStep, values: &[f64], filled: Option<&[f64]>) -> Vec<ArrayRef> {
+    let array = |values: Vec<f64>| -> ArrayRef { Arc::new(Float64Array::from(values)) };
+    let mark = |is: &dyn Fn(f64) -> bool| array(values.iter().map(|&value| f64::from(u8::from(is(value)))).collect());
+    let prepared: Vec<f64> = match filled {
+        Some(filled) => filled.iter().map(|&value| step.finish(value)).collect(),
+        None => values.iter().map(|&value| step.value(value)).collect(),
+    };
+    let mut columns = vec![match step.elements() {
+        Some(bins) => one_hot(&prepared, bins.len()),
+        None => array(prepared),
+    }];
     if step.indicator {
-        let marks: Vec<f64> = values.iter().map(|value| f64::from(u8::from(value.is_nan()))).collect();
-        columns.push(Arc::new(Float64Array::from(marks)));
+        columns.push(mark(&f64::is_nan));
+    }
+    if let Some(bounds) = step.marks() {
+        columns.push(mark(&|value| bounds.is_beyond(value)));
     }
     columns
+}
+
+/// A 1 at the place that each number names; none where it is missing.
+fn one_hot(places: &[f64], width: usize) -> ArrayRef {
+    let mut values = vec![0f32; places.len() * width];
+    for (place, row) in places.iter().zip(values.chunks_exact_mut(width)) {
+        if let Some(cell) = row.get_mut(*place as usize).filter(|_| !place.is_nan()) {
+            *cell = 1.0;
+        }
+    }
+    vectors(width, values)
 }

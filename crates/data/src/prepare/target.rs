@@ -126,7 +126,7 @@ fn learn(place: &str, name: &str, array: &StringArray, positive: Option<&str>) -
         let Some(at) = names.iter().position(|name| &**name == positive) else {
             let few = names.iter().take(10).map(|name| &**name).collect::<Vec<_>>().join(", ");
             let error = Error::setting(
-                format!("outputs.{}.positive", super::settings::quoted(name)),
+                format!("outputs.{}.positive", super::choice::quoted(name)),
                 positive,
                 format!("a class of the target: {few}"),
             );

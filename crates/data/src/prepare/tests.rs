@@ -6,8 +6,8 @@ use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, UInt32Type};
 use cupola_task::{
-    Column, Columns, Dataset, Draw, Fault, Fitted, ImageNeeds, Images, Key, Kind, Needs, Parts, Result, Role, Settings, Side, Splits,
-    Table, Task, TrainSplit, Value,
+    Column, Columns, Dataset, Draw, Fault, Fitted, ImageNeeds, Images, Key, Kind, Needs, Parts, Range, Result, Role, Settings, Side,
+    Splits, Table, Task, TrainSplit, Value,
 };
 use expect_test::expect;
 use proptest::prelude::*;
@@ -66,6 +66,58 @@ fn dense() -> TablePreparation {
 
 fn native() -> TablePreparation {
     preparation(Needs::Native, &[], &[])
+}
+
+/// Every word of every setting of `[data.clean]`, and a value of each that takes numbers, alone and with what it needs to have an effect.
+fn all_settings() -> Vec<Vec<(&'static str, String)>> {
+    let sample = |name: &str| match name {
+        "interact" => "[age, gaps]",
+        "ngram_range" => "[1, 2]",
+        "min_df" | "max_df" => "0.4",
+        "variance_threshold" => "0.1",
+        "outlier_factor" => "0.3",
+        "vectors" => "",
+        _ => "3",
+    };
+    let beside = |name: &str| match name {
+        "n_neighbors" => vec![("missing", "knn")],
+        "outlier_method" | "outlier_factor" => vec![("outliers", "clip")],
+        "n_quantiles" => vec![("scale", "quantile")],
+        "bin_strategy" | "bin_encode" => vec![("bins", "3")],
+        "interact" | "interaction_only" => vec![("degree", "2")],
+        "k" => vec![("select", "f_test")],
+        "variance_threshold" => vec![("select", "variance")],
+        "n_features" => vec![("encode", "hash"), ("text", "hash")],
+        _ => vec![],
+    };
+    fn words(range: &Range) -> Vec<String> {
+        match range {
+            Range::Choice(words) => words.iter().map(ToString::to_string).collect(),
+            Range::Flag => vec!["true".into(), "false".into()],
+            Range::Any(ranges) => ranges.iter().flat_map(words).collect(),
+            _ => vec![],
+        }
+    }
+    let mut all = Vec::new();
+    for setting in SETTINGS {
+        let mut values = words(&setting.range);
+        if setting.range.admit(&Value::parse(sample(setting.name))).is_some() {
+            values.push(sample(setting.name).into());
+        }
+        for value in values {
+            let others = beside(setting.name).into_iter().map(|(name, value)| (name, value.to_owned()));
+            all.push(others.chain([(setting.name, value)]).collect());
+        }
+    }
+    let both = |a: (&'static str, &str), b: (&'static str, &str)| vec![(a.0, a.1.to_owned()), (b.0, b.1.to_owned())];
+    all.extend(["clip", "flag", "drop"].map(|action| both(("outliers", action), ("outlier_method", "quantile"))));
+    all.extend(["knn", "iterative", "ffill"].map(|missing| both(("missing", missing), ("outliers", "clip"))));
+    all.extend(["f_test", "mutual_info"].map(|select| both(("select", select), ("degree", "2"))));
+    all
+}
+
+fn prepared_by(needs: Needs, given: &[(&str, String)]) -> TablePreparation {
+    preparation(needs, &given.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>(), &[])
 }
 
 /// All numbers of the prepared inputs.
@@ -270,14 +322,167 @@ fn fitted_state_does_not_move_when_other_rows_do() {
     let after = Table::new(before.schema().clone(), after).unwrap();
     let sides_after: Vec<Side> = sides(40).into_iter().chain([Side::Test, Side::Valid, Side::Out, Side::Test]).collect();
     let after = Splits::new(Arc::new(after), &sides_after).train().clone();
-    for preparation in [native(), dense(), preparation(Needs::Native, &[("encode", "target"), ("class_weight", "balanced")], &[])] {
-        let (old, old_rows) = preparation.fit_table(&split(&before), Draw::new(1)).unwrap();
-        let (new, new_rows) = preparation.fit_table(&after, Draw::new(1)).unwrap();
-        assert_eq!(hash(&old), hash(&new));
-        assert_eq!(format!("{:?}", old_rows.read_all().unwrap()), format!("{:?}", new_rows.read_all().unwrap()));
+    let all = all_settings().into_iter().flat_map(|given| [Needs::Native, Needs::Dense].map(|needs| (needs, given.clone())));
+    let pair = vec![("encode", "target".to_owned()), ("class_weight", "balanced".to_owned())];
+    let mut refused = Vec::new();
+    for (needs, given) in all.chain([(Needs::Native, pair)]) {
+        let preparation = prepared_by(needs, &given);
+        let old = preparation.fit_table(&split(&before), Draw::new(1));
+        let new = preparation.fit_table(&after, Draw::new(1));
+        let ((old, old_rows), (new, new_rows)) = match (old, new) {
+            (Ok(old), Ok(new)) => (old, new),
+            (old, new) => {
+                assert_eq!(old.err().map(|error| error.to_string()), new.err().map(|error| error.to_string()), "{given:?}");
+                refused.push(given.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" "));
+                continue;
+            }
+        };
+        assert_eq!(hash(&old), hash(&new), "{given:?}");
+        assert_eq!(old.notes(), new.notes(), "{given:?}");
+        assert_eq!(format!("{:?}", old_rows.read_all().unwrap()), format!("{:?}", new_rows.read_all().unwrap()), "{given:?}");
         let (other, _) = preparation.fit_table(&train_of(&before), Draw::new(1)).unwrap();
-        assert_ne!(hash(&old), hash(&other), "other training rows do move it");
+        // What hashes all classes and texts learns nothing where numbers and dates stay as they are.
+        let learns = needs == Needs::Dense || given.iter().all(|(name, _)| *name != "n_features");
+        assert!(!learns || hash(&old) != hash(&other), "other training rows do move it: {given:?}");
     }
+    // What a model of this kind or this table does not take is refused in both; all else was compared.
+    expect![[r#"
+        missing=none
+        encode=codes
+        text=vectors
+        text=vectors
+        select=chi2"#]]
+    .assert_eq(&refused.join("\n"));
+}
+
+#[test]
+fn a_row_is_prepared_the_same_alone_and_among_others() {
+    for (needs, given) in all_settings().into_iter().flat_map(|given| [Needs::Native, Needs::Dense].map(|needs| (needs, given.clone()))) {
+        let Ok((fitted, train)) = fit(&prepared_by(needs, &given), &people()) else { continue };
+        let opened = open(&saved(&fitted)).unwrap();
+        assert_eq!(saved(&opened), saved(&fitted), "{given:?}");
+        let (all, _) = fitted.apply(&raw(&people())).unwrap();
+        for row in [0, 9, 17] {
+            let (alone, _) = opened.apply(&raw(&people()).take(&[row])).unwrap();
+            assert_eq!(format!("{alone:?}"), format!("{:?}", all.take(&[row])), "{given:?}");
+        }
+        let names = fitted.feature_names().len();
+        let width: usize = fitted.schema().inputs().map(|field| if let Kind::Vector { width } = field.kind { width } else { 1 }).sum();
+        assert_eq!(names, width, "{given:?}");
+        if needs == Needs::Dense {
+            assert!(values(&all, &fitted).iter().all(|value| value.is_finite()), "{given:?}");
+            assert!(values(&train.read_all().unwrap().inputs, &fitted).iter().all(|value| value.is_finite()), "{given:?}");
+        }
+    }
+}
+
+#[test]
+fn texts_become_the_mean_of_their_words_vectors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vectors.txt");
+    let told = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        let given = [("text", "vectors"), ("vectors", path.to_str().unwrap())];
+        let fitted = fit(&preparation(Needs::Native, &[], &[("note", &given)]), &people()).map(|(fitted, _)| fitted);
+        fitted.map_err(|error| error.to_string().replace(path.to_str().unwrap(), "FILE"))
+    };
+    let glove = "good 1 2\nGOOD 9 9\nfood 3 -4.5\nunseen 7 7\n";
+    for text in [glove.to_owned(), format!("4 2\n{glove}"), format!("Food 0 0\n{glove}")] {
+        let fitted = told(&text).unwrap();
+        let opened = open(&saved(&fitted)).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(!String::from_utf8(saved(&fitted).0["prepare/table.json"].clone()).unwrap().contains("unseen"));
+        let note = |row| {
+            let (prepared, _) = opened.apply(&raw(&people()).take(&[row])).unwrap();
+            let list = prepared.array("note").unwrap().as_fixed_size_list().clone();
+            list.values().as_primitive::<Float32Type>().values().to_vec()
+        };
+        // good food, bad food, nothing, très bon
+        assert_eq!([note(0), note(1), note(2), note(3)], [vec![2.0, -1.25], vec![3.0, -4.5], vec![0.0; 2], vec![0.0; 2]]);
+    }
+    let errors = ["good 1 2\nfood 3", "good 1 two", "good", "unseen 1 2", ""].map(|text| told(text).unwrap_err());
+    expect![[r#"
+        FILE line 2: found food and 1 cells, wanted a word and 2 numbers
+        FILE line 1: found good and 2 cells, wanted a word and 2 numbers
+        FILE line 1: found a word and 0 numbers, wanted a word and 1 to 4096 numbers
+        FILE: found no vector for any of 5 words of note, wanted some
+        FILE: found no line, wanted words and their vectors"#]]
+    .assert_eq(&errors.join("\n"));
+}
+
+#[test]
+fn days_between_dates_are_columns_where_asked() {
+    let orders = table(vec![
+        ("ordered", Role::Input, dates((0..20).map(|row| (row != 3).then_some(row * row * DAY)))),
+        ("sent", Role::Input, dates((0..20).map(|row| Some((row * row + row % 4) * DAY + DAY / 2)))),
+        ("sent too", Role::Input, dates((0..20).map(|row| Some((row * row + row % 4) * DAY + DAY / 2)))),
+        ("late", Role::Target(Task::Classify), classes((0..20).map(|row| if row % 4 > 1 { "yes" } else { "no" }))),
+    ]);
+    let given = [("differences", "true"), ("missing", "constant"), ("scale", "none"), ("degree", "2"), ("interact", "[ordered, sent]")];
+    for needs in [Needs::Native, Needs::Dense] {
+        let (fitted, train) = fit(&preparation(needs, &given, &[]), &orders).unwrap();
+        let opened = open(&saved(&fitted)).unwrap();
+        let (prepared, _) = opened.apply(&raw(&orders)).unwrap();
+        let days = prepared.array("sent-ordered.days").unwrap().as_primitive::<Float64Type>().values().to_vec();
+        assert_eq!(days[..5], [0.5, 1.5, 2.5, 0.0, 0.5]);
+        assert!(prepared.get("sent too-sent.days").is_none(), "what does not vary is left out");
+        assert_eq!(
+            format!("{:?}", train.read_all().unwrap().inputs.get("sent-ordered.days")),
+            format!("{:?}", prepared.get("sent-ordered.days"))
+        );
+        assert!(opened.feature_names().contains(&"sent-ordered.days^2".to_owned()));
+        assert!(opened.describe()[1].1.contains("; the days since ordered"), "{:?}", opened.describe());
+    }
+}
+
+#[test]
+fn what_was_left_out_merged_or_counted_is_told() {
+    let people = table(vec![
+        ("age", Role::Input, numbers((0..30).map(|row| if row == 4 { 400.0 } else { 20.0 + f64::from(row % 7) }))),
+        ("town", Role::Input, classes((0..30).map(|row| ["Rome", "rome ", "Paris"][row % 3 * usize::from(row < 12)]))),
+        ("pays", Role::Target(Task::Classify), classes((0..30).map(|row| if row % 7 < 3 || row == 29 { "yes" } else { "no" }))),
+    ]);
+    let mut told = String::new();
+    for given in [
+        &[("outliers", "clip"), ("categories", "fold")][..],
+        &[("outliers", "drop"), ("categories", "trim"), ("conflicts", "drop")],
+        &[("outliers", "flag"), ("select", "f_test"), ("k", "2")],
+        &[("missing", "iterative"), ("degree", "3"), ("scale", "power")],
+        &[("bins", "3"), ("select", "variance"), ("variance_threshold", "0.1")],
+    ] {
+        let (fitted, train) = fit(&preparation(Needs::Dense, given, &[]), &people).unwrap();
+        told += &format!("{given:?}: {} rows\n", train.data().len());
+        told.extend(fitted.describe().into_iter().map(|(column, how)| format!("  {column}: {how}\n")));
+        told.extend(fitted.notes().iter().map(|note| format!("  {} {}\n", if note.is_warning { "warning:" } else { "note:" }, note.text)));
+    }
+    expect![[r#"
+        [("outliers", "clip"), ("categories", "fold")]: 30 rows
+          age: values beyond 15..31 (iqr 1.5) clipped; missing become the median 23; standard scale (23.066666666666666 and 2.5024432505497947)
+          town: 2 classes, whatever their case and white space one-hot; unseen ones become all zeros
+          pays: classes no and yes; yes is the positive one
+          note: column age: 1 training cell: values beyond 15..31 (iqr 1.5) clipped
+          note: column town: 4 training cells in 1 spelling taken as the class that is spelled so most often (categories=fold)
+        [("outliers", "drop"), ("categories", "trim"), ("conflicts", "drop")]: 29 rows
+          age: values beyond 15..31 (iqr 1.5) left out of training with their rows; missing become the median 23; standard scale (22.79310344827586 and 2.0574391572656965)
+          town: 3 classes, whatever their white space one-hot; unseen ones become all zeros
+          pays: classes no and yes; yes is the positive one
+          warning: 1 of 30 training rows left out: they hold outliers (age: 1; outliers=drop)
+        [("outliers", "flag"), ("select", "f_test"), ("k", "2")]: 30 rows
+          age: values beyond 15..31 (iqr 1.5) marked in a column of their own; missing become the median 23; standard scale (35.36666666666667 and 67.74091985072407)
+          town: 3 classes one-hot; unseen ones become all zeros; left out by select=f_test
+          pays: classes no and yes; yes is the positive one
+          note: column age: 1 training cell: values beyond 15..31 (iqr 1.5) marked in a column of their own
+          warning: select=f_test keeps 2 of 5 features: age (1.1590), age.outlier (0.8711); left out: town=Paris, town=Rome, town=rome 
+        [("missing", "iterative"), ("degree", "3"), ("scale", "power")]: 30 rows
+          age: missing become what the other numbers say; Yeo-Johnson's power -3.033822946183829; standard scale (0.3295948943764995 and 0.000007127118712055065) (iterative: 0 rounds over 1 columns of numbers)
+          town: 3 classes one-hot; unseen ones become all zeros
+          pays: classes no and yes; yes is the positive one
+        [("bins", "3"), ("select", "variance"), ("variance_threshold", "0.1")]: 30 rows
+          age: missing become the median 23; 3 bins of equally many rows, one-hot
+          town: 3 classes one-hot; unseen ones become all zeros
+          pays: classes no and yes; yes is the positive one
+          note: select=variance keeps 6 of 6 features: age=24.. (0.2400), age=..22 (0.2222), town=Rome (0.1956), age=22..24 (0.1956), town=rome  (0.1156), town=Paris (0.1156); nothing left out
+    "#]].assert_eq(&told);
 }
 
 #[test]
@@ -331,6 +536,13 @@ fn what_cannot_be_prepared_is_refused() {
     refuse(column(Needs::Native, "age", &[("missing", "constant"), ("fill", "much")]), &people());
     refuse(column(Needs::Dense, "age", &[("missing", "none")]), &people());
     refuse(column(Needs::Dense, "job", &[("encode", "codes")]), &people());
+    refuse(column(Needs::Native, "age", &[("outliers", "clip"), ("outlier_method", "quantile"), ("outlier_factor", "0.7")]), &people());
+    refuse(column(Needs::Native, "age", &[("bins", "3"), ("scale", "power")]), &people());
+    refuse(column(Needs::Native, "note", &[("ngram_range", "[3, 2]")]), &people());
+    refuse(column(Needs::Native, "note", &[("text", "vectors")]), &people());
+    refuse(column(Needs::Native, "note", &[("text", "vectors"), ("vectors", "nowhere.txt")]), &people());
+    refuse(preparation(Needs::Native, &[("degree", "2"), ("interact", "[agee]")], &[]), &people());
+    refuse(preparation(Needs::Dense, &[("select", "chi2")], &[]), &people());
     refuse(TablePreparation { positive: [("pays".to_owned(), "yess".to_owned())].into(), ..native() }, &people());
     let of = |target: (Kind, Column), task| table(vec![("x", Role::Input, numbers([1.0, 2.0])), ("y", Role::Target(task), target)]);
     refuse(native(), &of(classes(["a", "a"]), Task::Classify));
@@ -349,16 +561,23 @@ fn what_cannot_be_prepared_is_refused() {
     expect![[r#"
         setting inputs.agee: found an unknown column, wanted a column of the table; did you mean age?
         setting inputs.job.missing: found median, wanted none|mode|constant|class; 
-        setting inputs.age.missing: found class, wanted none|mean|median|mode|constant; 
+        setting inputs.age.missing: found class, wanted none|mean|median|mode|constant|ffill|knn|iterative; 
         setting inputs.age.fill: found "much", wanted a number; 
-        setting inputs.age.missing: found none, wanted mean|median|mode|constant, for the model takes no missing values; 
-        setting inputs.job.encode: found codes, wanted onehot|ordinal|target, for the model takes numbers only; 
+        setting inputs.age.missing: found none, wanted mean|median|mode|constant|ffill|knn|iterative, for the model takes no missing values; 
+        setting inputs.job.encode: found codes, wanted onehot|ordinal|target|hash, for the model takes numbers only; 
+        setting inputs.age.outlier_factor: found 0.7, wanted a share below 0.5 on each side, for outlier_method=quantile; 
+        setting inputs.age.scale: found power with bins, wanted none|standard|minmax|robust, or inputs.age.bins=none; 
+        setting inputs.note.ngram_range: found [3, 2], wanted the shortest run and the longest, as in [1, 2]; 
+        setting inputs.note.vectors: found none, wanted a file of words and their vectors, for text=vectors; 
+        nowhere.txt: No such file or directory (os error 2); inputs.NAME.vectors names the file
+        setting data.clean.interact: found agee, wanted columns that the model looks at; did you mean age?
+        setting data.clean.select: found chi2 with -1.689277519114419 in age, wanted f_test|mutual_info, or numbers of at least 0: scale=minmax makes such of training rows; 
         setting outputs.pays.positive: found yess, wanted a class of the target: no, yes; did you mean yes?
         target y: found the one class a in all 2 training rows, wanted at least two; 
         target y: found no class in the training rows, wanted at least two; 
         target y: found the same value in all training rows, wanted values that differ; 
         target y: found number, wanted categories to classify or numbers to regress; 
-        setting data.clean.class_weight: found balanced, wanted none, for no target has classes; leave it out
+        setting data.clean.balance: found balanced, wanted none, for no target has classes; leave it out
         inputs: found no column that tells rows apart, wanted at least one column to learn from; 
         column age: found Utf8, wanted number; 
         columns: found no column age, wanted a column age (number); 
@@ -425,8 +644,10 @@ proptest! {
 
     /// A preparation whose bytes were changed is refused, or works without a panic and without numbers that are not finite.
     #[test]
-    fn changed_bytes_never_panic(place in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>(), cuts in any::<bool>()) {
-        let mut parts = saved(&fit(&dense(), &people()).unwrap().0);
+    fn changed_bytes_never_panic(place in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>(), cuts in any::<bool>(), is_rich in any::<bool>()) {
+        let rich = [("missing", "knn"), ("outliers", "clip"), ("scale", "quantile"), ("degree", "2"), ("select", "variance"), ("text", "hash"), ("n_features", "8")];
+        let plain = preparation(Needs::Dense, if is_rich { &rich } else { &[("max_classes", "10")] }, &[]);
+        let mut parts = saved(&fit(&plain, &people()).unwrap().0);
         let bytes = parts.0.get_mut("prepare/table.json").unwrap();
         match cuts {
             true => bytes.truncate(cut.index(bytes.len())),

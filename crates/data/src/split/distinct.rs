@@ -2,7 +2,7 @@
 
 use crate::cells::{column, fingerprints, joined_codes};
 use cupola_task::{Dataset, Draw, Result};
-use std::collections::HashSet;
+use foldhash::HashSet;
 
 /// The rows that are left when of rows with equal inputs and targets only the first is kept.
 ///
@@ -23,7 +23,7 @@ pub fn distinct_beside(table: &dyn Dataset, test: &dyn Dataset) -> Result<Vec<u6
 
 /// The rows from `start` on that equal none before them, counted from there.
 fn first_of_equals(prints: &[u128], start: u64) -> Vec<u64> {
-    let mut seen = HashSet::with_capacity(prints.len());
+    let mut seen = HashSet::with_capacity_and_hasher(prints.len(), foldhash::fast::RandomState::default());
     (0..).zip(prints).filter(|(_, print)| seen.insert(**print)).filter_map(|(row, _): (u64, _)| row.checked_sub(start)).collect()
 }
 

@@ -590,7 +590,7 @@ fn find_answers(folder: &Path, labels: &ByAnswer, now_us: i64, model: &Model) ->
             found.push(Labelled {
                 hashes: known.iter().map(|id| row_hash(id)).collect(),
                 inputs: piece.inputs().take(&taken),
-                predictions: answers_of(artifact.raw(), &piece.outputs().take(&taken)),
+                predictions: answers_of(artifact, &piece.outputs().take(&taken)),
                 truth: known_labels(artifact, &known, labels),
             });
             known.iter().for_each(|id| _ = wanted.remove(*id));

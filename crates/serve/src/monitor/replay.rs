@@ -99,7 +99,7 @@ impl<'a> Replay<'a> {
         let ids: Vec<&str> = rows.iter().filter_map(|&row| ids[row]).collect();
         let times: Vec<i64> = rows.iter().map(|&row| times[row]).collect();
         let hashes: Vec<u64> = ids.iter().map(|id| row_hash(id)).collect();
-        let predictions = answers_of(self.artifact.raw(), &piece.outputs().take(&taken));
+        let predictions = answers_of(self.artifact, &piece.outputs().take(&taken));
         let truth = known_labels(self.artifact, &ids, labels);
         self.push(&times, &hashes, &piece.inputs().take(&taken), &predictions, Some(&truth))
     }

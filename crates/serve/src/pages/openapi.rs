@@ -65,6 +65,7 @@ fn predict(app: &App, model: &Model) -> Value {
             "logged": {"type": "boolean", "description": "Whether the answer stands in the prediction log."},
             "hash": {"type": "string", "description": "BLAKE3 of the model file's content."},
             "predictions": {"type": "array", "items": {"type": "object"}},
+            "explanations": {"type": "array", "items": {"type": "object"}, "description": "With explain=true, for each row: base, score, unit, and what each input added to the score (SHAP values). Of several targets each has its own."},
             "unseen": {"type": "array", "items": {"type": "object", "properties": {"column": {"type": "string"}, "row": {"type": "integer"}, "value": {"type": "string"}}}}
         }
     });
@@ -87,6 +88,10 @@ fn predict(app: &App, model: &Model) -> Value {
     }
     json!({
         "summary": format!("Asks {} for predictions.", model.name),
+        "parameters": [{
+            "name": "explain", "in": "query", "required": false, "schema": {"type": "boolean", "default": false},
+            "description": format!("Whether to say what made each answer, for at most {} rows. Trees and linear models can.", app.options.explain_rows)
+        }],
         "requestBody": {"required": true, "content": {
             "application/json": {"schema": body, "example": example},
             "text/csv": {"schema": {"type": "string"}},

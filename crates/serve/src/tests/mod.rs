@@ -3,6 +3,7 @@
 mod admin;
 mod batches;
 mod bodies;
+mod explained;
 mod pictures;
 mod secrets;
 

@@ -2,7 +2,8 @@
 
 use super::request::InferRequest;
 use crate::ask::Answered;
-use cupola_task::{Answer, Predictions, argmax};
+use cupola_task::{Answer, Classes, Predictions};
+use cupola_train::set_text;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ pub(super) struct Output {
     width: Option<usize>,
     data: Values,
     /// What the columns of probabilities are.
-    classes: Option<Arc<[Arc<str>]>>,
+    classes: Option<Classes>,
 }
 
 #[derive(Clone, Debug)]
@@ -40,13 +41,17 @@ fn answer_outputs(answer: &Answer) -> Vec<Output> {
     let plain = |name: &str, data: Values| Output { name: name.to_owned(), width: None, data, classes: None };
     match answer {
         Answer::Scores { classes, values } => {
-            let best = argmax(values, classes.len()).map(|class| classes[class].to_string()).collect();
+            let best = classes.chosen(values).map(|class| classes[class].to_string()).collect();
             let probability = Output {
                 width: Some(classes.len()),
                 classes: Some(classes.clone()),
                 ..plain("probability", Values::Numbers(values.clone()))
             };
-            vec![plain("prediction", Values::Texts(best)), probability]
+            let mut outputs = vec![plain("prediction", Values::Texts(best)), probability];
+            // A set is a list as JSON text: rows have sets of different sizes, and a tensor has none.
+            let sets: Option<Vec<String>> = values.chunks_exact(classes.len().max(1)).map(|row| set_text(classes, row)).collect();
+            outputs.extend(sets.map(|sets| plain("prediction_set", Values::Texts(sets))));
+            outputs
         }
         Answer::Numbers { values, range } => {
             let ends = |side: usize| range.as_ref().map(|range| Values::Numbers(range.iter().map(|ends| ends[side]).collect()));
@@ -83,7 +88,7 @@ impl Output {
         let shape = std::iter::once(-1).chain(self.width.map(|width| width as i64)).collect::<Vec<_>>();
         let mut about = json!({"name": self.name, "datatype": self.datatype(), "shape": shape});
         if let Some(classes) = &self.classes {
-            about["parameters"] = json!({"classes": classes});
+            about["parameters"] = json!({"classes": classes.names()});
         }
         about
     }

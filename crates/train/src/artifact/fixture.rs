@@ -3,6 +3,7 @@
 use super::model::{Artifact, Contents, Pipeline};
 use super::open::Catalog;
 use super::{GoldenMode, Score};
+use crate::Postprocess;
 use arrow_array::{ArrayRef, Float64Array, StringArray, TimestampMicrosecondArray};
 use cupola_data::prepare;
 use cupola_task::{
@@ -100,7 +101,14 @@ pub(super) fn contents() -> Contents {
         ],
     };
     let (fitted, predictor) = (Box::new(Same(raw.clone())), Box::new(Weight(0.5)));
-    let pipeline = Pipeline { target: "y".into(), model: &MODEL, settings: Settings::default(), fitted, predictor };
+    let pipeline = Pipeline {
+        target: "y".into(),
+        model: &MODEL,
+        settings: Settings::default(),
+        fitted,
+        predictor,
+        postprocess: Postprocess::default(),
+    };
     let score = Score { target: "y".into(), name: "accuracy".into(), value: 0.9, low: 0.8, high: f64::NAN };
     Contents {
         raw,
@@ -158,7 +166,15 @@ pub(super) fn trained(name: &str) -> Artifact {
             let first = trainee.initial(Draw::new(1), &prepared).expect("the rows can be read");
             trainee.freeze(first)
         }
+        Make::Members => {
+            let members = ["tree", "naive_bayes"].map(|name| (trained(name).contents.pipelines.remove(0), 1.0));
+            let names = Value::List(vec![Value::Text("tree".into()), Value::Text("naive_bayes".into())]);
+            let settings = Settings::check("model", model.settings, [("members", &names)]).expect("members are named");
+            contents.pipelines = vec![crate::ensemble::together(members.into(), &settings)];
+            return Artifact::new(contents, &columns, GoldenMode::Real, Draw::new(1)).expect("the model answers its rows");
+        }
     };
-    contents.pipelines = vec![Pipeline { target: "y".into(), model, settings, fitted: Box::new(fitted), predictor }];
+    contents.pipelines =
+        vec![Pipeline { target: "y".into(), model, settings, fitted: Box::new(fitted), predictor, postprocess: Postprocess::default() }];
     Artifact::new(contents, &columns, GoldenMode::Real, Draw::new(1)).expect("the model answers its rows")
 }

@@ -1,6 +1,7 @@
 //! What the file says about itself, as JSON.
 
 use super::exact;
+use crate::postprocess::Postprocess;
 use crate::{Error, Result};
 use cupola_data::Notation;
 use cupola_task::{Field, Kind, Schema, Settings};
@@ -39,6 +40,9 @@ pub struct PipelineRecord {
     pub model: String,
     /// The model's settings, all of them.
     pub settings: Settings,
+    /// What is done to its answers.
+    #[serde(default, skip_serializing_if = "Postprocess::is_none")]
+    pub postprocess: Postprocess,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,14 +104,14 @@ fn check_kind(place: &str, field: &Field) -> Result<()> {
 }
 
 /// JSON bytes of a part, within the size that can be read back.
-pub(super) fn to_json(name: &str, value: &impl Serialize) -> Result<Vec<u8>> {
+pub(crate) fn to_json(name: &str, value: &impl Serialize) -> Result<Vec<u8>> {
     let bytes = serde_json::to_vec(value).map_err(|error| Error::artifact(name, error, "what JSON can hold"))?;
     check_size(name, bytes.len())?;
     Ok(bytes)
 }
 
 /// Reads a JSON part.
-pub(super) fn from_json<T: DeserializeOwned>(place: &str, bytes: &[u8]) -> Result<T> {
+pub(crate) fn from_json<T: DeserializeOwned>(place: &str, bytes: &[u8]) -> Result<T> {
     check_size(place, bytes.len())?;
     serde_json::from_slice(bytes).map_err(|error| Error::artifact(place, error, "what this version of cupola writes"))
 }

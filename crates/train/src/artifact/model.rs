@@ -4,9 +4,10 @@ use super::container;
 use super::golden::{self, Golden, GoldenAnswer, GoldenMode, Verified};
 use super::manifest::{Manifest, PipelineRecord, Score, to_json};
 use super::watched::Watched;
+use crate::postprocess::Postprocess;
 use crate::{Error, Result};
 use cupola_data::{Notation, Wanted};
-use cupola_task::{Answer, Ask, Columns, Draw, Fitted, ModelDef, Parts, Predictions, Predictor, Role, Schema, Settings};
+use cupola_task::{Answer, Ask, Classes, Columns, Draw, Fitted, ModelDef, Parts, Predictions, Predictor, Role, Schema, Settings};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ pub struct Pipeline {
     pub fitted: Box<dyn Fitted>,
     /// Answers prepared columns.
     pub predictor: Box<dyn Predictor>,
+    /// What is done to the answers before they are given.
+    pub postprocess: Postprocess,
 }
 
 /// What a model file is made of, beside golden rows.
@@ -79,6 +82,12 @@ impl Artifact {
     /// The pipelines, in the order of the schema's targets.
     pub fn pipelines(&self) -> &[Pipeline] {
         &self.contents.pipelines
+    }
+
+    /// A target's classes with the decision that this model answers by.
+    pub(crate) fn classes(&self, target: &str, classes: &Arc<[Arc<str>]>) -> Classes {
+        let pipeline = self.contents.pipelines.iter().find(|pipeline| &*pipeline.target == target);
+        pipeline.map_or_else(|| classes.into(), |pipeline| pipeline.postprocess.decided(classes.into()))
     }
 
     /// Measures on the test rows.
@@ -249,6 +258,11 @@ impl Artifact {
 
 impl Pipeline {
     pub(crate) fn answer(&self, inputs: &Columns) -> Result<Answer> {
+        Ok(self.postprocess.apply(self.raw_answer(inputs)?))
+    }
+
+    /// What the model says, before anything is done to it.
+    pub(crate) fn raw_answer(&self, inputs: &Columns) -> Result<Answer> {
         let (prepared, trail) = self.fitted.apply(inputs)?;
         let answers = self.fitted.restore(self.predictor.predict(&prepared, &Ask::default())?, &trail)?;
         let wrong = |found: String| {
@@ -262,7 +276,12 @@ impl Pipeline {
     }
 
     fn record(&self) -> PipelineRecord {
-        PipelineRecord { target: self.target.clone(), model: self.model.name.to_owned(), settings: self.settings.clone() }
+        PipelineRecord {
+            target: self.target.clone(),
+            model: self.model.name.to_owned(),
+            settings: self.settings.clone(),
+            postprocess: self.postprocess.clone(),
+        }
     }
 }
 

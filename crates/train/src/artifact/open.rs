@@ -28,14 +28,14 @@ impl Opening<'_> {
 
 /// Where the names in a file are looked up.
 #[derive(Clone, Copy)]
-pub(super) struct Catalog {
+pub(crate) struct Catalog {
     /// Models, by name.
     pub(super) model: fn(&str) -> Result<&'static ModelDef>,
     /// Opens a fitted preparation.
     pub(super) prepare: fn(&Parts) -> Result<Box<dyn Fitted>>,
 }
 
-pub(super) const CATALOG: Catalog = Catalog { model: crate::models::model, prepare: crate::models::open_preparation };
+pub(crate) const CATALOG: Catalog = Catalog { model: crate::models::model, prepare: crate::models::open_preparation };
 
 impl Artifact {
     /// Opens a model file and replays as many of its golden rows as fit the time.
@@ -103,7 +103,11 @@ fn divide(place: &str, parts: Parts, counts: [usize; 2]) -> Result<[Vec<Parts>; 
     Ok(own)
 }
 
-fn open_pipeline(place: &str, record: PipelineRecord, parts: &Parts, raw: &Schema, catalog: &Catalog) -> Result<Pipeline> {
+/// The pipeline that the parts hold.
+///
+/// # Errors
+/// When they hold none that the record and the schema describe.
+pub(crate) fn open_pipeline(place: &str, record: PipelineRecord, parts: &Parts, raw: &Schema, catalog: &Catalog) -> Result<Pipeline> {
     let at = format!("{place}: pipeline {}", record.target);
     let model = (catalog.model)(&record.model)?;
     let settings = Settings::check(&format!("{at}: model"), model.settings, record.settings.iter())?;
@@ -113,7 +117,11 @@ fn open_pipeline(place: &str, record: PipelineRecord, parts: &Parts, raw: &Schem
         return Err(Error::artifact(at, format!("a preparation of the column {}", field.name), "inputs of the schema"));
     }
     let predictor = (model.open)(parts, fitted.schema(), Where::Cpu)?;
-    Ok(Pipeline { target: record.target, model, settings, fitted, predictor })
+    let classes = raw.field(&record.target).and_then(|field| field.kind.classes()).map_or(0, |classes| classes.len());
+    if !record.postprocess.is_sound(classes) {
+        return Err(Error::artifact(at, "postprocessing that does not suit the target", "maps, costs and thresholds of its classes"));
+    }
+    Ok(Pipeline { target: record.target, model, settings, fitted, predictor, postprocess: record.postprocess })
 }
 
 impl Artifact {

@@ -5,7 +5,7 @@ use super::estimate::{Estimate, duration};
 use super::judge::Judge;
 use super::loader::{Feed, StepBatches, Steps};
 use super::settings::{Every, LoopSettings};
-use super::settle::{Settled, from_checkpoint, gradients, settle};
+use super::settle::{Settled, from_checkpoint, gradients, keep_freed, settle};
 use super::state::{Best, Place, Point, State};
 use crate::report::{History, HistoryPoint};
 use crate::{Error, Result};
@@ -100,7 +100,7 @@ impl Job<'_> {
 /// # Errors
 /// When rows cannot be read, a checkpoint cannot be written, or the training diverges again and again.
 pub(crate) fn train(job: &Job<'_>, first: Vec<f32>, resumes: bool) -> Result<Trained> {
-    cupola_nets::keep_freed();
+    keep_freed(job.run);
     if !job.settings.precision.is_fast() {
         let text = "precision=bf16: this processor has no instructions for it, so training is slower than with f32".into();
         job.run.tell(Event::Warning { text });

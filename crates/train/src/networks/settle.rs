@@ -7,7 +7,7 @@ use super::loader::{Feed, StepBatches};
 use crate::{Error, Result};
 use cupola_nets::Step;
 use cupola_nets::optim::{Optimizer, Schedule};
-use cupola_task::{Draw, Event, Settings, Value};
+use cupola_task::{Draw, Event, Run, Settings, Value};
 use std::time::Duration;
 
 /// A training with nothing left open.
@@ -169,11 +169,18 @@ pub(crate) fn gradients(
     Ok(loss)
 }
 
+/// Freed memory stays with the process while a network learns, unless there is a ceiling to keep.
+pub(super) fn keep_freed(run: &Run<'_>) {
+    if run.memory_max.is_none() {
+        cupola_nets::keep_freed();
+    }
+}
+
 /// Seconds of a step: the mean of a few that change nothing, with the waiting for their rows.
 fn time_steps(job: &Job<'_>, feed: &Feed<'_>, arena: &[f32], steps: u64) -> Result<f64> {
     job.run.tell(Event::Stage { name: "time a few steps".into() });
     // As in the training itself.
-    cupola_nets::keep_freed();
+    keep_freed(job.run);
     let mut arena = arena.to_vec();
     let mut optimizer = Optimizer::open(job.optim, job.trainee.layout())?;
     let frozen = job.freeze.frozen(0);

@@ -56,7 +56,7 @@ pub fn show(def: &ModelDef, settings: &Settings, assumed: Assumed, device: Where
         return Err(match def.make {
             Make::Trainee(_) => Error::recipe("command line", format!("the layers of {} follow from the columns of a table", def.name))
                 .with_hint("train it and show the run: cupola model show runs/latest"),
-            Make::Learner(_) => no_network(def.name),
+            Make::Learner(_) | Make::Members => no_network(def.name),
         });
     };
     let size = assumed.size.map(|size| [size; 2]).or(needs.size).unwrap_or([needs.size_default; 2]);

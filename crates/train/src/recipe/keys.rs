@@ -169,6 +169,13 @@ pub const OUTPUT: &[Setting] = &[
         ]),
         doc: "The class that counts as positive; empty: the last in order.",
     },
+    Setting {
+        name: "costs",
+        alias: &[],
+        default: "[]",
+        range: Range::List(&Range::List(&Range::Real { min: f64::MIN, max: f64::MAX })),
+        doc: "What answers cost: for each true class a list of costs, one for each answered class, in the order of the classes; or by names, as outputs.y.costs.TRUTH.ANSWER = 5. The class of least expected cost is answered.",
+    },
 ];
 
 /// The keys of `[eval]`.
@@ -199,14 +206,28 @@ pub const EVAL: &[Setting] = &[
         alias: &[],
         default: "true",
         range: Range::Flag,
-        doc: "Whether to measure how much the score falls when a column is shuffled.",
+        doc: "Whether to measure how much the score falls when a column is shuffled, and what each column adds (SHAP) where that is cheap.",
+    },
+    Setting {
+        name: "mistakes",
+        alias: &["errors"],
+        default: "10",
+        range: Range::Integer { min: 0, max: 200 },
+        doc: "How many of the worst test rows the report shows with their inputs; 0 keeps rows out of it. golden=off leaves them out, too.",
+    },
+    Setting {
+        name: "slices",
+        alias: &[],
+        default: "auto",
+        range: Range::Any(&[Range::Choice(&["auto", "none"]), Range::List(&Range::Text)]),
+        doc: "Columns in which groups of test rows are sought whose loss is larger than that of the others; auto: all, none: do not look.",
     },
     Setting {
         name: "cv",
         alias: &["folds"],
         default: "auto",
         range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 2, max: 50 }]),
-        doc: "Folds of the cross-validation behind model=auto; auto: 5, for large tables 3.",
+        doc: "Folds of the cross-validation behind model=auto (auto: 5, for large tables 3); said for a named model, every measure is reported over so many folds of the training rows.",
     },
 ];
 
@@ -227,15 +248,28 @@ const SHORT: &[(&[&str], &[&str])] = &[
     (&["test"], &["data", "test"]),
     (&["sql"], &["data", "sql"]),
     (&["sheet"], &["data", "sheet"]),
+    (&["max_memory"], &["data", "max_memory"]),
     (&["leaks"], &["data", "clean", "leaks"]),
     (&["duplicates"], &["data", "clean", "duplicates"]),
+    (&["missing"], &["data", "clean", "missing"]),
+    (&["outliers"], &["data", "clean", "outliers"]),
+    (&["conflicts"], &["data", "clean", "conflicts"]),
+    (&["balance"], &["data", "clean", "balance"]),
+    (&["select"], &["data", "clean", "select"]),
     (&["metrics"], &["eval", "metrics"]),
     (&["cv"], &["eval", "cv"]),
+    (&["slices"], &["eval", "slices"]),
+    (&["calibrate"], &["decision", "calibrate"]),
+    (&["threshold"], &["decision", "threshold"]),
+    (&["interval"], &["decision", "interval"]),
     (&["split"], &["data", "split", "by"]),
     (&["epochs"], &["train", "epochs"]),
     (&["batch"], &["train", "batch"]),
     (&["lr"], &["train", "lr"]),
     (&["precision"], &["train", "precision"]),
+    (&["trials"], &["tune", "trials"]),
+    (&["sampler"], &["tune", "sampler"]),
+    (&["pruner"], &["tune", "pruner"]),
     (&["train", "seed"], &["seed"]),
     (&["train", "time"], &["time"]),
     (&["train", "threads"], &["threads"]),
@@ -245,6 +279,9 @@ const SHORT: &[(&[&str], &[&str])] = &[
 
 /// The one path of a key that may be written in a short form or under an alias of the lists above.
 pub fn canonical(path: Vec<String>) -> Vec<String> {
+    if let Some(searched) = searched(&path) {
+        return ["tune".to_owned(), "search".to_owned(), searched].into();
+    }
     let same = |short: &[&str]| path.iter().map(String::as_str).eq(short.iter().copied());
     if let [outputs, _, model] = path.as_slice()
         && outputs == "outputs"
@@ -267,6 +304,23 @@ pub fn canonical(path: Vec<String>) -> Vec<String> {
     }
 }
 
+/// The key that stands behind `tune.search` or its short form `search`, as one dotted name.
+fn searched(path: &[String]) -> Option<String> {
+    let name = match path {
+        [tune, search, name @ ..] if tune == "tune" && search == "search" => name,
+        [search, name @ ..] if search == "search" => name,
+        _ => return None,
+    };
+    let quoted = |segment: &String| {
+        if segment.contains(['.', '"', '\'']) { toml::Value::String(segment.clone()).to_string() } else { segment.clone() }
+    };
+    match name {
+        [] => None,
+        [one] => Some(one.clone()),
+        many => Some(many.iter().map(quoted).collect::<Vec<_>>().join(".")),
+    }
+}
+
 /// The lists of keys that a table takes, without those of a model; empty for an unknown table.
 pub fn lists(table: &[&str]) -> Vec<&'static [Setting]> {
     match table {
@@ -276,12 +330,15 @@ pub fn lists(table: &[&str]) -> Vec<&'static [Setting]> {
         ["data", "images"] => vec![cupola_data::ImageOptions::SETTINGS],
         ["data", "clean"] => vec![CLEAN, cupola_data::prepare::SETTINGS],
         ["inputs", _] => vec![INPUT, cupola_data::prepare::COLUMN_SETTINGS],
-        ["outputs", _] => vec![OUTPUT],
+        ["outputs", _] => vec![OUTPUT, crate::postprocess::DECISION],
         ["model"] | ["outputs", _, "model"] => vec![MODEL],
         ["augment"] => cupola_data::augment::Augment::settings(),
         ["train"] => vec![crate::networks::TRAIN, cupola_nets::optim::SETTINGS],
         ["save"] => vec![crate::networks::SAVE],
+        ["decision"] => vec![crate::postprocess::DECISION],
         ["eval"] => vec![EVAL],
+        ["tune"] => vec![crate::tune::TUNE],
+        ["curve"] => vec![crate::learning_curve::CURVE],
         ["monitor"] => vec![cupola_watch::MONITOR],
         ["retrain"] => vec![cupola_watch::policy::RETRAIN],
         _ => vec![],
@@ -290,7 +347,7 @@ pub fn lists(table: &[&str]) -> Vec<&'static [Setting]> {
 
 /// Every key that can be written without naming a column, as dotted names, for "did you mean".
 pub fn names() -> Vec<String> {
-    let tables: [&[&str]; 12] = [
+    let tables: [&[&str]; 15] = [
         &[],
         &["data"],
         &["data", "split"],
@@ -300,7 +357,10 @@ pub fn names() -> Vec<String> {
         &["model"],
         &["train"],
         &["save"],
+        &["decision"],
         &["eval"],
+        &["tune"],
+        &["curve"],
         &["monitor"],
         &["retrain"],
     ];
@@ -333,12 +393,22 @@ pub fn json_schema() -> Json {
     top.insert("data".into(), json!({ "type": "object", "properties": data, "additionalProperties": false }));
     top.insert("inputs".into(), json!({ "type": "object", "additionalProperties": table(&["inputs", "*"]) }));
     let mut output = table(&["outputs", "*"]);
+    let matrix = output["properties"]["costs"].take();
+    let named = json!({ "type": "object", "additionalProperties": { "type": "object", "additionalProperties": { "type": "number" } } });
+    output["properties"]["costs"] = json!({ "anyOf": [matrix, named] });
     output["properties"]["model"] = model_schema();
     top.insert("outputs".into(), json!({ "type": "object", "additionalProperties": output }));
     top.insert("augment".into(), table(&["augment"]));
     top.insert("train".into(), table(&["train"]));
     top.insert("save".into(), table(&["save"]));
+    top.insert("decision".into(), table(&["decision"]));
     top.insert("eval".into(), table(&["eval"]));
+    let mut tune = table(&["tune"]);
+    let search = "What is searched: a domain for each key, as \"log 1e-5..1e-2\", \"int 15..255\", \"choice a, b\" or a list; \" if KEY=VALUE\" behind it.";
+    let domain = json!({ "anyOf": [{ "type": "string" }, { "type": "array" }] });
+    tune["properties"]["search"] = json!({ "type": "object", "description": search, "additionalProperties": domain });
+    top.insert("tune".into(), tune);
+    top.insert("curve".into(), table(&["curve"]));
     top.insert("monitor".into(), table(&["monitor"]));
     top.insert("retrain".into(), table(&["retrain"]));
     top.insert(

@@ -2,6 +2,7 @@
 //!
 //! The headings follow M. Mitchell et al., "Model Cards for Model Reporting", 2019.
 
+use super::card_audit::audit;
 use super::names::{markdown, plural, shell, shown};
 use super::numbers::{count, decimals, fixed, percent, signed, signed_interval, with_interval};
 use super::report::{ColumnSummary, Origin, Report, Score, TargetReport};
@@ -20,9 +21,9 @@ const TARGETS_MAX: usize = 8;
 
 /// Writes the model card.
 pub fn card(report: &Report) -> String {
-    let parts =
-        [opening(report), what(report), intended(report), data(report), scores(report), limits(report), usage(report), reproduce(report)];
-    parts.join("\n")
+    let before = [opening(report), what(report), intended(report), data(report), scores(report)];
+    let after = [limits(report), usage(report), reproduce(report)];
+    before.into_iter().chain(audit(report)).chain(after).collect::<Vec<_>>().join("\n")
 }
 
 fn opening(report: &Report) -> String {
@@ -254,6 +255,7 @@ mod tests {
             ## What the run found
 
             - It fits training rows better than test rows, which most models do; the loss is small beside the gain. (roc\_auc 0.9428 on training rows, 0.9271 (0.9229 to 0.9312) on test rows; 3.5 % of the gain over the baseline is lost)
+            - Values are missing in 1 input; they were filled in, or left to the model. (workclass 5.6 %)
             - It beats the baseline: the whole interval of the difference is on the good side. (roc\_auc 0.9271 (95 % interval 0.9229 to 0.9312), baseline 0.5000, difference +0.4271 (+0.4229 to +0.4312))
             - Probabilities agree with what happens, as far as the test rows tell. (mean gap 0.003, 0 % of test rows in bins that are off)
             - The leak check found nothing that gives the answer away.

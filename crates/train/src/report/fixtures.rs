@@ -1,5 +1,7 @@
 //! Reports for tests: two classes, three classes, numbers, and one whose names are hostile.
 
+use super::audit::*;
+use super::history::{History, HistoryPoint};
 use super::report::*;
 use cupola_task::Task;
 
@@ -28,7 +30,15 @@ fn class(name: &str, rows: u64, precision: f64, recall: f64) -> ClassScore {
 }
 
 fn column(name: &str, kind: &str, role: &str, reason: &str, missing: u64, distinct: u64) -> ColumnSummary {
-    ColumnSummary { name: name.into(), kind: kind.into(), role: role.into(), reason: reason.into(), missing, distinct: Some(distinct) }
+    ColumnSummary {
+        name: name.into(),
+        kind: kind.into(),
+        role: role.into(),
+        reason: reason.into(),
+        missing,
+        distinct: Some(distinct),
+        prepared: None,
+    }
 }
 
 fn setting(key: &str, value: &str, origin: Origin, reason: Option<&str>) -> SettingSource {
@@ -289,6 +299,98 @@ pub(super) fn pictures() -> Report {
     report
 }
 
+/// The two-class model with everything that an audit tells.
+pub(super) fn audited() -> Report {
+    let named = |name: &str, value: [f64; 3]| NamedMeasure { name: name.into(), measure: Measure::new(value[0], value[1], value[2]) };
+    let mut report = binary();
+    let target = &mut report.targets[0];
+    let calibration = Calibration { class: ">50K".into(), bins: target.calibration[0].bins.clone() };
+    target.postprocessing = Some(Postprocessing {
+        learned_on: "validation rows".into(),
+        rows: 3257,
+        calibration: Some(CalibrationChange {
+            asked: "auto".into(),
+            method: "isotonic".into(),
+            before: vec![named("log_loss", [0.2911, 0.283, 0.3]), named("calibration_error", [0.0212, 0.017, 0.026])],
+            after: vec![named("log_loss", [0.2794, 0.2713, 0.2877]), named("calibration_error", [0.0081, 0.0052, 0.0129])],
+            curve_before: calibration,
+        }),
+        rule: Some(ChosenRule { asked: "best f1".into(), threshold: 0.4112, costs: vec![vec![0.0, 1.0], vec![5.0, 0.0]] }),
+        coverage: Some(Coverage {
+            method: "lac".into(),
+            promised: 0.9,
+            share: Measure::new(0.9031, 0.8984, 0.9075),
+            width: 1.08,
+            sizes: vec![SetSize { classes: 1, rows: 14_900 }, SetSize { classes: 2, rows: 1381 }],
+        }),
+    });
+    let group = |name: &str, rows: u64, rate: f64| Group {
+        values: vec![name.into()],
+        rows,
+        train_rows: 2 * rows,
+        train_label: rate,
+        measures: vec![named("selection_rate", [rate, rate - 0.01, rate + 0.01]), named("true_positive_rate", [0.6, 0.55, 0.65])],
+    };
+    target.groups = vec![GroupReport {
+        columns: vec!["sex".into()],
+        groups: vec![group("Male", 10_860, 0.26), group("Female", 5421, 0.08)],
+        gaps: vec![named("demographic_parity_difference", [0.18, 0.169, 0.191]), named("equalized_odds_difference", [0.09, 0.05, 0.13])],
+        left_out: 0,
+    }];
+    target.slices = Some(SliceReport {
+        loss: "log_loss".into(),
+        measure: "roc_auc".into(),
+        overall: Measure::new(0.9271, 0.9229, 0.9312),
+        tried: 1713,
+        rows_min: 162,
+        level: 0.05,
+        p_value: 0.01,
+        slices: vec![WorstSlice {
+            parts: vec![["relationship".into(), "= Husband".into()], ["education_num".into(), "13 to 16".into()]],
+            rows: 2001,
+            loss: 0.512,
+            rest: 0.241,
+            p_value: 0.01,
+            measures: vec![named("roc_auc", [0.7912, 0.77, 0.81])],
+        }],
+    });
+    target.cross_validation = Some(CrossValidation {
+        folds: 3,
+        measures: vec![FoldMeasure {
+            name: "roc_auc".into(),
+            better: Better::Higher,
+            mean: 0.9261,
+            deviation: 0.0021,
+            folds: [0.9283, 0.9242, 0.9258].map(Measure::exact).to_vec(),
+        }],
+    });
+    report.gates = vec![
+        GateResult {
+            key: "slice.worst.roc_auc".into(),
+            target: "income".into(),
+            measured: Measure::new(0.7912, 0.77, 0.81),
+            of: "relationship = Husband and education_num 13 to 16".into(),
+            wanted: ">= 0.8".into(),
+            holds: false,
+            is_clear: false,
+        },
+        GateResult {
+            key: "f1".into(),
+            target: "income".into(),
+            measured: Measure::new(0.7123, 0.7, 0.7241),
+            of: String::new(),
+            wanted: ">= 0.6".into(),
+            holds: true,
+            is_clear: true,
+        },
+    ];
+    report.data.columns.push(ColumnSummary {
+        prepared: Some("as year, month, weekday; as it is".into()),
+        ..column("hired", "date", "input", "dates", 650, 300)
+    });
+    report
+}
+
 /// Many columns and classes, all with names that try to break out of a page, a table or a terminal.
 pub(super) fn hostile(columns: usize, classes: usize) -> Report {
     const ATTACKS: [&str; 8] = [
@@ -302,8 +404,9 @@ pub(super) fn hostile(columns: usize, classes: usize) -> Report {
         "'; DROP TABLE rows; --\0",
     ];
     let name = |i: usize| format!("{}{i}{}", ATTACKS[i % ATTACKS.len()], "x".repeat(i % 300));
-    let mut report = binary();
+    let mut report = audited();
     report.name = name(0);
+    report.gates = report.gates.into_iter().map(|gate| GateResult { key: name(1), target: name(2), of: name(3), ..gate }).collect();
     report.data.columns = (0..columns).map(|i| column(&name(i), "number", "input", &name(i + 1), 3, 9)).collect();
     report.warnings = (0..columns).map(name).collect();
     report.settings.extend((0..columns).map(|i| setting(&name(i), &name(i + 2), Origin::Flag, Some(&name(i + 3)))));
@@ -313,6 +416,14 @@ pub(super) fn hostile(columns: usize, classes: usize) -> Report {
     report.example = Some(serde_json::Map::from_iter([(name(1), serde_json::Value::from(name(2)))]));
     let mut target = report.targets[0].clone();
     target.name = name(5);
+    for (place, group) in target.groups[0].groups.iter_mut().enumerate() {
+        group.values = vec![name(place)];
+    }
+    target.groups = vec![target.groups[0].clone(); 20];
+    if let Some(slices) = &mut target.slices {
+        slices.slices[0].parts = vec![[name(1), name(2)], [name(3), name(4)]];
+        slices.slices = vec![slices.slices[0].clone(); 12];
+    }
     target.classes = (0..classes).map(name).collect();
     target.class_rows = (0..classes as u64).collect();
     target.per_class = (0..classes).map(|i| class(&name(i), i as u64, 0.5, 0.5)).collect();

@@ -2,6 +2,8 @@
 //! a phone and on paper, and stays under 2 MB whatever the data: long lists are cut with "and N more", for
 //! `report.json` has them all.
 
+use super::html_audit::{audit, gates};
+use super::mistakes::gallery;
 use super::names::{plural, shown};
 use super::numbers::{bytes, count, decimals, decimals_of_spread, fixed, interval, percent, seconds, signed, signed_interval};
 use super::plots::{Plot, leaderboard_plot, style, target_plots};
@@ -14,7 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-const STYLE: &str = include_str!("page.css");
+pub(super) const STYLE: &str = include_str!("page.css");
 
 /// Names and values are cut to so many characters, sentences to [`SENTENCE`].
 const NAME: usize = 80;
@@ -54,10 +56,12 @@ pub fn html(report: &Report) -> String {
                 main {
                     (lead(report, &verdict))
                     (remarks(report, &verdict))
+                    (gates(report))
                     (warnings(report))
                     @for (i, target) in report.targets.iter().take(TARGETS_MAX).enumerate() { (measured(report, target, i)) }
                     (more(report.targets.len(), TARGETS_MAX, "targets"))
                     (leaderboard(report))
+                    @if let Some(tuning) = &report.tuning { (super::tuning::section(tuning)) }
                     (data(report))
                     (settings(report))
                     (again(report))
@@ -195,8 +199,9 @@ fn finding_line(finding: &Finding) -> Markup {
 
 fn measured(report: &Report, target: &TargetReport, place: usize) -> Markup {
     let is_full = place < TARGETS_FULL;
-    let (relied_on, plots): (Vec<Plot>, Vec<Plot>) =
-        if is_full { target_plots(target) } else { Vec::new() }.into_iter().partition(|plot| plot.name == "importance");
+    let (relied_on, plots): (Vec<Plot>, Vec<Plot>) = if is_full { target_plots(target) } else { Vec::new() }
+        .into_iter()
+        .partition(|plot| matches!(plot.name.as_str(), "importance" | "shap"));
     html! {
         section {
             h2 { "Scores of " bdi { (shown(&target.name, NAME)) } }
@@ -207,8 +212,10 @@ fn measured(report: &Report, target: &TargetReport, place: usize) -> Markup {
             section { h2 { "Plots of " bdi { (shown(&target.name, NAME)) } } div.plots { @for plot in &plots { (figure(plot)) } } }
         }
         @if is_full {
+            (audit(target))
             (pictures(target))
             (permutation(target, &relied_on))
+            (gallery(target))
         }
     }
 }
@@ -335,7 +342,7 @@ fn residuals(residuals: Option<&Residuals>) -> Markup {
     }
 }
 
-fn figure(plot: &Plot) -> Markup {
+pub(super) fn figure(plot: &Plot) -> Markup {
     html! {
         figure.wide[plot.is_wide()] { h3 { (plot.title) } (PreEscaped(plot.inline())) figcaption { (plot.caption) } }
     }
@@ -496,10 +503,14 @@ fn files_read(report: &Report) -> Markup {
 
 fn columns(report: &Report) -> Markup {
     let total: u64 = report.data.files.iter().map(|file| file.rows_read).sum();
+    let are_prepared = report.data.columns.iter().any(|column| column.prepared.is_some());
     html! {
         div.scroll {
             table {
-                thead { tr { th { "column" } th { "type" } th { "role" } th.n { "missing" } th.n { "distinct" } th { "why" } } }
+                thead { tr {
+                    th { "column" } th { "type" } th { "role" } th.n { "missing" } th.n { "distinct" } th { "why" }
+                    @if are_prepared { th { "prepared" } }
+                } }
                 tbody {
                     @for column in report.data.columns.iter().take(COLUMNS_MAX) {
                         tr {
@@ -509,6 +520,7 @@ fn columns(report: &Report) -> Markup {
                             td.n { (count(column.missing)) @if column.missing > 0 { " " span.range { "(" (percent(column.missing as f64 / total as f64)) ")" } } }
                             td.n { @if let Some(distinct) = column.distinct { (count(distinct)) } }
                             td.why { @if !column.reason.is_empty() { (shown(&column.reason, 160)) } }
+                            @if are_prepared { td.why { @if let Some(prepared) = &column.prepared { (shown(prepared, 300)) } } }
                         }
                     }
                 }
@@ -646,7 +658,7 @@ mod tests {
 
     #[test]
     fn a_page_is_whole_and_needs_nothing_else() {
-        fixtures::all().iter().chain([&Report::default(), &fixtures::pictures()]).for_each(check);
+        fixtures::all().iter().chain([&Report::default(), &fixtures::pictures(), &fixtures::audited()]).for_each(check);
         let page = html(&fixtures::pictures());
         assert!(page.contains("Worst mistakes") && page.contains("Loss in training") && page.matches("<img ").count() == 6);
     }

@@ -43,6 +43,14 @@ fn grouped(text: &str) -> String {
     }
 }
 
+/// A number with as many decimals as it needs to be read: four digits that count.
+pub fn short(value: f64) -> String {
+    match value.is_finite() {
+        true => fixed(value, (3 - value.abs().max(1e-9).log10().floor() as i32).clamp(0, 6) as usize).replace('\u{a0}', " "),
+        false => "undefined".to_owned(),
+    }
+}
+
 /// A number by itself: four figures.
 pub(super) fn plain(value: f64) -> String {
     fixed(value, decimals(Measure::exact(value)))

@@ -15,13 +15,13 @@ const MISTAKES: usize = 18;
 const SIDES: [u32; 4] = [128, 96, 64, 32];
 
 /// A row that may be shown.
-struct Shown {
-    row: usize,
-    truth: String,
-    answer: String,
-    probability: f64,
-    loss: f64,
-    is_wrong: bool,
+pub(super) struct Shown {
+    pub row: usize,
+    pub truth: String,
+    pub answer: String,
+    pub probability: f64,
+    pub loss: f64,
+    pub is_wrong: bool,
 }
 
 /// The test rows of a target as pictures of its first column of images, together at most `bytes_max` large. None without such a column, or
@@ -40,9 +40,7 @@ pub(crate) fn pictures(
     let (Some((name, images)), Some(truth)) = (images, test.targets.get(&field.name)) else { return Ok(None) };
     let Some(rows) = rows(truth, answer) else { return Ok(None) };
     let samples: Vec<&Shown> = rows.iter().step_by(rows.len().div_ceil(SAMPLES).max(1)).collect();
-    let mut mistakes: Vec<&Shown> = rows.iter().filter(|row| row.is_wrong).collect();
-    mistakes.sort_by(|a, b| b.loss.total_cmp(&a.loss).then(a.row.cmp(&b.row)));
-    mistakes.truncate(MISTAKES);
+    let mistakes = worst(&rows, MISTAKES);
     for side in SIDES {
         let draw = |rows: &[&Shown]| rows.iter().map(|row| picture(row, images, test, place, side)).collect::<Result<Vec<Picture>>>();
         let drawn = Pictures { column: name.to_string(), wrong: count_wrong(&rows), samples: draw(&samples)?, mistakes: draw(&mistakes)? };
@@ -54,7 +52,15 @@ pub(crate) fn pictures(
     Ok(None)
 }
 
-fn count_wrong(rows: &[Shown]) -> u64 {
+/// The wrong answers of the highest loss, the worst first.
+pub(super) fn worst(rows: &[Shown], most: usize) -> Vec<&Shown> {
+    let mut mistakes: Vec<&Shown> = rows.iter().filter(|row| row.is_wrong).collect();
+    mistakes.sort_by(|a, b| b.loss.total_cmp(&a.loss).then(a.row.cmp(&b.row)));
+    mistakes.truncate(most);
+    mistakes
+}
+
+pub(super) fn count_wrong(rows: &[Shown]) -> u64 {
     rows.iter().filter(|row| row.is_wrong).count() as u64
 }
 
@@ -71,13 +77,13 @@ fn picture(shown: &Shown, images: &Images, test: &Batch, place: &dyn Fn(u64) -> 
 }
 
 /// Rows whose truth is known, in order. The loss is that of training: minus the logarithm of the truth's probability, or the squared error.
-fn rows(truth: &Column, answer: &Answer) -> Option<Vec<Shown>> {
+pub(super) fn rows(truth: &Column, answer: &Answer) -> Option<Vec<Shown>> {
     match answer {
         Answer::Scores { classes, values } if !classes.is_empty() => {
             let texts = truth.array()?.as_string_opt::<i32>()?;
             let row = |(row, scores): (usize, &[f64])| {
                 let truth = texts.is_valid(row).then(|| texts.value(row))?;
-                let best = (1..scores.len()).fold(0, |best, class| if scores[class] > scores[best] { class } else { best });
+                let best = classes.choose(scores);
                 let own = classes.iter().position(|class| **class == *truth).map_or(0.0, |class| scores[class]);
                 let loss = -own.max(f64::MIN_POSITIVE).ln();
                 let answer = classes[best].to_string();

@@ -2,6 +2,11 @@
 //!
 //! A number that is undefined (no positive row, one class only) is NaN here and `null` in the file.
 
+use super::audit::{CrossValidation, GateResult, GroupReport, Postprocessing, SliceReport};
+use super::balance::Balance;
+use super::history::History;
+use super::mistakes::{MeanShap, Mistakes};
+use super::undefined;
 use cupola_task::Task;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +32,9 @@ pub struct Report {
     pub leaderboard: Option<Leaderboard>,
     /// What was measured, target by target; the first is the one that headlines.
     pub targets: Vec<TargetReport>,
+    /// Whether quality gates hold.
+    #[serde(default)]
+    pub gates: Vec<GateResult>,
     /// Where the time went, in order.
     pub timings: Vec<Timing>,
     /// Sentences the user should read.
@@ -42,6 +50,9 @@ pub struct Report {
     /// One row of inputs as JSON, for examples of use; none where rows must not leave the data.
     #[serde(default)]
     pub example: Option<serde_json::Map<String, serde_json::Value>>,
+    /// How the settings were searched; none where they were not.
+    #[serde(default)]
+    pub tuning: Option<super::tuning::Tuning>,
 }
 
 /// What only a person can say. An absent entry prints as "not stated".
@@ -139,6 +150,9 @@ pub struct ColumnSummary {
     pub missing: u64,
     /// Different values, when counted.
     pub distinct: Option<u64>,
+    /// What preparation does with it, as a sentence; none where no model looks at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepared: Option<String>,
 }
 
 /// How grave a finding is.
@@ -257,41 +271,27 @@ pub struct TargetReport {
     /// Test rows as pictures, where an input holds images.
     #[serde(default)]
     pub pictures: Option<Pictures>,
-}
-
-/// How training went.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct History {
-    /// The measure that is watched on validation rows.
-    pub watched: String,
-    /// One an epoch, in order.
-    pub points: Vec<HistoryPoint>,
-    /// The epoch whose weights were kept, when they are not the last ones.
+    /// How training rows of rare classes were balanced.
     #[serde(default)]
-    pub best_epoch: Option<f64>,
-}
-
-/// The end of an epoch, or of a part of one. What was not measured is NaN.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HistoryPoint {
-    /// Epochs done.
-    pub epoch: f64,
-    /// Steps done.
-    pub step: u64,
-    /// Seconds since training began.
-    pub seconds: f64,
-    /// The learning rate.
-    #[serde(with = "undefined")]
-    pub rate: f64,
-    /// Mean loss of the epoch's training rows, as they were learned from.
-    #[serde(with = "undefined")]
-    pub train_loss: f64,
-    /// Mean loss on validation rows.
-    #[serde(with = "undefined")]
-    pub valid_loss: f64,
-    /// The measure watched, on validation rows.
-    #[serde(with = "undefined")]
-    pub valid_score: f64,
+    pub balance: Option<Balance>,
+    /// The mean size of SHAP values, where the model can tell them exactly and cheaply.
+    #[serde(default)]
+    pub shap: Option<MeanShap>,
+    /// The worst test rows with their inputs, where they may be shown.
+    #[serde(default)]
+    pub mistakes: Option<Mistakes>,
+    /// What is done to the model's answers before they are given.
+    #[serde(default)]
+    pub postprocessing: Option<Postprocessing>,
+    /// Cross-validation inside the training rows, when it was asked for.
+    #[serde(default)]
+    pub cross_validation: Option<CrossValidation>,
+    /// How the groups of sensitive columns are treated on test rows.
+    #[serde(default)]
+    pub groups: Vec<GroupReport>,
+    /// Where the model is worst.
+    #[serde(default)]
+    pub slices: Option<SliceReport>,
 }
 
 /// Test rows as pictures.
@@ -633,6 +633,13 @@ impl TargetReport {
             thresholds: Vec::new(),
             history: None,
             pictures: None,
+            postprocessing: None,
+            cross_validation: None,
+            groups: Vec::new(),
+            slices: None,
+            shap: None,
+            mistakes: None,
+            balance: None,
         }
     }
 
@@ -644,19 +651,6 @@ impl TargetReport {
     /// The measure that headlines.
     pub fn main_score(&self) -> Option<&Score> {
         self.score(&self.main)
-    }
-}
-
-/// JSON has no NaN and no infinity: they are written as `null`, and `null` is read as NaN.
-mod undefined {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        value.is_finite().then_some(*value).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
     }
 }
 
@@ -674,7 +668,9 @@ mod tests {
 
     #[test]
     fn a_report_reads_back_what_it_wrote() {
-        for report in super::super::fixtures::all().into_iter().chain([super::super::fixtures::pictures()]) {
+        for report in
+            super::super::fixtures::all().into_iter().chain([super::super::fixtures::pictures(), super::super::fixtures::audited()])
+        {
             let text = serde_json::to_string(&report).unwrap();
             let read: Report = serde_json::from_str(&text).unwrap();
             // NaN is unequal to itself, so the texts are compared.

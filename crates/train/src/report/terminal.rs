@@ -4,6 +4,7 @@ use super::names::{plural, shown};
 use super::numbers::{amount, bytes, decimals, fixed, interval, seconds, signed, signed_interval};
 use super::plots::mistakes;
 use super::report::{Measure, Report, Score, TargetReport};
+use super::terminal_audit::{audit, gates};
 use super::verdict::{Level, Side, Topic, Verdict, rows_phrase, verdict, worst_classes};
 
 /// Whether the terminal shows colours.
@@ -21,8 +22,8 @@ const WIDTHS: std::ops::RangeInclusive<usize> = 40..=110;
 const SCORES_MAX: [usize; 2] = [10, 3];
 /// Targets with a table of their own.
 const TARGETS_MAX: usize = 3;
-/// Remarks, warnings, files, commands.
-const REMARKS_MAX: usize = 5;
+/// Remarks about one target, and about several; warnings, files, commands.
+const REMARKS_MAX: [usize; 2] = [7, 3];
 const WARNINGS_MAX: usize = 3;
 const FILES_MAX: usize = 5;
 const STEPS_MAX: usize = 3;
@@ -38,12 +39,15 @@ pub fn terminal(report: &Report, width: usize, paint: Paint) -> String {
         scores(&mut screen, report, target);
         if report.targets.len() == 1 {
             classes(&mut screen, target);
+            audit(&mut screen, target);
         }
     }
     if let Some(more) = report.targets.len().checked_sub(TARGETS_MAX).filter(|more| *more > 0) {
         screen.line(&format!("  and {} more in the report", plural(more as u64, "target")));
     }
-    remarks(&mut screen, &verdict);
+    tuning(&mut screen, report);
+    gates(&mut screen, report);
+    remarks(&mut screen, &verdict, REMARKS_MAX[usize::from(report.targets.len() > 1)]);
     list(&mut screen, "Warnings", &report.warnings, WARNINGS_MAX, |warning| (String::new(), shown(warning, 200)));
     list(&mut screen, "Files", &report.files, FILES_MAX, |file| {
         let size = file.bytes.map(|size| format!(", {}", bytes(size))).unwrap_or_default();
@@ -53,8 +57,15 @@ pub fn terminal(report: &Report, width: usize, paint: Paint) -> String {
     screen.text.replace('\u{a0}', " ")
 }
 
+/// The audit of a target alone: what is done to answers, groups and slices; empty when there is none.
+pub fn audit_text(target: &TargetReport, width: usize) -> String {
+    let mut screen = Screen { text: String::new(), width: width.clamp(*WIDTHS.start(), *WIDTHS.end()), paint: Paint::Plain };
+    audit(&mut screen, target);
+    screen.text.replace('\u{a0}', " ").trim_matches('\n').to_owned()
+}
+
 /// Lines so far.
-struct Screen {
+pub(super) struct Screen {
     text: String,
     width: usize,
     paint: Paint,
@@ -62,31 +73,36 @@ struct Screen {
 
 /// How a piece of text is to look.
 #[derive(Clone, Copy)]
-enum Tone {
+pub(super) enum Tone {
     Bold,
     Faint,
     Of(Level),
 }
 
 impl Screen {
-    fn line(&mut self, text: &str) {
+    pub(super) fn line(&mut self, text: &str) {
         self.text.push_str(text.trim_end());
         self.text.push('\n');
     }
 
-    fn heading(&mut self, title: &str, aside: &str) {
+    pub(super) fn heading(&mut self, title: &str, aside: &str) {
         let (title, aside) = (self.tone(title, Tone::Bold), self.tone(aside, Tone::Faint));
         self.line("");
         self.line(&format!("{title}  {aside}"));
     }
 
     /// Wraps a text; the first line begins after `head`, further ones under it.
-    fn wrapped(&mut self, head: &str, head_tone: Tone, text: &str) {
+    pub(super) fn wrapped(&mut self, head: &str, head_tone: Tone, text: &str) {
         let indent = head.chars().count();
         let mut lines = wrap(text, self.width.saturating_sub(indent)).into_iter();
         let head = self.tone(head, head_tone);
         self.line(&format!("{head}{}", lines.next().unwrap_or_default()));
         lines.for_each(|line| self.line(&format!("{}{line}", " ".repeat(indent))));
+    }
+
+    /// Characters in a line.
+    pub(super) fn width(&self) -> usize {
+        self.width
     }
 
     fn tone(&self, text: &str, tone: Tone) -> String {
@@ -215,7 +231,20 @@ fn classes(screen: &mut Screen, target: &TargetReport) {
     }
 }
 
-fn remarks(screen: &mut Screen, verdict: &Verdict) {
+fn tuning(screen: &mut Screen, report: &Report) {
+    let Some(tuning) = &report.tuning else { return };
+    screen.heading("Search", &tuning.phrase());
+    if let Some(best) = tuning.best() {
+        let value = best.value.map_or(String::new(), |value| format!("{} {value:.5}", shown(&tuning.measure, 24)));
+        screen.wrapped("  best   ", Tone::Faint, &format!("trial {}: {value} with {}", best.number + 1, shown(&best.settings, 300)));
+    }
+    let matters = tuning.matters(4);
+    if !matters.is_empty() {
+        screen.wrapped("  ranks  ", Tone::Faint, &format!("follow {}", matters.join(", ")));
+    }
+}
+
+fn remarks(screen: &mut Screen, verdict: &Verdict, most: usize) {
     let told: Vec<_> = verdict.remarks.iter().filter(|remark| remark.level > Level::Good).collect();
     let fine: Vec<&str> = (verdict.remarks.iter())
         .filter(|remark| remark.level == Level::Good)
@@ -230,7 +259,7 @@ fn remarks(screen: &mut Screen, verdict: &Verdict) {
         return;
     }
     screen.heading("Verdict", "");
-    for remark in told.iter().take(REMARKS_MAX) {
+    for remark in told.iter().take(most) {
         let target = remark.target.as_ref().map(|target| format!("{target}: ")).unwrap_or_default();
         screen.wrapped(
             &format!("  {:<6}", remark.level.word()),
@@ -242,8 +271,8 @@ fn remarks(screen: &mut Screen, verdict: &Verdict) {
             screen.wrapped("        -> ", Tone::Faint, &format!("{}{key}", remark.advice));
         }
     }
-    if told.len() > REMARKS_MAX {
-        screen.line(&format!("  and {} more in the report", told.len() - REMARKS_MAX));
+    if told.len() > most {
+        screen.line(&format!("  and {} more in the report", told.len() - most));
     }
     if !fine.is_empty() {
         let mut fine = fine;
@@ -303,6 +332,7 @@ mod tests {
               note  It fits training rows better than test rows, which most models do; the loss is small beside
                     the gain. (roc_auc 0.9428 on training rows, 0.9271 (0.9229 to 0.9312) on test rows; 3.5 % of
                     the gain over the baseline is lost)
+              note  Values are missing in 1 input; they were filled in, or left to the model. (workclass 5.6 %)
               good  no sign of trouble: calibration, leaks
 
             Files
@@ -345,8 +375,8 @@ mod tests {
               look  Classes differ much in size, and the smallest is missed more
                     often than found. Accuracy alone says little. (1.9 % of training
                     rows are elm; its recall on test rows is 0.330 (0.310 to 0.350))
-                    -> weigh classes alike, or move the threshold
-                       [data.clean.class_weight=balanced]
+                    -> balance the classes, and the report says what it changed; or
+                       move the threshold [data.clean.balance=weights]
               look  Few test rows: take every score as a rough one. (93 test rows)
                     -> four times the test rows halve the interval
                        [data.split.ratio]
@@ -400,7 +430,7 @@ mod tests {
 
     #[test]
     fn colour_adds_only_escapes_and_two_screens_suffice() {
-        for report in fixtures::all().into_iter().chain([fixtures::hostile(5000, 200), Report::default()]) {
+        for report in fixtures::all().into_iter().chain([fixtures::hostile(5000, 200), fixtures::audited(), Report::default()]) {
             let plain = terminal(&report, 80, Paint::Plain);
             let mut stripped = terminal(&report, 80, Paint::Ansi);
             for code in ["0", "1", "2", "1;31", "1;32", "1;33", "1;36"] {

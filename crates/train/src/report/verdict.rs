@@ -3,8 +3,10 @@
 //! A claim is made only where an interval supports it; otherwise the sentence says that it is not known. Every remark
 //! carries its numbers, so that a reader can disagree.
 
+use super::balance::Unbalanced;
 use super::names::{plural, shown};
 use super::numbers::{count, decimals, fixed, interval, percent, plain, signed, signed_interval, wilson, with_interval};
+use super::remarks;
 use super::report::{Better, Bin, Finding, Measure, Report, Score, Severity, TargetReport};
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +46,12 @@ pub enum Topic {
     Bias,
     /// Too good to be believed at once.
     Perfect,
+    /// Values that are not there.
+    Missing,
+    /// What dates gave.
+    Dates,
+    /// Rows that are answered worst.
+    Slices,
 }
 
 /// One thing to know about the run.
@@ -101,7 +109,7 @@ const LEAKS_MAX: usize = 8;
 
 /// Judges a run.
 pub fn verdict(report: &Report) -> Verdict {
-    let mut remarks = Vec::new();
+    let mut found_remarks = Vec::new();
     for target in &report.targets {
         let name = (report.targets.len() > 1).then(|| shown(&target.name, NAME));
         let found = [
@@ -109,32 +117,35 @@ pub fn verdict(report: &Report) -> Verdict {
             overfit(report, target),
             underfit(target),
             imbalance(target),
+            balanced(target),
             uncertain(report, target),
             calibration(target),
             bias(report, target),
             perfect(report, target),
+            remarks::slices(target),
         ];
-        remarks.extend(found.into_iter().flatten().map(|remark| Remark { target: name.clone(), ..remark }));
+        found_remarks.extend(found.into_iter().flatten().map(|remark| Remark { target: name.clone(), ..remark }));
     }
-    remarks.extend(leaks(report));
-    remarks.sort_by_key(|remark| std::cmp::Reverse(remark.level));
+    found_remarks.extend(leaks(report));
+    found_remarks.extend(remarks::missing(report).into_iter().chain(remarks::dates(report)));
+    found_remarks.sort_by_key(|remark| std::cmp::Reverse(remark.level));
     let decides = |remark: &&Remark| matches!(remark.topic, Topic::Baseline | Topic::Leak);
-    let level = remarks.iter().filter(decides).map(|remark| remark.level).max().unwrap_or(Level::Warn);
+    let level = found_remarks.iter().filter(decides).map(|remark| remark.level).max().unwrap_or(Level::Warn);
     let (headline, evidence) = headline(report, level);
-    Verdict { level, headline, evidence, remarks }
+    Verdict { level, headline, evidence, remarks: found_remarks }
 }
 
 impl Remark {
-    fn new(topic: Topic, level: Level, sentence: impl Into<String>, evidence: impl Into<String>) -> Remark {
+    pub(super) fn new(topic: Topic, level: Level, sentence: impl Into<String>, evidence: impl Into<String>) -> Remark {
         let (sentence, evidence) = (sentence.into(), evidence.into());
         Remark { topic, level, target: None, sentence, evidence, advice: String::new(), key: None }
     }
 
-    fn advise(self, advice: impl Into<String>) -> Remark {
+    pub(super) fn advise(self, advice: impl Into<String>) -> Remark {
         Remark { advice: advice.into(), ..self }
     }
 
-    fn key(self, key: impl Into<String>) -> Remark {
+    pub(super) fn key(self, key: impl Into<String>) -> Remark {
         Remark { key: Some(key.into()), ..self }
     }
 }
@@ -355,7 +366,9 @@ fn restrain(model: &str) -> (&'static str, &'static str) {
     match model {
         "gbdt" => ("make leaves larger or trees smaller, or get more rows", "model.min_data_in_leaf"),
         "forest" | "extra_trees" | "tree" => ("make leaves larger, or get more rows", "model.min_samples_leaf"),
-        "logistic" => ("regularise more, or get more rows", "model.C"),
+        "logistic" | "svm" => ("regularise more, or get more rows", "model.C"),
+        "knn" => ("ask more neighbours, or get more rows", "model.n_neighbors"),
+        "naive_bayes" => ("smooth more, or get more rows", "model.alpha"),
         "ridge" | "lasso" | "elastic_net" => ("regularise more, or get more rows", "model.alpha"),
         "linear" => ("regularise, or get more rows", "model=ridge"),
         _ => ("take a simpler model, or get more rows", "model=auto"),
@@ -407,8 +420,37 @@ fn imbalance(target: &TargetReport) -> Option<Remark> {
             Level::Warn,
             "Classes differ much in size, and the smallest is missed more often than found. Accuracy alone says little.",
         )
-        .advise("weigh classes alike, or move the threshold")
-        .key("data.clean.class_weight=balanced"),
+        .advise("balance the classes, and the report says what it changed; or move the threshold")
+        .key("data.clean.balance=weights"),
+    })
+}
+
+fn balanced(target: &TargetReport) -> Option<Remark> {
+    let balance = target.balance.as_ref()?;
+    let class = shown(&balance.class, NAME);
+    let done = match balance.rows {
+        [before, after] if before == after => format!("Classes were balanced by {}", balance.method),
+        [before, after] => format!("Classes were balanced by {}: {} training rows became {}", balance.method, count(before), count(after)),
+    };
+    let Some(Unbalanced { main, scores, recall, precision }) = &balance.measured else {
+        let remark =
+            Remark::new(Topic::Imbalance, Level::Note, format!("{done}. What it changed was not measured: a second fit costs much."), "");
+        return Some(remark.advise("train again without it and compare the two runs").key("data.clean.balance=none"));
+    };
+    let pair = |name: &str, [with, without]: &[Measure; 2]| {
+        let digits = decimals(*with);
+        format!("{name} {} with it, {} without", fixed(with.value, digits), fixed(without.value, digits))
+    };
+    let evidence = format!("{}; {}; {}", pair(&format!("recall of {class}"), recall), pair("its precision", precision), pair(main, scores));
+    let verdict = match recall[0].value - recall[1].value {
+        gain if gain > 0.0 => format!("{class} is found more often than without"),
+        loss if loss < 0.0 => format!("{class} is found less often than without"),
+        _ => format!("{class} is not found more often than without"),
+    };
+    let remark = Remark::new(Topic::Imbalance, Level::Note, format!("{done}; {verdict}."), evidence);
+    Some(match recall[0].value > recall[1].value {
+        true => remark,
+        false => remark.advise("leave it out").key("data.clean.balance=none"),
     })
 }
 
@@ -461,7 +503,8 @@ fn calibration(target: &TargetReport) -> Option<Remark> {
                 ),
                 evidence,
             )
-            .advise("rank by them or choose a threshold on validation rows; do not read them as frequencies"),
+            .advise("learn a map on validation rows that makes them hold; until then rank by them, and do not read them as frequencies")
+            .key("calibrate=auto"),
         ),
         _ => Some(Remark::new(
             Topic::Calibration,
@@ -531,6 +574,7 @@ pub(super) fn rows_phrase(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::balance::Balance;
     use super::super::fixtures;
     use super::*;
 
@@ -582,6 +626,10 @@ mod tests {
                 r.targets[0].per_class[1].recall = Measure::new(0.1, 0.05, 0.2);
             },
             (Topic::Imbalance, Level::Warn),
+        );
+        check(
+            |r| r.targets[0].balance = Some(Balance { method: "smote".to_owned(), ..Balance::default() }),
+            (Topic::Imbalance, Level::Note),
         );
         check(|r| r.targets[0].calibration[0].bins.iter_mut().for_each(|bin| bin.observed *= 0.7), (Topic::Calibration, Level::Warn));
         check(|r| r.settings.iter_mut().filter(|s| s.key == "leaks").for_each(|s| s.value = "off".to_owned()), (Topic::Leak, Level::Warn));

@@ -241,15 +241,15 @@ fn tables_that_teach_nothing() {
             = 3
             $ train good.csv target=c model=ridge
             error: failed to train: to classify c is not supported by model ridge
-            hint: models that classify: gbdt, forest, extra_trees, tree, logistic, baseline, mlp
+            hint: models that classify: gbdt, forest, extra_trees, tree, logistic, svm, knn, naive_bayes, baseline, mlp, ensemble
             = 2
             $ train good.csv target=y model=logistic
             error: failed to train: to regress y is not supported by model logistic
-            hint: models that regress: gbdt, forest, extra_trees, tree, linear, ridge, lasso, elastic_net, baseline, mlp
+            hint: models that regress: gbdt, forest, extra_trees, tree, linear, ridge, lasso, elastic_net, svm, knn, baseline, mlp, ensemble
             = 2
             $ train good.csv target=c model=tree metrics=rmse
             error: failed to train: recipe: metric rmse does not suit target c (classify)
-            hint: metrics that suit: accuracy, balanced_accuracy, precision, recall, f1, roc_auc, average_precision, log_loss, brier, calibration_error, mcc, kappa
+            hint: metrics that suit: accuracy, balanced_accuracy, precision, recall, f1, roc_auc, average_precision, log_loss, brier, calibration_error, expected_cost, mcc, kappa
             = 2
             $ train good.csv target=y model=tree gates.f1=>=0.5
             error: failed to train: recipe: metric f1 does not suit target y (regress)

@@ -134,17 +134,17 @@ fn rows_that_do_not_fit_the_model() {
             hint: write or copy the file again
             = 3
             $ predict 1 good.csv -o out.xls
-            error: failed to write predictions: setting out: found out.xls, wanted a file that ends in .csv, .tsv, .jsonl or .parquet
+            error: failed to write predictions: setting out: found out.xls, wanted a file that ends in .csv, .tsv, .jsonl, .parquet, .arrow or .arff
             = 2
             $ predict 1 good.csv -o nofolder/out.csv
             error: failed to write predictions: write nofolder/out.csv: No such file or directory (os error 2)
             = 1
             $ predict 1 good.csv --format yaml
-            error: failed to write predictions: setting format: found "yaml", wanted csv, tsv, jsonl or parquet
+            error: failed to write predictions: setting format: found "yaml", wanted csv, tsv, jsonl, parquet, arrow or arff
             = 2
             $ predict 1 good.csv delim=;
             error: failed to read the command line: setting data.delim: found an unknown key, wanted a key of the list
-            hint: known keys: format, delimiter, quote, decimal, thousands, sheet, header, encoding, missing_values, bad_rows, max_bytes, max_line
+            hint: known keys: format, delimiter, quote, decimal, thousands, sheet, header, encoding, missing_values, bad_rows, max_bytes, max_line, max_memory
             = 2
             $ predict 1 nothere.csv
             error: failed to read the data: nothere.csv: found no such file, wanted a file
@@ -166,7 +166,7 @@ fn rows_that_do_not_fit_the_model() {
             = 2
             $ eval 1 good.csv metrics=rmse
             error: failed to evaluate: recipe: metric rmse does not suit target c (classify)
-            hint: metrics that suit: accuracy, balanced_accuracy, precision, recall, f1, roc_auc, average_precision, log_loss, brier, calibration_error, mcc, kappa
+            hint: metrics that suit: accuracy, balanced_accuracy, precision, recall, f1, roc_auc, average_precision, log_loss, brier, calibration_error, expected_cost, mcc, kappa
             = 2
             $ runs rm 1 nosuch
             error: failed to remove the run: no run nosuch in runs

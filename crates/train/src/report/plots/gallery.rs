@@ -6,9 +6,11 @@ use super::confusion::confusion;
 use super::history::{losses, rate, watched};
 use super::importance::importance;
 use super::leaderboard::leaderboard;
+use super::mean_shap::mean_shap;
 use super::precision_recall::precision_recall;
 use super::residuals::{histogram, scatter};
 use super::roc::roc;
+use super::trials::trials;
 use crate::report::report::{Report, TargetReport};
 
 /// Size of most plots: two stand side by side on a page.
@@ -72,12 +74,13 @@ pub fn plots(report: &Report) -> Vec<Plot> {
         all.extend(target_plots(target).into_iter().map(|plot| Plot { name: format!("{prefix}{}", plot.name), ..plot }));
     }
     all.extend(leaderboard_plot(report));
+    all.extend(report.tuning.as_ref().and_then(trials));
     all
 }
 
 /// The plots about one target.
 pub(in crate::report) fn target_plots(target: &TargetReport) -> Vec<Plot> {
-    let plots = [losses, watched, rate, confusion, roc, precision_recall, calibration, scatter, histogram, importance];
+    let plots = [losses, watched, rate, confusion, roc, precision_recall, calibration, scatter, histogram, importance, mean_shap];
     plots.iter().filter_map(|plot| plot(target)).collect()
 }
 

@@ -4,8 +4,9 @@ use super::canvas::{Canvas, Fasten, Ink, draw, text_width};
 use super::frame::{Frame, SMALL, drawable, is_drawable, range};
 use super::gallery::{Plot, SQUARE};
 use crate::report::names::shown;
-use crate::report::report::{History, HistoryPoint, Point, TargetReport};
+use crate::report::report::{Point, TargetReport};
 use crate::report::residuals::thinned;
+use crate::report::{History, HistoryPoint};
 
 /// Points a curve is drawn through.
 const POINTS_MAX: usize = 240;

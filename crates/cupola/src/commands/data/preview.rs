@@ -1,7 +1,7 @@
-//! `cupola data`: what a model is shown of its data.
+//! `cupola data preview`: what a network is shown of its images.
 
-use super::{recipe, runs_folder, use_threads};
-use crate::arguments::{DataCommand, PreviewArguments};
+use crate::arguments::PreviewArguments;
+use crate::commands::{recipe, runs_folder, use_machine};
 use crate::screen::Screen;
 use anyhow::{Context, Result};
 use cupola_train::{Plan, SheetSize};
@@ -11,15 +11,9 @@ use std::process::ExitCode;
 /// Where the sheet goes when nothing is said, in the folder of runs.
 const SHEET_FILE: &str = "preview.png";
 
-pub fn run(command: &DataCommand, screen: &Screen) -> Result<ExitCode> {
-    match command {
-        DataCommand::Preview(arguments) => preview(arguments, screen),
-    }
-}
-
-fn preview(arguments: &PreviewArguments, screen: &Screen) -> Result<ExitCode> {
+pub fn run(arguments: &PreviewArguments, screen: &Screen) -> Result<ExitCode> {
     let plan = Plan::check(recipe(&arguments.recipe.arguments, arguments.recipe.tiny)?).context("failed to check the recipe")?;
-    use_threads(plan.threads);
+    use_machine(&plan)?;
     let size = SheetSize { images: arguments.rows.into(), epochs: arguments.views.into() };
     let sheet = cupola_train::sheet(&plan, size).context("failed to draw the images")?;
     let path = arguments.output.clone().unwrap_or_else(|| runs_folder().join(SHEET_FILE));

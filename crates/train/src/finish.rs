@@ -1,0 +1,89 @@
+//! What is done once a model is fitted: what becomes of its answers is learned, and it is cross-validated where that was asked for.
+
+use crate::crossval::{Fold, Subject, cross_validate, joined, table};
+use crate::fit::{Fit, columns, read_all};
+use crate::postprocess::{DecisionPlan, Held, Learned, learn};
+use crate::report::CrossValidation;
+use crate::{Choice, Error, Plan, Result, load};
+use cupola_task::{Dataset, Event, Field, Run, Task, TrainSplit};
+
+/// Folds of the training rows that answers are learned from where there are no validation rows.
+const FOLDS: usize = 5;
+
+/// What was learned about a model after it was fitted.
+#[derive(Default)]
+pub(crate) struct Finished {
+    pub learned: Learned,
+    pub cross_validation: Option<CrossValidation>,
+}
+
+/// What the recipe says about a target's answers.
+pub(crate) fn decision_of<'a>(plan: &'a Plan, field: &Field) -> &'a DecisionPlan {
+    plan.outputs.get(&*field.name).map_or(&plan.decision, |output| &output.decision)
+}
+
+/// Learns what is to be done to the answers of a fitted model, from validation rows or, where there are none, from rows of the training
+/// set that models learned from the others answer; puts it into the pipeline; and cross-validates where `eval.cv` says so.
+///
+/// # Errors
+/// When what is asked for does not suit the target, or a model cannot learn from a fold's rows.
+pub(crate) fn finish(
+    plan: &Plan,
+    run: &Run<'_>,
+    (field, task): (&Field, Task),
+    (train, valid): (&TrainSplit, &dyn Dataset),
+    (fit, choice): (&mut Fit, &Choice),
+) -> Result<Finished> {
+    let learned_field = fit.pipeline.fitted.raw().field(&field.name).cloned().unwrap_or_else(|| field.clone());
+    let decision = decision_of(plan, field);
+    // What early stopping or a time limit settled holds in the folds, too: so a run from its own run.toml learns the same from them.
+    let settings = fit.pipeline.settings.clone();
+    let subject = Subject { def: fit.pipeline.model, settings: &settings, target: field };
+    let wants_table = plan.folds.filter(|_| matches!(choice, Choice::Named(..)));
+    let wants_rows = decision.learns() && valid.is_empty();
+    let mut finished = Finished::default();
+    let mut folds: Option<Vec<Fold>> = None;
+    if wants_table.is_some() || wants_rows {
+        run.tell(Event::Stage { name: "cross-validation".into() });
+        folds = unless_stopped(cross_validate(&subject, train, plan, run, wants_table.unwrap_or(FOLDS)), run)?;
+    }
+    if let (Some(folds), Some(_)) = (&folds, wants_table) {
+        finished.cross_validation = Some(table(&learned_field, task, folds, plan)?);
+    }
+    if decision.is_none() {
+        return Ok(finished);
+    }
+    finished.learned = match (decision.learns(), valid.is_empty(), &folds) {
+        (false, _, _) => learn(decision, &learned_field, None, "")?,
+        (true, false, _) => {
+            let rows = read_all(valid)?;
+            let weights = load::weights(valid.schema(), &rows)?;
+            let answer = fit.pipeline.raw_answer(&columns(&rows))?;
+            let truth = rows.targets.get(&field.name).ok_or_else(|| Error::Data(format!("no truth of {}", field.name), None))?;
+            learn(decision, &learned_field, Some(Held { truth, weights: weights.as_deref(), answer: &answer }), "validation rows")?
+        }
+        (true, true, Some(folds)) => {
+            let (truth, weights, answer) = joined(folds, &learned_field)?;
+            let held = Held { truth: &truth, weights: weights.as_deref(), answer: &answer };
+            learn(decision, &learned_field, Some(held), "training rows, cross-fitted")?
+        }
+        (true, true, None) => learn(decision, &learned_field, None, "")?,
+    };
+    for text in &finished.learned.warnings {
+        run.tell(Event::Warning { text: format!("{}: {text}", field.name) });
+    }
+    fit.pipeline.postprocess = finished.learned.postprocess.clone();
+    Ok(finished)
+}
+
+/// A run that is stopped keeps its model; only what would have come after is left out.
+fn unless_stopped(folds: Result<Vec<Fold>>, run: &Run<'_>) -> Result<Option<Vec<Fold>>> {
+    match folds {
+        Ok(folds) => Ok(Some(folds)),
+        Err(Error::Task(cupola_task::Error::Interrupted)) => {
+            run.tell(Event::Warning { text: "the run was stopped before the model was cross-validated".into() });
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
