@@ -17,13 +17,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Blocks of at least this size may lie in the file. A chunk of 8,192 numbers takes 64 KiB, so whole columns do while they are read.
 const LARGE: usize = 32 << 10;
+/// What blocks of the file are aligned to.
+const PAGE: usize = 4096;
 /// The rest of the ceiling is for small blocks, and for large ones that move as they grow.
 const SHARE_OF_CEILING: f64 = 0.7;
 /// What mimalloc holds beside what is asked of it: for each thread and size, a few blocks at a time. Measured while a CSV file is read on two threads.
 const HELD_BESIDE: u64 = 40 << 20;
-
-/// `mi_option_purge_delay`, for which the crate has no name; the same in mimalloc 2 and 3.
-const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
 /// mimalloc with a file behind it. glibc's allocator maps and unmaps every large buffer; mimalloc keeps them.
 pub struct Allocator;
@@ -40,7 +39,7 @@ unsafe impl GlobalAlloc for Allocator {
         if layout.size() < LARGE {
             return unsafe { SMALL.alloc(layout) };
         }
-        match file::block(layout, hold(layout.size())) {
+        match filed(layout) {
             Some(block) => block.at,
             None => unsafe { SMALL.alloc(layout) },
         }
@@ -50,7 +49,7 @@ unsafe impl GlobalAlloc for Allocator {
         if layout.size() < LARGE {
             return unsafe { SMALL.alloc_zeroed(layout) };
         }
-        match file::block(layout, hold(layout.size())) {
+        match filed(layout) {
             Some(block) => {
                 // SAFETY: the block is at least that long, and nobody else has it.
                 unsafe { block.at.write_bytes(0, block.stale.min(layout.size())) };
@@ -101,14 +100,14 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
-/// Counts a large block; whether it is one too many.
-fn hold(size: usize) -> bool {
-    let held = HELD.fetch_add(size, Ordering::Relaxed) + size;
-    let is_over = held > HELD_MAX.load(Ordering::Relaxed);
-    if is_over {
-        HELD.fetch_sub(size, Ordering::Relaxed);
+/// A block of the file, when the ceiling leaves no room for one of the process's own; else the block is counted.
+fn filed(layout: Layout) -> Option<Block> {
+    let held = HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+    if held <= HELD_MAX.load(Ordering::Relaxed) || layout.align() > PAGE {
+        return None;
     }
-    is_over
+    HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+    Some(file::take(layout.size()))
 }
 
 /// From now on, keeps the process's own memory below `ceiling` bytes, with a file in `folder` for the rest. The file has no name and is gone when
@@ -118,12 +117,11 @@ fn hold(size: usize) -> bool {
 /// When such a file cannot be had there.
 pub fn begin(ceiling: u64, folder: &Path) -> std::io::Result<()> {
     file::open(folder)?;
-    let own = own_bytes().unwrap_or(0);
+    let own = told("RssAnon").unwrap_or(0);
     let limit = (ceiling as f64 * SHARE_OF_CEILING) as u64;
     let held = HELD.load(Ordering::Relaxed) as u64;
-    // What is freed goes back at once, not after a second, in which as much again may be asked for.
-    // SAFETY: the option is a number that mimalloc reads when it frees.
-    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 0) }
+    // Not after a second, in which as much again may be asked for.
+    cupola_train::give_back_freed();
     let room = limit.saturating_sub(own.saturating_sub(held) + HELD_BESIDE);
     HELD_MAX.store(usize::try_from(room).unwrap_or(usize::MAX), Ordering::Relaxed);
     Ok(())
@@ -134,10 +132,10 @@ pub fn room(folder: &Path) -> Option<u64> {
     file::room(folder)
 }
 
-/// Memory of the process's own, where the system tells.
-fn own_bytes() -> Option<u64> {
+/// What the system says about this process's memory, in bytes: `RssAnon` is its own, `VmHWM` the most it had, files' pages included.
+pub fn told(field: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
@@ -151,7 +149,7 @@ struct Block {
 #[cfg(not(target_os = "linux"))]
 mod file {
     //! Without Linux's holes in files there is no file.
-    use super::{Block, Layout, Path};
+    use super::{Block, Path};
 
     pub fn open(_: &Path) -> std::io::Result<()> {
         Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "data.max_memory needs Linux"))
@@ -161,8 +159,8 @@ mod file {
         None
     }
 
-    pub fn block(_: Layout, _: bool) -> Option<Block> {
-        None
+    pub fn take(_: usize) -> Block {
+        unreachable!("no ceiling was set, so no block is one too many")
     }
 
     pub fn holds(_: *mut u8) -> bool {
@@ -179,11 +177,10 @@ mod file {
 #[cfg(target_os = "linux")]
 mod file {
     //! The file: a stretch of addresses, cut into blocks of powers of two. Free blocks of a size are a list whose links stand in the blocks.
-    use super::{AtomicUsize, Block, Layout, Mutex, Ordering, Path};
+    use super::{AtomicUsize, Block, Mutex, Ordering, PAGE, Path};
     use std::ffi::CString;
     use std::os::unix::ffi::OsStrExt;
 
-    const PAGE: usize = 4096;
     /// Blocks from this size on give their room on the disk back when they are freed.
     const PUNCHED: usize = 1 << 20;
     /// How long the file may get; it is sparse, so this is no more than a number.
@@ -254,12 +251,8 @@ mod file {
         at >= FROM.load(Ordering::Acquire) && at < TO.load(Ordering::Acquire)
     }
 
-    /// A block when one is wanted and its alignment is a page's at most.
-    pub fn block(layout: Layout, is_wanted: bool) -> Option<Block> {
-        (is_wanted && layout.align() <= PAGE).then(|| take(layout.size()))
-    }
-
-    fn take(size: usize) -> Block {
+    /// A block of at least that size, aligned to a page.
+    pub fn take(size: usize) -> Block {
         let class = class(size);
         let mut area = AREA.lock().expect("nothing panics while it holds the area");
         let base = FROM.load(Ordering::Relaxed);

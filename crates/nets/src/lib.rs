@@ -24,7 +24,7 @@ mod conformance;
 #[cfg(test)]
 mod fixtures;
 
-pub use cupola_kernels::memory::keep_freed;
+pub use cupola_kernels::memory::{give_back_freed, keep_freed};
 pub use device::has_card;
 pub use head::{Head, Truth};
 pub use layout::{Adapter, Builder, Entry, Fill, LayerRow, Layout, Param, Role};

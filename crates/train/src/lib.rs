@@ -45,7 +45,7 @@ mod error;
 
 pub use answers::{columns as answer_columns, predictions as answers_of, set_text};
 pub use artifact::*;
-pub use cupola_nets::LayerRow;
+pub use cupola_nets::{LayerRow, give_back_freed};
 pub use difference::{Moved, moved};
 pub use error::{Error, Result};
 pub use eval::{EvalPlan, Evaluation, evaluate_file};

@@ -30,7 +30,7 @@ use crate::arguments::{Arguments, Command, ModelCommand};
 use crate::memory;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
-use cupola_data::{Input, ReadOptions};
+use cupola_data::ReadOptions;
 use cupola_task::Value;
 use cupola_train::recipe::Recipe;
 use cupola_train::{Artifact, Opening, Plan};
@@ -41,10 +41,6 @@ use cupola_watch::{Durability, StoreAt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
-
-/// Bytes on the disk that training takes for each byte of its files where nothing fits into memory: a CSV file of 200 MB, mostly numbers, took 4.9 for
-/// `gbdt` and 11.2 for `logistic`, which keeps them dense.
-const ROOM_PER_BYTE: u64 = 12;
 
 /// Runs the command that was typed.
 pub fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCode> {
@@ -186,16 +182,15 @@ fn use_threads(threads: Option<usize>) -> usize {
 /// Threads and memory as the recipe says.
 fn use_machine(plan: &Plan) -> Result<()> {
     use_threads(plan.threads);
-    use_memory(&plan.read, &[])
+    use_memory(&plan.read, 0)
 }
 
-/// Keeps this process below the ceiling that the recipe sets, if any, with a file in the folder of runs for what is larger.
-fn use_memory(options: &ReadOptions, inputs: &[&Input]) -> Result<()> {
+/// Keeps this process below the ceiling that the recipe sets, if any, with a file in the folder of runs for what is larger; it may need so many bytes.
+fn use_memory(options: &ReadOptions, needs: u64) -> Result<()> {
     let Some(ceiling) = options.max_memory else { return Ok(()) };
     let folder = runs_folder();
     let began = std::fs::create_dir_all(&folder).and_then(|()| memory::begin(ceiling, &folder));
     began.with_context(|| format!("failed to keep data.max_memory: no file for what is larger can be had in {}", folder.display()))?;
-    let needs = inputs.iter().map(|input| input.file_bytes()).sum::<u64>().saturating_mul(ROOM_PER_BYTE);
     match memory::room(&folder) {
         Some(room) if needs > room => {
             let what = format!("a file in {} for what is larger than data.max_memory", folder.display());

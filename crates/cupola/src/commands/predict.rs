@@ -115,7 +115,7 @@ pub fn data(arguments: &[String]) -> Result<(Input, ReadOptions)> {
         sql.last().map_or_else(String::new, |(_, value)| if let Value::Text(text) = value { text.clone() } else { value.to_string() });
     let tables = tables.into_iter().filter_map(|(name, value)| Some((name, Input::of(&value)?))).collect();
     // Answers are given row by row; what takes memory is a query, or a table that cannot be read piece by piece.
-    use_memory(&options, &[])?;
+    use_memory(&options, 0)?;
     Ok((Input::parse_all(paths).queried(&sql, tables).context("failed to read the command line")?, options))
 }
 

@@ -50,7 +50,13 @@ pub(super) fn pieces(text: &[u8], is_last: bool, reading: &Reading<'_>) -> Vec<P
     let mut begins: Vec<usize> = (0..count).map(|piece| if piece == 0 { 0 } else { behind_line(piece * text.len() / count) }).collect();
     begins.push(text.len());
     begins.dedup();
-    let mut pieces: Vec<Piece> = begins.par_windows(2).map(|bounds| reading.piece(text, [bounds[0], bounds[1]], is_last)).collect();
+    // Records behind a byte that is no text are left to who can tell its place.
+    let valid = match std::str::from_utf8(text) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&text[..error.valid_up_to()]).expect("so far it is text"),
+    };
+    let is_last = is_last && valid.len() == text.len();
+    let mut pieces: Vec<Piece> = begins.par_windows(2).map(|bounds| reading.piece(valid, [bounds[0], bounds[1]], is_last)).collect();
     let good = 1 + pieces.windows(2).take_while(|pair| pair[0].end == pair[1].begin).count();
     pieces.truncate(good);
     pieces
@@ -58,19 +64,13 @@ pub(super) fn pieces(text: &[u8], is_last: bool, reading: &Reading<'_>) -> Vec<P
 
 impl Reading<'_> {
     /// Records that begin within the bounds.
-    fn piece(&self, text: &[u8], [begin, stop]: [usize; 2], is_last: bool) -> Piece {
+    fn piece(&self, text: &str, [begin, stop]: [usize; 2], is_last: bool) -> Piece {
         let mut columns: Vec<StringBuilder> = Vec::new();
         columns.resize_with(self.width, StringBuilder::new);
         let (mut fields, mut lines, mut line_ends, mut end) = (Vec::new(), Lines::default(), 0, begin);
-        // One check for all of it; records behind a byte that is no text are left to who can tell its place.
-        let valid = match std::str::from_utf8(&text[begin..]) {
-            Ok(text) => text,
-            Err(error) => std::str::from_utf8(&text[begin..begin + error.valid_up_to()]).expect("so far it is text"),
-        };
-        while end < stop {
-            let rest = &valid[end - begin..];
-            let is_all = is_last && begin + valid.len() == text.len();
-            let Scan::Record { length, lines: ends } = self.dialect.scan(rest.as_bytes(), is_all, &mut fields) else { break };
+        while end < stop.min(text.len()) {
+            let rest = &text[end..];
+            let Scan::Record { length, lines: ends } = self.dialect.scan(rest.as_bytes(), is_last, &mut fields) else { break };
             if fields.len() != self.width || length > self.max_line {
                 break;
             }
