@@ -140,16 +140,52 @@ pub(crate) fn print(images: &Images, row: usize) -> blake3::Hash {
     hasher.update(images.pixels(row)).finalize()
 }
 
-/// Fingerprints of rows: equal where all codes are equal, and otherwise different but for odds of 2^-128.
-pub(crate) fn fingerprints<'c>(rows: usize, columns: impl Iterator<Item = &'c Codes>) -> Vec<u128> {
-    let mut prints = vec![(1u64, 2u64); rows];
-    for column in columns {
-        for ((low, high), &code) in prints.iter_mut().zip(&column.code) {
-            *low = Draw::value(*low, u64::from(code));
-            *high = Draw::value(*high, u64::from(code));
-        }
+/// A fingerprint of 128 bits, word by word: of other words it is another one but for odds of 2^-128. Fingerprints stand in files, so they must
+/// never change.
+#[derive(Clone, Copy)]
+pub(crate) struct Fingerprint(u64, u64);
+
+impl Fingerprint {
+    /// Of nothing yet.
+    pub const EMPTY: Fingerprint = Fingerprint(1, 2);
+
+    /// Takes a word in.
+    pub fn stir(&mut self, word: u64) {
+        *self = Fingerprint(Draw::value(self.0, word), Draw::value(self.1, word));
     }
-    prints.into_iter().map(|(low, high)| u128::from(low) << 64 | u128::from(high)).collect()
+
+    /// Takes bytes in, whose number the caller takes in.
+    pub fn stir_bytes(&mut self, bytes: &[u8]) {
+        words(bytes).for_each(|word| self.stir(word));
+    }
+
+    /// The fingerprint.
+    pub fn value(self) -> u128 {
+        u128::from(self.0) << 64 | u128::from(self.1)
+    }
+}
+
+/// A hash of 64 bits; never 0, which is free to stand for a missing cell.
+pub(crate) fn hash(key: u64, bytes: &[u8]) -> u64 {
+    words(bytes).fold(Draw::value(key, bytes.len() as u64), Draw::value).max(1)
+}
+
+/// Eight bytes a word, the last one filled up with zeros.
+fn words(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
+    bytes.chunks(8).map(|bytes| {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        u64::from_le_bytes(word)
+    })
+}
+
+/// Fingerprints of rows: equal where all codes are equal.
+pub(crate) fn fingerprints<'c>(rows: usize, columns: impl Iterator<Item = &'c Codes>) -> Vec<u128> {
+    let mut prints = vec![Fingerprint::EMPTY; rows];
+    for column in columns {
+        prints.iter_mut().zip(&column.code).for_each(|(print, &code)| print.stir(u64::from(code)));
+    }
+    prints.into_iter().map(Fingerprint::value).collect()
 }
 
 /// A column of the batch, whatever its role.

@@ -211,7 +211,10 @@ pub fn convert(input: &Input, options: &ReadOptions, out: &Path, format: OutputF
             None => Columns::new(chunk.iter().map(|(name, column)| (name.clone(), texts(column))).collect()),
         };
         if columns.is_empty() {
-            columns = chunk.names().map(Arc::from).collect::<Vec<Arc<str>>>();
+            columns = match &types {
+                Some(types) => types.iter().map(|(name, plain)| (name.clone(), plain.word().to_owned())).collect(),
+                None => chunk.iter().map(|(name, _)| (name.clone(), "as it stood".to_owned())).collect(),
+            };
         }
         rows += chunk.rows() as u64;
         writer.write(&chunk)?;
@@ -220,17 +223,7 @@ pub fn convert(input: &Input, options: &ReadOptions, out: &Path, format: OutputF
     let buffer = writer.finish()?;
     buffer.into_inner().map_err(|error| Error::Write { action: format!("write {}", out.display()), source: error.into_error() })?;
     file.commit()?;
-    let word = |name: &Arc<str>| {
-        let plain = types.as_ref().and_then(|types| types.iter().find(|(known, _)| *known == name)).map(|(_, plain)| plain.word());
-        (name.clone(), plain.unwrap_or("as it stood").to_owned())
-    };
-    Ok(Converted {
-        from: stream.format().to_owned(),
-        to: format.word().to_owned(),
-        rows,
-        skipped: stream.skipped().count,
-        columns: columns.iter().map(word).collect(),
-    })
+    Ok(Converted { from: stream.format().to_owned(), to: format.word().to_owned(), rows, skipped: stream.skipped().count, columns })
 }
 
 fn texts(column: &Column) -> Column {
@@ -293,6 +286,18 @@ mod tests {
             3,?,true,?,?,012,?
         "#]]
         .assert_eq(&String::from_utf8(text).unwrap());
+    }
+
+    #[test]
+    fn what_a_format_does_not_hold_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("a.arff");
+        let bytes = "when,x\n2024-01-05T10:00:00.5,1\n2024-01-06T11:00:00,2\n".to_owned().into();
+        let input = Input::Bytes { name: "a.csv".into(), bytes };
+        let error = convert(&input, &ReadOptions::default(), &out, OutputFormat::Arff, &mut |_| {}).unwrap_err();
+        let said = std::error::Error::source(&error).unwrap().to_string();
+        assert!(said.starts_with("column when: found 2024-01-05T10:00:00.500; "), "{said}");
+        assert!(!out.exists());
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! order, and a changed row is one that went and one that came. Cells are equal as they are where categories are: `3` and `3.0`, a day in a text and the
 //! same day as a date.
 
-use crate::conform::{category_text, number};
+use crate::as_read::AsRead;
+use crate::cells::Fingerprint;
+use crate::conform::{category_text, number_text};
 use crate::{Error, Raw, Result, date};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, TimestampMicrosecondType};
+use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, ArrayRef};
-use cupola_task::{Column, Columns, Draw, Range, Setting, Settings, nearest};
+use cupola_task::{Column, Columns, Range, Setting, Settings, nearest};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -117,72 +119,48 @@ struct Both<'a> {
 }
 
 impl Both<'_> {
-    fn cell(&self, table: usize, row: usize) -> Cell<'_> {
+    fn cell(&self, table: usize, row: usize) -> AsRead<'_> {
         let array = self.arrays[table];
-        if array.is_null(row) {
-            return Cell::Missing;
+        let date = array.as_string_opt::<i32>().filter(|texts| self.are_dates && texts.is_valid(row)).map(|texts| texts.value(row).trim());
+        match (date, AsRead::of(array, row)) {
+            (Some(date), _) => date::parse_known(date, None).map_or(AsRead::Text(date), AsRead::Moment),
+            (None, AsRead::Text(text)) => AsRead::Text(category_text(text)),
+            (None, cell) => cell,
         }
-        if let Some(texts) = array.as_string_opt::<i32>() {
-            let text = texts.value(row).trim();
-            if self.are_dates {
-                return date::parse_known(text, None).map_or(Cell::Text(text), Cell::Moment);
-            }
-            return number(text).map_or_else(|| Cell::Text(category_text(text)), |number| Cell::Number(number + 0.0));
-        }
-        if let Some(numbers) = array.as_primitive_opt::<Float64Type>() {
-            let number = numbers.value(row);
-            return if number.is_nan() { Cell::Missing } else { Cell::Number(number + 0.0) };
-        }
-        array.as_primitive_opt::<TimestampMicrosecondType>().map_or(Cell::Missing, |moments| Cell::Moment(moments.value(row)))
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Cell<'a> {
-    Missing,
-    Number(f64),
-    Moment(i64),
-    Text(&'a str),
+fn stir(print: &mut Fingerprint, cell: AsRead<'_>) {
+    match cell {
+        AsRead::Missing => print.stir(0),
+        AsRead::Number(number) => {
+            print.stir(1);
+            print.stir(number.to_bits());
+        }
+        AsRead::Moment(moment) => {
+            print.stir(2);
+            print.stir(moment as u64);
+        }
+        AsRead::Text(text) => {
+            print.stir(3 + text.len() as u64);
+            print.stir_bytes(text.as_bytes());
+        }
+    }
 }
 
-impl Cell<'_> {
-    fn stir(self, state: &mut (u64, u64)) {
-        let mut stir = |word: u64| *state = (Draw::value(state.0, word), Draw::value(state.1, word));
-        match self {
-            Cell::Missing => stir(0),
-            Cell::Number(number) => {
-                stir(1);
-                stir(number.to_bits());
-            }
-            Cell::Moment(moment) => {
-                stir(2);
-                stir(moment as u64);
-            }
-            Cell::Text(text) => {
-                stir(3 + text.len() as u64);
-                for bytes in text.as_bytes().chunks(8) {
-                    let mut word = [0; 8];
-                    word[..bytes.len()].copy_from_slice(bytes);
-                    stir(u64::from_le_bytes(word));
-                }
-            }
-        }
+fn told(cell: AsRead<'_>) -> Option<String> {
+    match cell {
+        AsRead::Missing => None,
+        AsRead::Number(number) => Some(number_text(number)),
+        AsRead::Moment(moment) => Some(date::iso(moment)),
+        AsRead::Text(text) => Some(text.to_owned()),
     }
+}
 
-    fn told(self) -> Option<String> {
-        match self {
-            Cell::Missing => None,
-            Cell::Number(number) => Some(crate::conform::number_text(number)),
-            Cell::Moment(moment) => Some(date::iso(moment)),
-            Cell::Text(text) => Some(text.to_owned()),
-        }
-    }
-
-    fn equals(self, other: Cell<'_>, tolerance: f64) -> bool {
-        match (self, other) {
-            (Cell::Number(one), Cell::Number(other)) => one == other || (one - other).abs() <= tolerance,
-            (one, other) => one == other,
-        }
+fn are_equal(one: AsRead<'_>, other: AsRead<'_>, tolerance: f64) -> bool {
+    match (one, other) {
+        (AsRead::Number(one), AsRead::Number(other)) => one == other || (one - other).abs() <= tolerance,
+        (one, other) => one == other,
     }
 }
 
@@ -240,9 +218,9 @@ fn both<'a>(first: &'a Columns, second: &'a Columns) -> Result<Vec<Both<'a>>> {
 /// A fingerprint of those columns of each row.
 fn prints(both: &[&Both<'_>], table: usize, rows: usize) -> Vec<u128> {
     let print = |row: usize| {
-        let mut state = (1u64, 2u64);
-        both.iter().for_each(|column| column.cell(table, row).stir(&mut state));
-        u128::from(state.0) << 64 | u128::from(state.1)
+        let mut print = Fingerprint::EMPTY;
+        both.iter().for_each(|column| stir(&mut print, column.cell(table, row)));
+        print.value()
     };
     (0..rows).into_par_iter().map(print).collect()
 }
@@ -267,15 +245,15 @@ fn by_content(diff: &mut Diff, both: &[Both<'_>], tables: [&Raw; 2], listed: usi
         }
     }
     // Of equal rows the last ones are those that went.
+    let mut gone = Vec::new();
     for (row, print) in own[0].iter().enumerate().rev() {
         if let Some(count) = left.get_mut(print).filter(|count| **count > 0) {
             *count -= 1;
-            diff.rows_removed += 1;
-            diff.removed.push(tables[0].place(row));
+            gone.push(row);
         }
     }
-    diff.removed.reverse();
-    diff.removed.truncate(listed);
+    diff.rows_removed = gone.len() as u64;
+    diff.removed = gone.iter().rev().take(listed).map(|row| tables[0].place(*row)).collect();
 }
 
 fn by_key(diff: &mut Diff, both: &[Both<'_>], tables: [&Raw; 2], key: &[String], tolerance: f64, listed: usize) -> Result<()> {
@@ -284,7 +262,7 @@ fn by_key(diff: &mut Diff, both: &[Both<'_>], tables: [&Raw; 2], key: &[String],
     let mut known = [HashMap::new(), HashMap::new()];
     for table in 0..2 {
         for (row, print) in keys[table].iter().enumerate() {
-            if let Some(missing) = columns.iter().find(|column| column.cell(table, row) == Cell::Missing) {
+            if let Some(missing) = columns.iter().find(|column| column.cell(table, row) == AsRead::Missing) {
                 return Err(Error::column(missing.name, tables[table].place(row), "nothing", "a value of the key in every row"));
             }
             match known[table].entry(*print) {
@@ -317,18 +295,18 @@ fn by_key(diff: &mut Diff, both: &[Both<'_>], tables: [&Raw; 2], key: &[String],
         let mut is_same = true;
         for &(at, column) in &values {
             let (before, after) = (column.cell(0, old), column.cell(1, row));
-            if before.equals(after, tolerance) {
+            if are_equal(before, after, tolerance) {
                 continue;
             }
             is_same = false;
             changed[at] += 1;
             if diff.changes.len() < listed {
                 diff.changes.push(Change {
-                    key: columns.iter().filter_map(|column| column.cell(1, row).told()).collect(),
+                    key: columns.iter().filter_map(|column| told(column.cell(1, row))).collect(),
                     places: [tables[0].place(old), tables[1].place(row)],
                     column: column.name.clone(),
-                    before: before.told(),
-                    after: after.told(),
+                    before: told(before),
+                    after: told(after),
                 });
             }
         }

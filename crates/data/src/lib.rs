@@ -3,6 +3,7 @@
 //! The promise is *never a silently wrong table*: what does not fit is refused with its place, what was found and what
 //! was wanted, or kept out by an explicit recipe key and counted.
 
+mod as_read;
 pub mod augment;
 mod cells;
 mod conform;

@@ -17,6 +17,8 @@ use std::time::UNIX_EPOCH;
 
 /// The first line of a lock.
 const HEAD: &str = "cupola data lock 1";
+/// Bytes of the longest path; Windows has none that are longer, nor has any other system.
+const PATH_MAX: usize = 1 << 15;
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 16;
 
@@ -184,7 +186,7 @@ impl Lock {
                     root.clone_into(&mut lock.root);
                     true
                 }
-                Some(("of", path)) => {
+                Some(("of", path)) if is_below(path) => {
                     lock.paths.push(path.to_owned());
                     true
                 }
@@ -217,9 +219,13 @@ fn entry(line: &str) -> Option<Entry> {
     let mut parts = line.splitn(5, ' ');
     let hash = blake3::Hash::from_hex(parts.next()?).ok()?;
     let stamp = Stamp { size: parts.next()?.parse().ok()?, changed: parts.next()?.parse().ok()?, inode: parts.next()?.parse().ok()? };
-    let path =
-        parts.next().filter(|path| !path.is_empty() && !Path::new(path).is_absolute() && !path.split('/').any(|part| part == ".."))?;
+    let path = parts.next().filter(|path| is_below(path))?;
     Some(Entry { path: path.to_owned(), hash, stamp })
+}
+
+/// Whether a path of a lock stays in the lock's folder, and is one that a system can have.
+fn is_below(path: &str) -> bool {
+    (1..=PATH_MAX).contains(&path.len()) && !Path::new(path).is_absolute() && path.split('/').all(|part| part != "..")
 }
 
 /// Files of the lock that are there, with their stamps; files that are new; files that are gone. Both lists are in the order of paths.
@@ -345,28 +351,40 @@ fn hash(path: &Path) -> Result<blake3::Hash> {
     }
 }
 
+/// A folder that is looked at: its path with the `/` behind it, and what it holds so far.
+type Folder<'a> = (&'a str, blake3::Hasher);
+
 /// The hash of the top folder. A folder's is that of the names, sorts and hashes of what it holds, in the order of paths.
 fn root(entries: &[Entry]) -> String {
-    folder(entries, 0).to_hex().to_string()
+    // From the top down. There is no recursion, since a lock that somebody made up may go deeper than a stack.
+    let mut above: Vec<Folder> = Vec::new();
+    let mut last: Folder = ("", blake3::Hasher::new());
+    for entry in entries {
+        // What lies in one folder stands together, since all of it begins alike.
+        while !entry.path.starts_with(last.0) {
+            last = close(above.pop().expect("every path lies in the top folder"), last);
+        }
+        while let Some(length) = entry.path[last.0.len()..].find('/') {
+            let below = (&entry.path[..=last.0.len() + length], blake3::Hasher::new());
+            above.push(std::mem::replace(&mut last, below));
+        }
+        hold(&mut last.1, b"f", &entry.path[last.0.len()..], entry.hash);
+    }
+    while let Some(folder) = above.pop() {
+        last = close(folder, last);
+    }
+    last.1.finalize().to_hex().to_string()
 }
 
-/// `entries` are those below a folder, in the order of their paths, whose names begin at `from`.
-fn folder(entries: &[Entry], from: usize) -> blake3::Hash {
-    let name = |entry: &Entry| entry.path[from..].find('/').unwrap_or(entry.path.len() - from);
-    let mut hasher = blake3::Hasher::new();
-    // What lies in one folder below stands together, since all of it begins alike.
-    let mut rest = entries;
-    while let [first, ..] = rest {
-        let end = from + name(first);
-        let is_file = end == first.path.len();
-        let count = if is_file { 1 } else { rest.iter().take_while(|entry| entry.path.starts_with(&first.path[..=end])).count() };
-        let (own, others) = rest.split_at(count);
-        let hash = if is_file { first.hash } else { folder(own, end + 1) };
-        hasher.update(if is_file { b"f" } else { b"d" }).update(&((end - from) as u64).to_le_bytes());
-        hasher.update(&first.path.as_bytes()[from..end]).update(hash.as_bytes());
-        rest = others;
-    }
-    hasher.finalize()
+/// The folder with one below it that is complete.
+fn close<'a>(mut folder: Folder<'a>, below: Folder<'a>) -> Folder<'a> {
+    let name = &below.0[folder.0.len()..below.0.len() - 1];
+    hold(&mut folder.1, b"d", name, below.1.finalize());
+    folder
+}
+
+fn hold(hasher: &mut blake3::Hasher, sort: &[u8], name: &str, hash: blake3::Hash) {
+    hasher.update(sort).update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes()).update(hash.as_bytes());
 }
 
 #[cfg(test)]
@@ -426,6 +444,15 @@ mod tests {
     }
 
     #[test]
+    fn folders_may_lie_deep() {
+        let stamp = Stamp { size: 0, changed: 0, inode: 0 };
+        let entry = |path: String| Entry { path, hash: blake3::hash(b""), stamp };
+        let deep = "a/".repeat(PATH_MAX / 2 - 1);
+        let root = root(&[entry(format!("{deep}x")), entry(format!("{deep}y")), entry("b".into())]);
+        assert_eq!(root.len(), 64);
+    }
+
+    #[test]
     fn what_is_no_lock_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data.lock");
@@ -433,7 +460,9 @@ mod tests {
         Lock::take(folder.path(), &[folder.path().to_owned()], &path).unwrap().save(&path).unwrap();
         let good = fs::read_to_string(&path).unwrap();
         let mut found = String::new();
-        for text in [String::new(), good.replace(" a\n", " ../a\n"), good.replace(" a\n", " b\n"), format!("{good}junk\n")] {
+        let deep = good.replace(" a\n", &format!(" {}a\n", "a/".repeat(PATH_MAX)));
+        let outside = good.replace("of .\n", "of /\n");
+        for text in [String::new(), good.replace(" a\n", " ../a\n"), good.replace(" a\n", " b\n"), format!("{good}junk\n"), deep, outside] {
             fs::write(&path, text).unwrap();
             let error = Lock::open(&path).unwrap_err();
             writeln!(
@@ -449,6 +478,8 @@ mod tests {
             DESK/data.lock:4: found another line, wanted hash, size, time, inode and path; 
             DESK/data.lock: found files that do not make its root, wanted a lock as it was written; it was edited, or cut off: write it again with `cupola data lock`
             DESK/data.lock:5: found another line, wanted hash, size, time, inode and path; 
+            DESK/data.lock:4: found another line, wanted hash, size, time, inode and path; 
+            DESK/data.lock:3: found another line, wanted hash, size, time, inode and path; 
         "#]]
         .assert_eq(&found);
     }

@@ -44,7 +44,7 @@ pub enum OutputFormat {
     Parquet,
     /// Arrow's file format, compressed with zstd.
     Arrow,
-    /// Weka's text format: numbers, dates and texts; flags are nominal.
+    /// Weka's text format: numbers, dates in whole seconds and texts; flags are nominal.
     Arff,
 }
 

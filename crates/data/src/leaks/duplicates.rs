@@ -48,9 +48,7 @@ fn find(evidence: &Evidence) -> Vec<Finding> {
 
 fn judge(evidence: &Evidence, word: &str, rows: usize, again: &[usize], repeated: usize) -> Finding {
     let (share, trains) = (again.len() as f64 / rows as f64, evidence.train.len());
-    // Three rows more than seen, so that no repetition in training does not mean that there can be none.
-    let expected = (repeated as f64 + 3.0) / trains as f64;
-    let is_planted = again.len() >= ROWS_MIN && share >= FACTOR * expected && tail(again.len(), rows as f64 * expected) < -11.5;
+    let is_planted = again.len() >= ROWS_MIN && is_more_than_within(again.len(), rows, repeated, trains);
     let is_copied = again.len() >= 10 && share >= COPIED && repeats_targets(evidence, again) && share >= copied_from(evidence);
     let stops = is_planted || is_copied;
     let (shown, in_test_file) = evidence.place(again.iter().copied());
@@ -76,8 +74,16 @@ fn within(repeated: usize, trains: usize) -> String {
     }
 }
 
+/// Whether so many of the rows of a side repeat training rows far more often than training rows repeat each other, and not by chance
+/// (one in a hundred thousand).
+pub(super) fn is_more_than_within(again: usize, rows: usize, repeated: usize, trains: usize) -> bool {
+    // Three rows more than seen, so that no repetition in training does not mean that there can be none.
+    let expected = (repeated as f64 + 3.0) / trains as f64;
+    again as f64 / rows as f64 >= FACTOR * expected && tail(again, rows as f64 * expected) < -11.5
+}
+
 /// The logarithm of Chernoff's bound on the chance that a Poisson count of that mean reaches `count`.
-pub(super) fn tail(count: usize, mean: f64) -> f64 {
+fn tail(count: usize, mean: f64) -> f64 {
     let count = count as f64;
     if count <= mean { 0.0 } else { count - mean - count * (count / mean).ln() }
 }

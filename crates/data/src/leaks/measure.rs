@@ -167,13 +167,16 @@ fn area(counts: impl Iterator<Item = [f64; 2]>) -> f64 {
     area.max(1.0 - area)
 }
 
-/// Pearson's correlation of pairs.
-pub(crate) fn pearson(pairs: &[(f64, f64)]) -> f64 {
+/// Pearson's correlation of pairs; none where one of the two does not vary.
+pub(crate) fn pearson(pairs: &[(f64, f64)]) -> Option<f64> {
     let n = pairs.len() as f64;
     let (mean_x, mean_y) = (pairs.iter().map(|pair| pair.0).sum::<f64>() / n, pairs.iter().map(|pair| pair.1).sum::<f64>() / n);
-    let sum = |term: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|(x, y)| term(x - mean_x, y - mean_y)).sum::<f64>();
-    let correlation = sum(&|x, y| x * y) / (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt();
-    if correlation.is_finite() { correlation } else { 0.0 }
+    let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
+    for (x, y) in pairs {
+        let (x, y) = (x - mean_x, y - mean_y);
+        (xy, xx, yy) = (xy + x * y, xx + x * x, yy + y * y);
+    }
+    Some(xy / (xx * yy).sqrt()).filter(|correlation| correlation.is_finite())
 }
 
 /// Mean ranks of ordered codes in the given rows.

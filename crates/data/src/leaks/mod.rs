@@ -8,7 +8,7 @@ mod duplicates;
 mod evidence;
 mod group_overlap;
 mod id_order;
-mod measure;
+pub(crate) mod measure;
 mod near_duplicates;
 mod row_order;
 mod single_feature;

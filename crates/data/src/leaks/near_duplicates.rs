@@ -3,7 +3,7 @@
 //! What is nearly equal, and how it is found, says [`crate::near`]. Rows that repeat others wholly are a matter of the check `duplicates`. Natural
 //! tables have such rows too, so what stops a run is a side that has far more of them than training rows have among each other.
 
-use super::duplicates::tail;
+use super::duplicates::is_more_than_within;
 use super::evidence::{Evidence, Finding, LeakDef, Severity, called};
 use crate::cells::{Codes, MISSING, fingerprints};
 use crate::near::{Bands, RUN, Signer, Token, candidates, runs, similarity, worth};
@@ -25,8 +25,7 @@ const OTHER_MAX: usize = 5_000;
 const VALUES_MAX: usize = 400;
 /// Pairs that are measured at most.
 const PAIRS_MAX: usize = 200_000;
-/// How much more often than in training, and how many rows at least; a share below the last moves no score.
-const FACTOR: f64 = 3.0;
+/// How many rows at least; a share below the second moves no score.
 const ROWS_MIN: usize = 5;
 const SHARE_MIN: f64 = 0.01;
 
@@ -48,8 +47,7 @@ fn find(evidence: &Evidence) -> Vec<Finding> {
             continue;
         }
         let share = again.len() as f64 / own.len() as f64;
-        let expected = (within as f64 + 3.0) / trains as f64;
-        let is_planted = again.len() >= ROWS_MIN && share >= FACTOR * expected && tail(again.len(), own.len() as f64 * expected) < -11.5;
+        let is_planted = again.len() >= ROWS_MIN && is_more_than_within(again.len(), own.len(), within, trains);
         if !is_planted && (share < SHARE_MIN || again.len() < ROWS_MIN) {
             continue;
         }

@@ -107,9 +107,9 @@ fn near_number(input: &Exhibit, target: &Exhibit, numbers: &[f64], rows: &[usize
         return None;
     }
     let pairs: Vec<(f64, f64)> = both.iter().map(|&row| (own[row], numbers[row])).collect();
-    let by_value = pearson(&pairs).abs();
+    let by_value = pearson(&pairs).map_or(0.0, f64::abs);
     let (x, y) = (ranks(&input.codes, &both), ranks(&target.codes, &both));
-    let by_rank = pearson(&x.into_iter().zip(y).collect::<Vec<_>>()).abs();
+    let by_rank = pearson(&x.into_iter().zip(y).collect::<Vec<_>>()).map_or(0.0, f64::abs);
     let correlation = by_value.max(by_rank);
     // Two values alone correlate perfectly wherever they are one to one, which the other check judges.
     let is_copy = correlation >= CORRELATES && target.codes.distinct > 4;

@@ -65,10 +65,10 @@ fn finding(input: &Exhibit, target: &Exhibit, severity: Severity, value: f64, ho
 
 type Found = (Severity, f64, String);
 
-/// The different words of a text, without capitals.
-fn words(text: &str) -> BTreeSet<String> {
+/// The words of a text, without capitals.
+fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     let is_inside = |letter: char| letter.is_alphanumeric() || letter == '_';
-    text.split(|letter| !is_inside(letter)).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+    text.split(move |letter| !is_inside(letter)).filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
 /// A word for each class but one: learned on every other row, measured on the rest.
@@ -78,7 +78,7 @@ fn by_word(texts: &StringArray, codes: &[u32], count: usize, rows: &[usize], cha
     for &row in rows.iter().step_by(2) {
         let class = codes[row] as usize;
         totals[class] += 1;
-        for word in words(text(texts, row)) {
+        for word in words(text(texts, row)).collect::<BTreeSet<String>>() {
             if standing.len() < WORDS_MAX || standing.contains_key(&word) {
                 standing.entry(word).or_insert_with(|| vec![0; count])[class] += 1;
             }
@@ -98,7 +98,7 @@ fn by_word(texts: &StringArray, codes: &[u32], count: usize, rows: &[usize], cha
     let other = seen.iter().copied().find(|class| markers.iter().all(|(marked, _)| marked != class)).unwrap_or(seen[0]);
     let (mut right, mut judged) = (vec![0usize; count], vec![0usize; count]);
     for &row in rows.iter().skip(1).step_by(2) {
-        let words = words(text(texts, row));
+        let words: BTreeSet<String> = words(text(texts, row)).collect();
         let guess = markers.iter().find(|(_, word)| words.contains(word)).map_or(other, |(class, _)| *class);
         judged[codes[row] as usize] += 1;
         right[codes[row] as usize] += usize::from(guess == codes[row] as usize);
@@ -124,16 +124,17 @@ fn by_name(texts: &StringArray, target: &Exhibit, codes: &[u32], count: usize, r
     }
     // One letter, or a digit, stands anywhere.
     names.iter_mut().filter(|name| name.chars().count() < 2 || name.parse::<f64>().is_ok()).for_each(String::clear);
+    let spaced = |text: &str| format!(" {} ", words(text).collect::<Vec<_>>().join(" "));
+    // A name without a word stands nowhere.
+    let named: Vec<(usize, String)> = names.iter().map(|name| spaced(name)).enumerate().filter(|(_, name)| name.len() > 2).collect();
     let (mut stands, mut right, mut totals) = (vec![0.0; count], vec![0.0; count], vec![0.0f64; count]);
     for &row in rows {
         let class = codes[row] as usize;
         totals[class] += 1.0;
-        let text = format!(" {} ", words_in_order(text(texts, row)));
-        for (other, name) in names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
-            if text.contains(&format!(" {} ", words_in_order(name))) {
-                stands[other] += 1.0;
-                right[other] += f64::from(u8::from(other == class));
-            }
+        let text = spaced(text(texts, row));
+        for &(other, _) in named.iter().filter(|(_, name)| text.contains(name.as_str())) {
+            stands[other] += 1.0;
+            right[other] += f64::from(u8::from(other == class));
         }
     }
     let all: f64 = totals.iter().sum();
@@ -149,11 +150,6 @@ fn by_name(texts: &StringArray, target: &Exhibit, codes: &[u32], count: usize, r
         100.0 * precision
     );
     Some((Severity::Warn, precision, how))
-}
-
-fn words_in_order(text: &str) -> String {
-    let is_inside = |letter: char| letter.is_alphanumeric() || letter == '_';
-    text.split(|letter| !is_inside(letter)).filter(|word| !word.is_empty()).map(str::to_lowercase).collect::<Vec<_>>().join(" ")
 }
 
 /// The number to be estimated, among the numbers of the text.

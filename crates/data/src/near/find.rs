@@ -4,6 +4,7 @@
 use super::bands::{Bands, candidates};
 use super::signature::{Signer, Token, similarity, worth};
 use super::tokens::Counted;
+use crate::split::word_of_side;
 use crate::{Error, Input, ReadOptions, Result, stream};
 use cupola_task::{Range, Setting, Settings, Side};
 use datasketches::countmin::CountMinSketch;
@@ -152,17 +153,7 @@ pub fn duplicates(rows: &Rows<'_>, settings: &Settings, progress: &mut dyn FnMut
         }
         false => (vec![], false),
     };
-    let side = |row: u32| rows.sides.map(|sides| sides[row as usize]);
-    let is_across = |one: u32, other: u32| match (side(one), side(other)) {
-        (Some(one), Some(other)) => one != other && one != Side::Out && other != Side::Out,
-        _ => false,
-    };
-    let mut groups: Vec<(bool, Vec<u32>)> = groups
-        .into_iter()
-        .map(|group| {
-            (group.iter().any(|row| is_across(group[0], *row)) || (1..group.len()).any(|at| is_across(group[at - 1], group[at])), group)
-        })
-        .collect();
+    let mut groups: Vec<(bool, Vec<u32>)> = groups.into_iter().map(|group| (rows.is_across(&group), group)).collect();
     groups.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.len().cmp(&a.1.len())).then(a.1.cmp(&b.1)));
     let told: Vec<u32> = groups.iter().take(listed).flat_map(|(_, group)| group.iter().take(MEMBERS).copied()).collect();
     let wanted: BTreeSet<u32> = pairs.iter().flat_map(|(one, other)| [*one, *other]).chain(told).collect();
@@ -171,11 +162,17 @@ pub fn duplicates(rows: &Rows<'_>, settings: &Settings, progress: &mut dyn FnMut
     let chance = 2.0 * (first.prints.len().max(2) as f64).log2();
     let measure = |&(one, other): &(u32, u32)| {
         let (alike, shared) = similarity(tokens.get(&one)?, tokens.get(&other)?);
-        (alike >= threshold && shared > chance).then_some((is_across(one, other), alike, one, other))
+        (alike >= threshold && shared > chance).then_some((rows.is_across(&[one, other]), alike, one, other))
     };
     let mut found: Vec<(bool, f64, u32, u32)> = pairs.par_iter().filter_map(measure).collect();
     found.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).then((a.2, a.3).cmp(&(b.2, b.3))));
-    let spot = |row: u32| Spot { place: places.get(&row).cloned().unwrap_or_default(), side: side(row).map(word) };
+    let spot = |row: u32| Spot { place: places.get(&row).cloned().unwrap_or_default(), side: rows.side(row).map(word_of_side) };
+    let group = |(is_across, group): &(bool, Vec<u32>)| Group {
+        count: group.len() as u64,
+        is_across: *is_across,
+        rows: group.iter().take(MEMBERS).map(|row| spot(*row)).collect(),
+    };
+    let pair = |&(is_across, similarity, one, other): &_| Pair { similarity, is_across, rows: [spot(one), spot(other)] };
     Ok(Duplicates {
         rows: first.prints.len() as u64,
         columns: counted.names().to_vec(),
@@ -186,30 +183,21 @@ pub fn duplicates(rows: &Rows<'_>, settings: &Settings, progress: &mut dyn FnMut
         near_pairs: found.len() as u64,
         exact_across: groups.iter().filter(|(across, _)| *across).count() as u64,
         near_across: found.iter().filter(|pair| pair.0).count() as u64,
-        groups: groups
-            .iter()
-            .take(listed)
-            .map(|(is_across, group)| Group {
-                count: group.len() as u64,
-                is_across: *is_across,
-                rows: group.iter().take(MEMBERS).map(|row| spot(*row)).collect(),
-            })
-            .collect(),
-        pairs: found
-            .iter()
-            .take(listed)
-            .map(|&(is_across, similarity, one, other)| Pair { similarity, is_across, rows: [spot(one), spot(other)] })
-            .collect(),
+        groups: groups.iter().take(listed).map(group).collect(),
+        pairs: found.iter().take(listed).map(pair).collect(),
         is_cut,
     })
 }
 
-fn word(side: Side) -> &'static str {
-    match side {
-        Side::Train => "train",
-        Side::Valid => "valid",
-        Side::Test => "test",
-        Side::Out => "out",
+impl Rows<'_> {
+    fn side(&self, row: u32) -> Option<Side> {
+        self.sides.map(|sides| sides[row as usize])
+    }
+
+    /// Whether some of the rows stand on different sides. Rows that are left out stand on none.
+    fn is_across(&self, rows: &[u32]) -> bool {
+        let mut sides = rows.iter().filter_map(|row| self.side(*row)).filter(|side| *side != Side::Out);
+        sides.next().is_some_and(|first| sides.any(|side| side != first))
     }
 }
 
@@ -246,10 +234,11 @@ fn each(
     for input in rows.inputs {
         for chunk in stream(input, rows.read, CHUNK)? {
             let chunk = chunk?;
-            let count = chunk.columns.rows() as u32;
+            let end = u32::try_from(chunk.columns.rows()).ok().and_then(|count| start.checked_add(count));
+            let end = end.ok_or_else(|| Error::refused(input.name(), "more than 4,294,967,295 rows", "fewer"))?;
             take(start, counted.rows(&chunk.columns), &chunk.places);
-            start = start.checked_add(count).ok_or_else(|| Error::refused(input.name(), "more than 4,294,967,295 rows", "fewer"))?;
-            progress(what, u64::from(start));
+            start = end;
+            progress(what, u64::from(end));
         }
     }
     Ok(())

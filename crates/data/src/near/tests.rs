@@ -47,6 +47,10 @@ fn sides_tell_what_is_across() {
     assert_eq!((found.exact_across, found.near_across, found.is_across()), (1, 0, true));
     sides[501] = Side::Out;
     assert!(!look(&[input(table())], Some(&sides), &[]).is_across());
+    // Copies that are left out stand between those on two sides.
+    let copies = |sides: [Side; 4]| look(&[input("a,b\n".to_owned() + &"1.5,x\n".repeat(4))], Some(&sides), &[]).exact_across;
+    assert_eq!(copies([Side::Out, Side::Train, Side::Out, Side::Test]), 1);
+    assert_eq!(copies([Side::Out, Side::Train, Side::Out, Side::Train]), 0);
 }
 
 #[test]

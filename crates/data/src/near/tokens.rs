@@ -1,10 +1,9 @@
 //! As-read rows as sets of values.
 
+use crate::as_read::AsRead;
+use crate::cells::{Fingerprint, hash, print};
 use crate::conform::category_text;
 use crate::{ColumnType, infer};
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef};
 use cupola_task::{Column, Columns, Draw};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -42,14 +41,13 @@ impl Counted {
     pub fn rows(&self, columns: &Columns) -> Vec<(Vec<u64>, u128)> {
         let cells: Vec<(u64, Option<&Column>)> = self.names.iter().map(|name| (column_key(name), columns.get(name))).collect();
         let row = |row: usize| {
-            let (mut tokens, mut whole) = (Vec::with_capacity(cells.len()), (1u64, 2u64));
+            let (mut tokens, mut whole) = (Vec::with_capacity(cells.len()), Fingerprint::EMPTY);
             for (key, column) in &cells {
-                let own = column.map_or(0, |column| add(*key, column, row, &mut tokens));
-                whole = (Draw::value(whole.0, own), Draw::value(whole.1, own));
+                whole.stir(column.map_or(0, |column| add(*key, column, row, &mut tokens)));
             }
             tokens.sort_unstable();
             tokens.dedup();
-            (tokens, u128::from(whole.0) << 64 | u128::from(whole.1))
+            (tokens, whole.value())
         };
         (0..columns.rows()).into_par_iter().map(row).collect()
     }
@@ -62,10 +60,11 @@ fn column_key(name: &str) -> u64 {
 /// Adds a cell's values, and gives a hash of the whole cell; 0 where it is missing.
 fn add(key: u64, column: &Column, row: usize, tokens: &mut Vec<u64>) -> u64 {
     let own = match column {
-        Column::Array(array) => match cell(array, row) {
-            Cell::Missing => return 0,
-            Cell::Number(bits) => Draw::value(key, bits),
-            Cell::Text(text) => {
+        Column::Array(array) => match AsRead::of(array, row) {
+            AsRead::Missing => return 0,
+            AsRead::Number(number) => Draw::value(key, number.to_bits()),
+            AsRead::Moment(moment) => Draw::value(key, moment as u64),
+            AsRead::Text(text) => {
                 let whole = hash(key, category_text(text).as_bytes());
                 if text.split_whitespace().nth(RUN).is_some() {
                     runs(key, text, tokens);
@@ -74,38 +73,11 @@ fn add(key: u64, column: &Column, row: usize, tokens: &mut Vec<u64>) -> u64 {
                 whole
             }
         },
-        Column::Images(images) => {
-            let print = crate::cells::print(images, row);
-            hash(key, print.as_bytes())
-        }
+        Column::Images(images) => hash(key, print(images, row).as_bytes()),
         _ => return 0,
     };
     tokens.push(own);
     own
-}
-
-enum Cell<'a> {
-    Missing,
-    Number(u64),
-    Text(&'a str),
-}
-
-fn cell(array: &ArrayRef, row: usize) -> Cell<'_> {
-    if array.is_null(row) {
-        return Cell::Missing;
-    }
-    if let Some(texts) = array.as_string_opt::<i32>() {
-        let text = texts.value(row).trim();
-        return match crate::conform::number(text) {
-            Some(number) => Cell::Number((number + 0.0).to_bits()),
-            None => Cell::Text(text),
-        };
-    }
-    if let Some(numbers) = array.as_primitive_opt::<Float64Type>() {
-        let number = numbers.value(row);
-        return if number.is_nan() { Cell::Missing } else { Cell::Number((number + 0.0).to_bits()) };
-    }
-    array.as_primitive_opt::<TimestampMicrosecondType>().map_or(Cell::Missing, |moments| Cell::Number(moments.value(row) as u64))
 }
 
 /// Runs of three words, without capitals and punctuation.
@@ -121,14 +93,4 @@ pub(crate) fn runs(key: u64, text: &str, tokens: &mut Vec<u64>) {
         1..=RUN => tokens.push(run(&words)),
         _ => tokens.extend(words.windows(RUN).map(run)),
     }
-}
-
-fn hash(key: u64, bytes: &[u8]) -> u64 {
-    let mut state = Draw::value(key, bytes.len() as u64);
-    for bytes in bytes.chunks(8) {
-        let mut word = [0; 8];
-        word[..bytes.len()].copy_from_slice(bytes);
-        state = Draw::value(state, u64::from_le_bytes(word));
-    }
-    state.max(1)
 }

@@ -151,7 +151,7 @@ struct Made {
     from: u64,
     to: u64,
     step: f64,
-    neighbours: Vec<u64>,
+    neighbours: Arc<[u64]>,
 }
 
 /// Where a prepared column's cells are seen.
@@ -252,7 +252,7 @@ impl Sight {
             }
         };
         let ruler = Ruler::new(self, rows, &candidates);
-        let found: Vec<Vec<u64>> = asked.par_iter().map(|&row| ruler.nearest(rows[row], neighbours)).collect();
+        let found: Vec<Arc<[u64]>> = asked.par_iter().map(|&row| ruler.nearest(rows[row], neighbours).into()).collect();
         let made = |(place, (row, neighbour)): (usize, &(usize, usize))| {
             let neighbours = &found[asked.binary_search(row).expect("every drawn row was asked for")];
             let to = neighbours.get(*neighbour).copied().unwrap_or(rows[*row]);
@@ -314,7 +314,7 @@ fn between(values: &[f64], made: &Made) -> f64 {
 fn majority(codes: &[Option<u32>], made: &Made) -> Option<u32> {
     let own = codes[made.from as usize];
     let mut seen: Vec<(Option<u32>, usize)> = vec![];
-    for &row in &made.neighbours {
+    for &row in &*made.neighbours {
         let code = codes[row as usize];
         match seen.iter_mut().find(|(known, _)| *known == code) {
             Some((_, count)) => *count += 1,
@@ -488,7 +488,7 @@ mod tests {
             for Wanted { class, row, neighbour, step, numbers, categories } in &case.made {
                 let rows = rows_of(*class);
                 let neighbours = Ruler::new(&sight, &rows, &rows).nearest(rows[*row], case.neighbours);
-                let made = Made { from: rows[*row], to: neighbours[*neighbour], step: *step, neighbours };
+                let made = Made { from: rows[*row], to: neighbours[*neighbour], step: *step, neighbours: neighbours.into() };
                 let after = sight.with_rows(&columns, case.y.len(), &[made]).unwrap();
                 let last = after.rows() - 1;
                 for (place, wanted) in numbers.iter().enumerate() {

@@ -196,41 +196,29 @@ pub(crate) struct Choice {
 impl Choice {
     /// What the column's settings ask for, and where they are silent those of the whole table.
     pub fn new(name: &str, needs: Needs, table: &Settings, column: Option<&Settings>) -> Choice {
-        let word = |setting: &str| {
-            let said = column.and_then(|column| column.try_text(setting));
-            said.filter(|word| !matches!(*word, "auto" | "")).or_else(|| table.try_text(setting))
-        };
-        let whole = |setting: &str| column.and_then(|column| column.try_integer(setting)).or_else(|| table.try_integer(setting));
-        let number = |setting: &str| column.and_then(|column| column.try_real(setting)).or_else(|| table.try_real(setting));
-        let flag = |settings: &Settings| match settings.value("indicator") {
-            Value::Flag(flag) => Some(*flag),
-            _ => None,
-        };
+        let said = Said { table, column };
         let fill = column.map(|column| column.value("fill")).filter(|fill| **fill != Value::Text("auto".into()));
         Choice {
             name: name.to_owned(),
             needs,
-            indicator: column.and_then(flag).or_else(|| flag(table)),
-            encode: word("encode").and_then(Encode::open),
-            rare: whole("rare").map(i64::unsigned_abs),
-            max_classes: whole("max_classes").map_or(64, |number| number.unsigned_abs() as usize),
-            scale: word("scale").and_then(Scaling::open),
+            indicator: if let Value::Flag(flag) = said.value("indicator") { Some(*flag) } else { None },
+            encode: Encode::open(said.word("encode")),
+            rare: said.whole("rare").map(|rows| rows as u64),
+            max_classes: said.whole("max_classes").unwrap_or(64),
+            scale: Scaling::open(said.word("scale")),
             n_quantiles: table.integer("n_quantiles").unsigned_abs() as usize,
-            bins: match column.map(|column| column.value("bins")) {
-                Some(Value::Text(word)) if word == "none" => None,
-                _ => whole("bins").map(|bins| bins.unsigned_abs() as usize),
-            },
-            bin_rule: word("bin_strategy").and_then(BinRule::open),
-            bin_encode: word("bin_encode").and_then(BinEncode::open),
-            outliers: word("outliers").and_then(Outliers::open),
-            outlier_rule: word("outlier_method").and_then(OutlierRule::open),
-            outlier_factor: number("outlier_factor"),
-            spelling: word("categories").and_then(Spelling::open).unwrap_or(Spelling::Keep),
-            max_features: whole("max_features").map_or(256, |number| number.unsigned_abs() as usize),
-            n_features: whole("n_features").map_or(256, |number| number.unsigned_abs() as usize),
-            cyclic: word("dates") == Some("cyclic"),
-            text: how(needs, table, column),
-            vectors: word("vectors").filter(|path| !path.is_empty()).map(str::to_owned),
+            bins: said.whole("bins"),
+            bin_rule: BinRule::open(said.word("bin_strategy")),
+            bin_encode: BinEncode::open(said.word("bin_encode")),
+            outliers: Outliers::open(said.word("outliers")),
+            outlier_rule: OutlierRule::open(said.word("outlier_method")),
+            outlier_factor: said.number("outlier_factor"),
+            spelling: Spelling::open(said.word("categories")).unwrap_or(Spelling::Keep),
+            max_features: said.whole("max_features").unwrap_or(256),
+            n_features: said.whole("n_features").unwrap_or(256),
+            cyclic: said.word("dates") == "cyclic",
+            text: how(needs, &said),
+            vectors: Some(said.word("vectors")).filter(|path| !path.is_empty()).map(str::to_owned),
             fill: fill.cloned(),
             size: column.and_then(size),
             channels: column.and_then(|column| column.try_integer("channels")).and_then(|channels| u8::try_from(channels).ok()),
@@ -277,39 +265,57 @@ impl Choice {
     }
 }
 
+/// What is said about a column: its own setting where that says something, else the whole table's.
+struct Said<'a> {
+    table: &'a Settings,
+    column: Option<&'a Settings>,
+}
+
+impl<'a> Said<'a> {
+    fn value(&self, setting: &str) -> &'a Value {
+        let is_said = |value: &&Value| !matches!(value, Value::Text(word) if matches!(word.as_str(), "auto" | ""));
+        self.column.map(|column| column.value(setting)).filter(is_said).unwrap_or_else(|| self.table.value(setting))
+    }
+
+    /// Nothing where it is no word.
+    fn word(&self, setting: &str) -> &'a str {
+        if let Value::Text(word) = self.value(setting) { word } else { "" }
+    }
+
+    fn whole(&self, setting: &str) -> Option<usize> {
+        if let Value::Integer(number) = self.value(setting) { Some(number.unsigned_abs() as usize) } else { None }
+    }
+
+    fn number(&self, setting: &str) -> Option<f64> {
+        match self.value(setting) {
+            Value::Real(number) => Some(*number),
+            Value::Integer(number) => Some(*number as f64),
+            _ => None,
+        }
+    }
+}
+
 /// How texts are cut and weighed. Who looks at no input needs no vectors of words.
-fn how(needs: Needs, table: &Settings, column: Option<&Settings>) -> How {
-    // A setting of the column counts where it says something, else that of the table.
-    let said = |setting: &str| {
-        let own = column.map(|column| column.value(setting)).filter(|value| **value != Value::Text("auto".into()));
-        own.unwrap_or_else(|| table.value(setting))
-    };
-    let word = |setting: &str| match said(setting) {
-        Value::Text(word) => word.as_str(),
-        _ => "",
-    };
+fn how(needs: Needs, said: &Said<'_>) -> How {
     let plain = How::default();
-    let encode = TextEncode::open(word("text")).filter(|encode| *encode != TextEncode::Vectors || needs != Needs::Nothing);
+    let encode = TextEncode::open(said.word("text")).filter(|encode| *encode != TextEncode::Vectors || needs != Needs::Nothing);
     let encode = encode.unwrap_or(plain.encode);
     let size = |value: &Value| if let Value::Integer(size) = value { size.unsigned_abs() as usize } else { 1 };
-    let ngrams = match said("ngram_range") {
+    let ngrams = match said.value("ngram_range") {
         Value::List(sizes) if !sizes.is_empty() => [size(&sizes[0]), size(&sizes[sizes.len() - 1])],
         _ => plain.ngrams,
     };
     How {
         encode,
-        analyzer: Analyzer::open(word("analyzer")).unwrap_or(plain.analyzer),
+        analyzer: Analyzer::open(said.word("analyzer")).unwrap_or(plain.analyzer),
         ngrams,
-        sublinear: matches!(said("sublinear_tf"), Value::Flag(true)),
+        sublinear: *said.value("sublinear_tf") == Value::Flag(true),
         norm: match encode {
             TextEncode::Count => Norm::None,
-            _ => Norm::open(word("norm")).unwrap_or(plain.norm),
+            _ => Norm::open(said.word("norm")).unwrap_or(plain.norm),
         },
-        texts: [Frequency::open(said("min_df")), Frequency::open(said("max_df"))],
-        n_features: match (encode, said("n_features")) {
-            (TextEncode::Hash, Value::Integer(number)) => number.unsigned_abs() as usize,
-            _ => plain.n_features,
-        },
+        texts: [Frequency::open(said.value("min_df")), Frequency::open(said.value("max_df"))],
+        n_features: said.whole("n_features").filter(|_| encode == TextEncode::Hash).unwrap_or(plain.n_features),
     }
 }
 

@@ -5,7 +5,7 @@ use super::differences::{self, Difference};
 use super::forward::Order;
 use super::impute::Imputer;
 use super::notes::Note;
-use super::numbers::{self, is_of};
+use super::numbers::{self, Filled, is_of};
 use super::products::Products;
 use super::select::{self, Selection};
 use super::step::Step;
@@ -263,8 +263,7 @@ impl FittedTable {
     pub(crate) fn knows_targets(&self, raw: &Columns) -> Result<()> {
         for ((field, _), step) in self.raw.targets().zip(&self.state.targets) {
             let TargetStep::Classes(classes) = step else { continue };
-            let column = raw.get(&field.name).ok_or_else(|| missing(raw, field))?;
-            if let Cells::Texts(array) = Cells::open(field, column)?
+            if let Cells::Texts(array) = cells(field, raw)?
                 && let Some((class, _)) = array.iter().zip(classes.codes_of(array)).find(|(class, code)| class.is_some() && code.is_none())
             {
                 let names = classes.names.iter().map(|name| &**name).collect::<Vec<_>>().join(", ");
@@ -287,32 +286,33 @@ impl FittedTable {
         kept.flatten().collect()
     }
 
-    /// Prepared inputs, one after another; `prepare` gives the columns of one. `order` is that of training rows, which alone have one.
+    /// The numbers of columns whose missing cells other columns fill, one a place among the inputs. Those that the rows before fill are among
+    /// them for training rows alone: `schema` is theirs.
+    pub(crate) fn filled(&self, raw: &Columns, schema: Option<&Schema>) -> Result<Filled> {
+        let fields: Vec<&Field> = self.raw.inputs().collect();
+        let numbers = |place: usize| Ok(cells(fields[place], raw)?.numbers().unwrap_or_default());
+        let mut filled = numbers::filled(&self.state.imputers, &self.state.inputs, numbers)?;
+        let Some(schema) = schema else { return Ok(filled) };
+        let forward: Vec<usize> = (0..fields.len()).filter(|&place| is_of(&self.state.inputs[place], Missing::Forward)).collect();
+        if !forward.is_empty() {
+            let order = Order::of(schema, raw)?;
+            for place in forward {
+                filled[place] = Some(order.fill(&numbers::clipped(&self.state.inputs[place], numbers(place)?)));
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Prepared inputs, one after another; `prepare` gives the columns of one, and `filled` the numbers that other cells fill.
     pub(crate) fn inputs<'r>(
         &'r self,
         raw: &'r Columns,
-        order: Option<&Order>,
+        filled: &Filled,
         prepare: impl Fn(&Step, Cells<'r>, Option<&[f64]>, &str) -> Result<Vec<Column>> + Sync,
     ) -> Result<Vec<(Arc<str>, Column)>> {
         let fields: Vec<&Field> = self.raw.inputs().collect();
-        let cells = |place: usize| {
-            let column = raw.get(&fields[place].name).ok_or_else(|| missing(raw, fields[place]))?;
-            Cells::open(fields[place], column)
-        };
-        let numbers = |place: usize| Ok(cells(place)?.numbers().unwrap_or_default());
-        let mut filled = numbers::filled(&self.state.imputers, &self.state.inputs, numbers)?;
-        if let Some(order) = order {
-            for (place, step) in self.state.inputs.iter().enumerate() {
-                if let Step::Number(number) = step
-                    && number.missing() == Missing::Forward
-                {
-                    let clipped: Vec<f64> = numbers(place)?.into_iter().map(|value| number.clip(value)).collect();
-                    filled[place] = Some(order.fill(&clipped));
-                }
-            }
-        }
         let one = |place: usize| -> Result<Vec<Column>> {
-            prepare(&self.state.inputs[place], cells(place)?, filled[place].as_deref(), &fields[place].name)
+            prepare(&self.state.inputs[place], cells(fields[place], raw)?, filled[place].as_deref(), &fields[place].name)
         };
         let prepared: Vec<Vec<Column>> = match raw.rows() {
             0..MANY_ROWS => (0..fields.len()).map(one).collect::<Result<_>>()?,
@@ -368,7 +368,7 @@ impl Fitted for FittedTable {
     }
 
     fn apply(&self, raw: &Columns) -> Result<(Columns, Trail)> {
-        let mut columns = self.combined(self.inputs(raw, None, Step::apply)?);
+        let mut columns = self.combined(self.inputs(raw, &self.filled(raw, None)?, Step::apply)?);
         columns.extend(self.others(raw)?);
         Ok((Columns::new(columns), Trail::default()))
     }
@@ -385,6 +385,11 @@ impl Fitted for FittedTable {
         parts.0.insert(PART.to_owned(), bytes);
         Ok(())
     }
+}
+
+/// The raw cells of a column.
+fn cells<'r>(field: &Field, raw: &'r Columns) -> Result<Cells<'r>> {
+    Cells::open(field, raw.get(&field.name).ok_or_else(|| missing(raw, field))?)
 }
 
 fn missing(raw: &Columns, field: &Field) -> Error {

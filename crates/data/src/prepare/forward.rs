@@ -4,29 +4,35 @@
 //! are looked at. A row that is answered, in a test as in the server, stands alone: it has no row before it, so it gets the
 //! training median, and test rows measure what the server will do.
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef};
-use cupola_task::{Columns, Key, Schema};
+use crate::cells::{Cells, Codes, MISSING};
+use cupola_task::{Columns, Field, Key, Kind, Result, Schema};
 use std::collections::HashMap;
 
 /// In what order rows follow each other, and which of them belong together.
 pub(crate) struct Order {
     rows: Vec<usize>,
+    /// Rows without a group belong together, too.
     group: Vec<u32>,
 }
 
 impl Order {
     /// By the table's time and group keys. Rows without a time come in no order, so they are left out.
-    pub fn of(schema: &Schema, columns: &Columns) -> Order {
-        let key = |key| schema.keys(key).next().and_then(|field| columns.array(&field.name).ok());
-        let count = columns.rows();
-        let mut rows: Vec<usize> = (0..count).collect();
-        if let Some(times) = key(Key::Time).and_then(moments) {
-            rows.retain(|&row| times[row].is_some());
-            rows.sort_by(|&a, &b| times[a].partial_cmp(&times[b]).unwrap_or(std::cmp::Ordering::Equal));
+    ///
+    /// # Errors
+    /// When a key is not of its kind.
+    pub fn of(schema: &Schema, raw: &Columns) -> Result<Order> {
+        let codes = |key: Key, suits: fn(&Field) -> bool| -> Result<Option<Codes>> {
+            let known = schema.keys(key).next().filter(|field| suits(field)).and_then(|field| Some((field, raw.get(&field.name)?)));
+            known.map(|(field, column)| Ok(Cells::open(field, column)?.codes())).transpose()
+        };
+        let mut rows: Vec<usize> = (0..raw.rows()).collect();
+        // Codes of numbers and dates ascend with them; others come in no order.
+        if let Some(times) = codes(Key::Time, |field| matches!(field.kind, Kind::Number | Kind::Date))? {
+            rows.retain(|&row| times.code[row] != MISSING);
+            rows.sort_by_key(|&row| times.code[row]);
         }
-        Order { rows, group: key(Key::Group).map_or_else(|| vec![0; count], groups) }
+        let group = codes(Key::Group, |_| true)?;
+        Ok(Order { rows, group: group.map_or_else(|| vec![0; raw.rows()], |group| group.code) })
     }
 
     /// The values with every gap filled that has a value before it.
@@ -43,34 +49,6 @@ impl Order {
     }
 }
 
-/// Times that can be compared; none for a column that holds no such.
-fn moments(array: &ArrayRef) -> Option<Vec<Option<f64>>> {
-    if let Some(times) = array.as_primitive_opt::<TimestampMicrosecondType>() {
-        // Microseconds of all years that tables hold are whole numbers of less than 54 bits.
-        return Some(times.iter().map(|time| time.map(|time| time as f64)).collect());
-    }
-    let numbers = array.as_primitive_opt::<Float64Type>()?;
-    Some(numbers.iter().map(|number| number.filter(|number| !number.is_nan())).collect())
-}
-
-fn groups(array: &ArrayRef) -> Vec<u32> {
-    let mut known: HashMap<Option<String>, u32> = HashMap::new();
-    let texts = array.as_string_opt::<i32>();
-    let numbers = array.as_primitive_opt::<Float64Type>();
-    let name = |row: usize| match (texts, numbers) {
-        _ if array.is_null(row) => None,
-        (Some(texts), _) => Some(texts.value(row).to_owned()),
-        (_, Some(numbers)) => Some(numbers.value(row).to_string()),
-        _ => None,
-    };
-    (0..array.len())
-        .map(|row| {
-            let next = known.len() as u32;
-            *known.entry(name(row)).or_insert(next)
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,14 +62,16 @@ mod tests {
         let x = ("x", Role::Input, numbers([0.0; 6]));
         let time = ("t", Role::Key(Key::Time), dates([Some(6), Some(5), Some(4), Some(3), Some(2), None]));
         let group = ("g", Role::Key(Key::Group), classes(["a", "b", "a", "b", "a", "a"]));
+        let days = ("g", Role::Key(Key::Group), dates([1, 2, 1, 2, 1, 1].map(Some)));
         for (columns, wanted) in [
             (vec![x.clone()], [gap, 1.0, 1.0, 1.0, 4.0, 4.0]),
             (vec![x.clone(), time.clone()], [1.0, 1.0, 4.0, 4.0, 4.0, gap]),
             (vec![x.clone(), group.clone()], [gap, 1.0, gap, 1.0, 4.0, 4.0]),
-            (vec![x, time, group], [4.0, 1.0, 4.0, gap, 4.0, gap]),
+            (vec![x.clone(), time, group], [4.0, 1.0, 4.0, gap, 4.0, gap]),
+            (vec![x, days], [gap, 1.0, gap, 1.0, 4.0, 4.0]),
         ] {
             let table = table(columns);
-            let filled = Order::of(cupola_task::Dataset::schema(&table), table.columns()).fill(&values);
+            let filled = Order::of(cupola_task::Dataset::schema(&table), table.columns()).unwrap().fill(&values);
             assert!(filled.iter().zip(&wanted).all(|(a, b)| a == b || (a.is_nan() && b.is_nan())), "{filled:?} is not {wanted:?}");
         }
     }

@@ -18,6 +18,9 @@ pub(crate) struct Numbers {
     pub filled: Option<Vec<f64>>,
 }
 
+/// Cells that are clipped and filled, where other cells have a say: one a place among the inputs.
+pub(crate) type Filled = Vec<Option<Vec<f64>>>;
+
 /// The inputs that are columns of numbers.
 pub(crate) fn fields(schema: &Schema) -> impl Iterator<Item = (usize, &Field)> {
     schema.inputs().enumerate().filter(|(_, field)| field.kind == Kind::Number)
@@ -70,7 +73,7 @@ pub(crate) fn fit(
     }
     let forward: Vec<usize> = ways.iter().filter(|(_, way)| **way == Missing::Forward).map(|(place, _)| *place).collect();
     if !forward.is_empty() {
-        let order = Order::of(schema, raw);
+        let order = Order::of(schema, raw)?;
         for place in forward {
             filled.push((place, order.fill(&clipped(place)?)));
         }
@@ -85,13 +88,10 @@ pub(crate) fn fit(
 ///
 /// # Errors
 /// When a column is missing or not of its kind.
-pub(crate) fn filled(imputers: &[Imputer], steps: &[Step], cells: impl Fn(usize) -> Result<Vec<f64>>) -> Result<Vec<Option<Vec<f64>>>> {
-    let mut filled: Vec<Option<Vec<f64>>> = vec![None; steps.len()];
+pub(crate) fn filled(imputers: &[Imputer], steps: &[Step], cells: impl Fn(usize) -> Result<Vec<f64>>) -> Result<Filled> {
+    let mut filled: Filled = vec![None; steps.len()];
     for imputer in imputers {
-        let clip = |&place: &usize| -> Result<Vec<f64>> {
-            let Step::Number(step) = &steps[place] else { unreachable!("an imputer looks at numbers: checked when it was opened") };
-            Ok(cells(place)?.into_iter().map(|value| step.clip(value)).collect())
-        };
+        let clip = |&place: &usize| -> Result<Vec<f64>> { Ok(clipped(&steps[place], cells(place)?)) };
         let clipped: Vec<Vec<f64>> = imputer.inputs.iter().map(clip).collect::<Result<_>>()?;
         let columns = imputer.fill(&clipped.iter().map(Vec::as_slice).collect::<Vec<_>>());
         for (&place, column) in imputer.inputs.iter().zip(columns) {
@@ -101,6 +101,12 @@ pub(crate) fn filled(imputers: &[Imputer], steps: &[Step], cells: impl Fn(usize)
         }
     }
     Ok(filled)
+}
+
+/// The cells of a column of numbers, clipped.
+pub(crate) fn clipped(step: &Step, cells: Vec<f64>) -> Vec<f64> {
+    let Step::Number(step) = step else { unreachable!("other cells fill numbers alone: checked when it was opened") };
+    cells.into_iter().map(|value| step.clip(value)).collect()
 }
 
 /// Whether the step is of a column of numbers that goes so about missing cells.

@@ -4,10 +4,9 @@ use super::balance;
 use super::choice::{Choice, Select};
 use super::differences;
 use super::fitted::{FittedTable, State};
-use super::forward::Order;
 use super::means::{Truth, folds};
 use super::notes::Note;
-use super::numbers::{self, Numbers};
+use super::numbers::{self, Filled, Numbers};
 use super::products::Products;
 use super::rows;
 use super::select::{self, Aim, Scored, Selection};
@@ -52,8 +51,9 @@ impl TablePreparation {
         let targets = self.targets(schema, &raw)?;
         let truth = truth(schema, &targets, &raw)?;
         let n_neighbors = self.table.integer("n_neighbors").unsigned_abs() as usize;
-        let (columns, imputers) = numbers::fit(schema, &raw, |field| self.choice(field), n_neighbors, draw)?;
-        let inputs = self.inputs(schema, &raw, &columns, truth.as_ref())?;
+        let (mut numbers, imputers) = numbers::fit(schema, &raw, |field| self.choice(field), n_neighbors, draw)?;
+        let inputs = self.inputs(schema, &raw, &numbers, truth.as_ref())?;
+        let filled: Filled = (0..inputs.len()).map(|place| numbers.get_mut(&place)?.filled.take()).collect();
         let fields = schema.fields.iter().map(without_classes).collect();
         let differences = match self.table.flag("differences") && self.needs != Needs::Nothing {
             true => differences::fit(schema, &raw, |name| Choice::new(&name, self.needs, &self.table, None))?,
@@ -61,7 +61,7 @@ impl TablePreparation {
         };
         let state = State { imputers, differences, ..State::new(self.needs == Needs::Dense, fields, inputs, targets) };
         let fitted = FittedTable::new(state).with_notes(notes);
-        let columns = training_inputs(&fitted, &raw, truth.as_ref(), draw)?;
+        let columns = training_inputs(&fitted, &raw, &filled, truth.as_ref(), draw)?;
         let (fitted, columns) = self.combine(fitted, columns, truth.as_ref(), draw)?;
         if fitted.schema().inputs().next().is_none() {
             let found = "no column that tells rows apart";
@@ -93,7 +93,8 @@ impl TablePreparation {
         }
         fitted.knows_targets(&raw)?;
         let truth = truth(schema, fitted.targets(), &raw)?;
-        let columns = fitted.combined(training_inputs(fitted, &raw, truth.as_ref(), draw)?);
+        let filled = fitted.filled(&raw, Some(schema))?;
+        let columns = fitted.combined(training_inputs(fitted, &raw, &filled, truth.as_ref(), draw)?);
         let table = self.train_table(fitted, columns, &raw, draw)?;
         train.map(|_| Ok(Arc::new(table) as Arc<dyn Dataset>))
     }
@@ -232,10 +233,9 @@ pub(crate) fn raw(train: &TrainSplit) -> Result<Columns> {
 }
 
 /// The training rows' prepared columns before they are combined, cross-fitted where their own target would stand in them.
-fn training_inputs(fitted: &FittedTable, raw: &Columns, truth: Option<&Truth>, draw: Draw) -> Result<Named> {
+fn training_inputs(fitted: &FittedTable, raw: &Columns, filled: &Filled, truth: Option<&Truth>, draw: Draw) -> Result<Named> {
     let folds = folds(raw.rows(), draw);
-    let order = Order::of(fitted.raw(), raw);
-    fitted.inputs(raw, Some(&order), |step, cells, filled, name| {
+    fitted.inputs(raw, filled, |step, cells, filled, name| {
         step.cross_fit(cells, truth, &folds).map_or_else(|| step.apply(cells, filled, name), Ok)
     })
 }

@@ -15,4 +15,5 @@ mod tests;
 pub use distinct::{distinct_beside, distinct_rows};
 pub use record::{keep, read_record, record_columns, row_keys};
 pub use settings::{By, SETTINGS, SplitSettings, TestRows};
+pub(crate) use sides::word_of_side;
 pub use sides::{Cut, SplitRecord, sides};

@@ -5,8 +5,8 @@
 //! not measure.
 
 use super::settings::By;
-use super::sides::{Cut, count, side_of_word};
-use crate::cells::{Cells, MISSING, column, print};
+use super::sides::{Cut, count, side_of_word, word_of_side};
+use crate::cells::{Cells, Fingerprint, MISSING, column, print};
 use crate::{Input, ReadOptions};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, StringArray};
@@ -24,17 +24,17 @@ pub fn row_keys(table: &dyn Dataset) -> Result<Vec<u128>> {
     let batch = table.read(&rows, Draw::default())?;
     let mut fields: Vec<&Field> = table.schema().fields.iter().filter(|field| field.role != Role::Ignored).collect();
     fields.sort_by(|one, other| one.name.cmp(&other.name));
-    let mut states = vec![(1u64, 2u64); rows.len()];
+    let mut keys = vec![Fingerprint::EMPTY; rows.len()];
     for field in fields {
         if let Some(cells) = column(&batch, &field.name) {
-            absorb(&mut states, &field.name, Cells::open(field, cells)?);
+            absorb(&mut keys, &field.name, Cells::open(field, cells)?);
         }
     }
-    Ok(states.into_iter().map(|(low, high)| u128::from(low) << 64 | u128::from(high)).collect())
+    Ok(keys.into_iter().map(Fingerprint::value).collect())
 }
 
 /// Takes a column in: a word that stands for its name and type, another where the cell is missing, then the cell's own words.
-fn absorb(states: &mut [(u64, u64)], name: &str, cells: Cells<'_>) {
+fn absorb(keys: &mut [Fingerprint], name: &str, cells: Cells<'_>) {
     let variant = match cells {
         Cells::Numbers(_) => "number",
         Cells::Dates(_) => "date",
@@ -43,34 +43,25 @@ fn absorb(states: &mut [(u64, u64)], name: &str, cells: Cells<'_>) {
     };
     let hash = blake3::hash(format!("{variant} {name}").as_bytes());
     let present = hash.as_bytes().first_chunk().map_or(0, |head| u64::from_le_bytes(*head));
-    for (row, state) in states.iter_mut().enumerate() {
+    let text = |key: &mut Fingerprint, text: &[u8]| {
+        key.stir(present.wrapping_add(text.len() as u64));
+        key.stir_bytes(text);
+    };
+    for (row, key) in keys.iter_mut().enumerate() {
         match cells {
             Cells::Numbers(array) if array.is_valid(row) && !array.value(row).is_nan() => {
-                stir(state, present);
-                stir(state, (array.value(row) + 0.0).to_bits());
+                key.stir(present);
+                key.stir((array.value(row) + 0.0).to_bits());
             }
             Cells::Dates(array) if array.is_valid(row) => {
-                stir(state, present);
-                stir(state, array.value(row) as u64);
+                key.stir(present);
+                key.stir(array.value(row) as u64);
             }
-            Cells::Texts(array) if array.is_valid(row) => stir_text(state, present, array.value(row).as_bytes()),
-            Cells::Images(images) => stir_text(state, present, print(images, row).as_bytes()),
-            _ => stir(state, !present),
+            Cells::Texts(array) if array.is_valid(row) => text(key, array.value(row).as_bytes()),
+            Cells::Images(images) => text(key, print(images, row).as_bytes()),
+            _ => key.stir(!present),
         }
     }
-}
-
-fn stir_text(state: &mut (u64, u64), present: u64, text: &[u8]) {
-    stir(state, present.wrapping_add(text.len() as u64));
-    for bytes in text.chunks(8) {
-        let mut word = [0; 8];
-        word[..bytes.len()].copy_from_slice(bytes);
-        stir(state, u64::from_le_bytes(word));
-    }
-}
-
-fn stir(state: &mut (u64, u64), word: u64) {
-    *state = (Draw::value(state.0, word), Draw::value(state.1, word));
 }
 
 /// Puts rows that the record knows back on their old side, and returns how many there are.
@@ -122,17 +113,8 @@ fn follow(sides: &mut [Side], table: &dyn Dataset, group: &str, is_known: impl F
 pub fn record_columns(keys: &[u128], sides: &[Side]) -> Columns {
     let texts = |texts: StringArray| Column::Array(Arc::new(texts));
     let hex: StringArray = keys.iter().map(|key| Some(format!("{key:032x}"))).collect();
-    let words: StringArray = sides.iter().map(|side| Some(word(*side))).collect();
+    let words: StringArray = sides.iter().map(|side| Some(word_of_side(*side))).collect();
     Columns::new(vec![("row".into(), texts(hex)), ("side".into(), texts(words))])
-}
-
-fn word(side: Side) -> &'static str {
-    match side {
-        Side::Train => "train",
-        Side::Valid => "valid",
-        Side::Test => "test",
-        Side::Out => "out",
-    }
 }
 
 /// Reads back what [`record_columns`] made, from any format that tables are read from.

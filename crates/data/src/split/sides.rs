@@ -307,6 +307,16 @@ pub(super) fn side_of_word(word: &str) -> Option<Side> {
     }
 }
 
+/// The word that files and reports have for a side; [`side_of_word`] knows it.
+pub(crate) fn word_of_side(side: Side) -> &'static str {
+    match side {
+        Side::Train => "train",
+        Side::Valid => "valid",
+        Side::Test => "test",
+        Side::Out => "out",
+    }
+}
+
 fn refuse_missing(key: &str, codes: &Codes, wanted: &str) -> Result<()> {
     match codes.code.iter().position(|&code| code == MISSING) {
         Some(row) => Err(Error::input(at(row, key), "nothing", wanted)),

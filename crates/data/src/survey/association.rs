@@ -2,6 +2,7 @@
 //! correction ("A bias-correction for Cramér's V and Tschuprow's T", 2013), and for a number beside a category the square root of epsilon squared, the
 //! share of variance between classes less what chance gives (Kelley, 1935).
 
+use crate::leaks::measure::pearson;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -125,18 +126,10 @@ fn associate(first: &(Arc<str>, Sampled), second: &(Arc<str>, Sampled)) -> Optio
 
 fn correlation(a: &[f64], b: &[f64]) -> Option<(f64, u64)> {
     let pairs: Vec<(f64, f64)> = a.iter().copied().zip(b.iter().copied()).filter(|(a, b)| !a.is_nan() && !b.is_nan()).collect();
-    let n = pairs.len() as f64;
     if pairs.len() < ROWS_MIN {
         return None;
     }
-    let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / n;
-    let (mean_a, mean_b) = (mean(|pair| pair.0), mean(|pair| pair.1));
-    let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
-    for (a, b) in &pairs {
-        let (a, b) = (a - mean_a, b - mean_b);
-        (ab, aa, bb) = (ab + a * b, aa + a * a, bb + b * b);
-    }
-    Some(((ab / (aa * bb).sqrt()).clamp(-1.0, 1.0), pairs.len() as u64)).filter(|(value, _)| value.is_finite())
+    Some((pearson(&pairs)?.clamp(-1.0, 1.0), pairs.len() as u64))
 }
 
 fn cramer(a: &[u32], n: usize, b: &[u32], m: usize) -> Option<(f64, u64)> {

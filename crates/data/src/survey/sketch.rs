@@ -21,14 +21,7 @@ const SHOWN_MAX: usize = 4 * SLOTS;
 
 /// A number for a text: equal texts have equal ones, others different ones but for odds of 2^-64.
 pub(super) fn hash_text(text: &str) -> u64 {
-    let mut state = Draw::value(0x7465_7874, text.len() as u64);
-    for bytes in text.as_bytes().chunks(8) {
-        let mut word = [0; 8];
-        word[..bytes.len()].copy_from_slice(bytes);
-        state = Draw::value(state, u64::from_le_bytes(word));
-    }
-    // 0 stands for a missing cell.
-    state.max(1)
+    crate::cells::hash(0x7465_7874, text.as_bytes())
 }
 
 /// The same for a number.

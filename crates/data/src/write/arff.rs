@@ -24,6 +24,9 @@ pub(super) fn head(out: &mut impl Write, schema: &Schema) -> io::Result<()> {
 }
 
 /// Writes rows. A missing value is a question mark, and so is a number that is none.
+///
+/// # Errors
+/// When rows cannot be written; a moment that is not one of whole seconds in a year of four digits, which the head promises.
 pub(super) fn rows(out: &mut impl Write, batch: &RecordBatch) -> io::Result<()> {
     let mut text = String::new();
     for row in 0..batch.num_rows() {
@@ -39,8 +42,15 @@ pub(super) fn rows(out: &mut impl Write, batch: &RecordBatch) -> io::Result<()> 
                 DataType::Utf8 => out.write_all(quoted(array.as_string::<i32>().value(row)).as_bytes())?,
                 DataType::Timestamp(..) => {
                     spell(array, row, &mut text);
-                    let moment = if text.contains('T') { text.as_str() } else { &*format!("{text}T00:00:00") };
-                    write!(out, "\"{}\"", moment.get(..19).unwrap_or(moment))?;
+                    if !text.contains('T') {
+                        text.push_str("T00:00:00");
+                    }
+                    if text.len() != "yyyy-MM-ddTHH:mm:ss".len() {
+                        let name = batch.schema_ref().field(at).name();
+                        let wanted = "dates in ARFF are written in whole seconds and years of four digits";
+                        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("column {name}: found {text}; {wanted}")));
+                    }
+                    write!(out, "\"{text}\"")?;
                 }
                 _ => {
                     spell(array, row, &mut text);
