@@ -11,11 +11,11 @@
 //! # Ok::<(), cupola_task::Error>(())
 //! ```
 
-use crate::rows::{Target, the_target};
+use crate::rows::{Target, answer_of, the_target};
 use crate::solve::{check_target, rows_of};
 use cupola_task::{
-    Answer, Ask, Columns, Dataset, Draw, Error, Kind, Learner, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Range, Result,
-    Role, Run, Schema, Setting, Settings, Source, Table, Task,
+    Ask, Columns, Dataset, Draw, Error, Kind, Learner, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Range, Result, Role,
+    Run, Schema, Setting, Settings, Source, Table, Task,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -113,11 +113,7 @@ fn without_inputs(rows: &dyn Dataset) -> Result<Arc<dyn Dataset>> {
 impl Predictor for Constant {
     fn predict(&self, inputs: &Columns, _ask: &Ask) -> Result<Predictions> {
         let values = self.values.repeat(inputs.rows());
-        let answer = match &self.classes {
-            Some(classes) => Answer::Scores { classes: classes.into(), values },
-            None => Answer::Numbers { values, range: None },
-        };
-        Ok(Predictions(vec![(self.target.clone(), answer)]))
+        Ok(Predictions(vec![(self.target.clone(), answer_of(self.classes.as_ref(), values))]))
     }
 
     fn save(&self, parts: &mut Parts) -> Result<()> {

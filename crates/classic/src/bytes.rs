@@ -57,18 +57,18 @@ impl<'a> Reader<'a> {
         Reader { part, bytes, at: 0 }
     }
 
-    /// A part of this mark and version.
+    /// A part of this mark and of a version from 1 to `newest`, and which that is.
     ///
     /// # Errors
     /// When it has another.
-    pub(crate) fn open(part: &'static str, bytes: &'a [u8], mark: [u8; 4], version: u16) -> Result<Reader<'a>> {
+    pub(crate) fn open(part: &'static str, bytes: &'a [u8], mark: [u8; 4], newest: u16) -> Result<(Reader<'a>, u16)> {
         let mut reader = Reader::new(part, bytes);
         if reader.take(4, "the mark")? != mark {
             return Err(reader.wrong("another mark", String::from_utf8_lossy(&mark)));
         }
         match u16::from_le_bytes(reader.array("the version")?) {
-            found if found == version => Ok(reader),
-            found => Err(reader.wrong(format!("version {found}"), format!("version {version}"))),
+            version if (1..=newest).contains(&version) => Ok((reader, version)),
+            version => Err(reader.wrong(format!("version {version}"), format!("version {newest} at most"))),
         }
     }
 

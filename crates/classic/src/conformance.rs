@@ -2,7 +2,7 @@
 
 use crate::MODELS;
 use crate::fixtures::{Sketch, answers, fit, opened, saved};
-use cupola_task::{Column, Columns, Draw, Event, Exit, Fault, Flow, Math, ModelDef, Parts, Run, Table, Task};
+use cupola_task::{Against, Column, Columns, Draw, Event, Exit, Fault, Flow, Math, ModelDef, Parts, Run, Table, Task};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,6 +153,32 @@ fn reopened_models_answer_the_same_and_damage_is_refused() {
         }
         let other = Sketch::new(model.needs, if classes == 0 { 3 } else { 0 }, 10, 1).table();
         ensure(opened(model, &parts, &other).is_err(), || "a schema with another task was accepted".into())
+    });
+}
+
+#[test]
+fn a_model_file_with_changed_bytes_is_refused_or_asked_without_a_panic() {
+    check(|model, classes| {
+        let table = Sketch::new(model.needs, classes, 60, 11).table();
+        let few = table.columns().take(&[0, 1, 2, 3, 4]);
+        let parts = saved(&*fit(model, QUICK, &table, 4, &Run::quiet(1)).unwrap());
+        let mut opens = 0;
+        for (name, bytes) in &parts.0 {
+            for trial in 0..300 {
+                let (draw, mut bytes) = (Draw::new(12).at(trial), bytes.clone());
+                let place = draw.below(0, bytes.len() as u64) as usize;
+                bytes[place] = [0, 1, 0x7f, 0xff, b'9', draw.bits(1) as u8][draw.below(2, 6) as usize];
+                let mut changed = parts.clone();
+                changed.0.insert(name.clone(), bytes);
+                let Ok(predictor) = opened(model, &changed, &table) else { continue };
+                opens += 1;
+                // An error is an answer, too.
+                drop(answers(&*predictor, &table));
+                drop(predictor.explain(&few, Against::Training));
+                drop(predictor.explain(&few, Against::Rows(&few)));
+            }
+        }
+        ensure(opens > 0, || "no change was accepted, so nothing was tried".into())
     });
 }
 

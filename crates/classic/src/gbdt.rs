@@ -12,6 +12,7 @@
 //! # Ok::<(), cupola_task::Error>(())
 //! ```
 
+use crate::solve::within_memory;
 use crate::trees::boost::{self, Boosting, GrowPolicy};
 use crate::trees::ensemble::{Ensemble, Link};
 use crate::trees::loss::Loss;
@@ -115,7 +116,7 @@ impl Learner for Gbdt {
 
     fn fit(&mut self, source: Source<'_>, run: &Run<'_>) -> Result<Box<dyn Predictor>> {
         let (schema, rows, valid) = predictor::rows(&source, "gbdt")?;
-        predictor::within_memory(self.cost(&schema, rows.len() as u64), run)?;
+        within_memory("memory to grow trees", self.cost(&schema, rows.len() as u64), run)?;
         let ensemble = match self.loss(&rows)? {
             Some(loss) => {
                 let before = if let Start::Warm(parts) = &run.start { Some(predictor::ensemble(parts, &schema)?) } else { None };

@@ -15,8 +15,8 @@
 //! # Ok::<(), cupola_task::Error>(())
 //! ```
 
-use crate::rows::{Feature, MISSING, Values, features, seen_classes, the_target};
-use crate::solve::{check_target, rows_of};
+use crate::rows::{Feature, MISSING, Values, are_seen, features, seen_classes, the_target};
+use crate::solve::{check_target, rows_with_inputs, within_memory};
 use crate::trees::exp::exp;
 use cupola_task::{
     Answer, Ask, Columns, Cost, Error, Kind, Learner, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Range, Result, Role, Run,
@@ -139,17 +139,9 @@ impl Learner for Settled {
     }
 
     fn fit(&mut self, source: Source<'_>, run: &Run<'_>) -> Result<Box<dyn Predictor>> {
-        let (rows, keep, weights) = rows_of("naive_bayes", &source)?;
+        let (rows, keep, weights) = rows_with_inputs("naive_bayes", &source)?;
         let Source::Data { train, .. } = source else { unreachable!("rows were read from data") };
-        if rows.features.is_empty() {
-            return Err(Error::input("training rows", "no input", "at least one"));
-        }
-        if let (Some(cost), Some(most)) = (self.cost(train.data().schema(), keep.len() as u64), run.memory_max)
-            && cost.memory_bytes > most
-        {
-            let [needs, has] = [cost.memory_bytes, most].map(|bytes| format!("{} MB", bytes >> 20));
-            return Err(Error::Budget { what: "memory of naive Bayes".into(), needs, has });
-        }
+        within_memory("memory of naive Bayes", self.cost(train.data().schema(), keep.len() as u64), run)?;
         let (_, seen, codes) = seen_classes(&rows, &keep)?;
         let taught = Rows { keep: &keep, weights: &weights, codes: &codes, classes: seen.len() };
         let inputs = self.known(&rows.features, &taught)?;
@@ -398,9 +390,7 @@ fn open(parts: &Parts, schema: &Schema, _: Where) -> Result<Box<dyn Predictor>> 
         return Err(damaged("classes".into(), "an answer for a number".into()));
     };
     let count = saved.seen.len();
-    let are_known =
-        saved.seen.windows(2).all(|pair| pair[0] < pair[1]) && saved.seen.last().is_some_and(|&last| (last as usize) < classes.len());
-    if !are_known || saved.prior.len() != count || !suits(&saved.inputs, schema, count) {
+    if !are_seen(&saved.seen, classes.len()) || saved.prior.len() != count || !suits(&saved.inputs, schema, count) {
         return Err(damaged(format!("{count} classes and {} inputs", saved.inputs.len()), "those of the schema".into()));
     }
     let bayes = Bayes::new(schema, saved).ok_or_else(|| damaged("numbers that are not finite".into(), "finite ones".into()))?;

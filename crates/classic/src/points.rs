@@ -57,13 +57,14 @@ pub(crate) fn columns(features: &[Feature]) -> Result<Vec<&[f64]>> {
 /// # Errors
 /// With column and row.
 pub(crate) fn check_finite(taken: &[Taken<'_>], inputs: &[Input], rows: usize) -> Result<()> {
-    for taken in taken {
-        if let Some(row) = (0..rows).find(|&row| !matches!(taken.value(row).abs(), 0.0..=SIZE_MAX)) {
-            let wanted = if taken.value(row).is_finite() { "a number of at most 1e150" } else { "a finite number" };
-            return Err(Error::input(format!("column {} in row {row}", taken.name(inputs)), taken.value(row), wanted));
-        }
-    }
-    Ok(())
+    taken.iter().try_for_each(|taken| check_column(0..rows, |row| taken.value(row), || taken.name(inputs)))
+}
+
+fn check_column(mut rows: impl Iterator<Item = usize>, value: impl Fn(usize) -> f64, name: impl Fn() -> String) -> Result<()> {
+    // Written so that NaN is refused too.
+    let Some(row) = rows.find(|&row| !matches!(value(row).abs(), 0.0..=SIZE_MAX)) else { return Ok(()) };
+    let wanted = if value(row).is_finite() { "a number of at most 1e150" } else { "a finite number" };
+    Err(Error::input(format!("column {} in row {row}", name()), value(row), wanted))
 }
 
 impl Points {
@@ -74,11 +75,7 @@ impl Points {
     pub(crate) fn new(features: &[Feature], keep: &[usize]) -> Result<Points> {
         let columns = columns(features)?;
         for (feature, column) in features.iter().zip(&columns) {
-            // Written so that NaN is refused too.
-            if let Some(&row) = keep.iter().find(|&&row| !matches!(column[row].abs(), 0.0..=SIZE_MAX)) {
-                let wanted = if column[row].is_finite() { "a number of at most 1e150" } else { "a finite number" };
-                return Err(Error::input(format!("column {} in row {row}", feature.name), column[row], wanted));
-            }
+            check_column(keep.iter().copied(), |row| column[row], || feature.name.to_string())?;
         }
         let is_sparse = |column: &u32| {
             let filled = keep.iter().filter(|&&row| columns[*column as usize][row] != 0.0).count();
@@ -213,16 +210,7 @@ impl Points {
 
     /// Packs some of the own rows; lanes without one are zeros.
     pub(crate) fn pack_own(&self, rows: &[usize], packed: &mut Packed) {
-        packed.clear();
-        for (lane, &row) in rows.iter().enumerate() {
-            for (lanes, &value) in packed.dense.iter_mut().zip(self.dense_row(row)) {
-                lanes[lane] = value;
-            }
-            let (places, entries) = self.sparse_row(row);
-            for (&place, &entry) in places.iter().zip(entries) {
-                packed.sparse[place as usize][lane] = entry;
-            }
-        }
+        self.pack_other(self, rows, packed);
     }
 
     /// Packs rows of other points of the same columns in the same order, of which more may lie densely here.
@@ -314,7 +302,8 @@ impl Points {
     pub(crate) fn read(reader: &mut Reader<'_>, width: usize) -> Result<Points> {
         let (rows, dense) = (reader.whole("points")? as usize, reader.whole("dense columns")? as usize);
         let order = reader.wholes("columns")?;
-        let mut is_there = vec![false; width];
+        // As long as the bytes that are there, whatever the width claims to be.
+        let mut is_there = vec![false; order.len()];
         let is_order = order.len() == width
             && dense <= width
             && order.iter().all(|&column| is_there.get_mut(column as usize).is_some_and(|seen| !std::mem::replace(seen, true)));
@@ -413,7 +402,7 @@ mod tests {
         points.write(&mut writer);
         let read = |bytes: &[u8], width| Points::read(&mut Reader::new("points", bytes), width);
         assert_eq!(read(&writer.0, 8).unwrap(), points);
-        assert!(read(&writer.0, 7).is_err());
+        assert!(read(&writer.0, 7).is_err() && read(&writer.0, usize::MAX).is_err());
         assert!((0..writer.0.len()).all(|end| read(&writer.0[..end], 8).is_err()));
         let draw = Draw::new(1);
         for trial in 0..4000u64 {

@@ -3,7 +3,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, UInt32Type};
 use arrow_array::{Array, ArrayRef};
-use cupola_task::{Batch, Columns, Dataset, Draw, Error, Field, Key, Kind, Result, Schema, Task};
+use cupola_task::{Answer, Batch, Columns, Dataset, Draw, Error, Field, Key, Kind, Result, Schema, Task};
 use std::sync::Arc;
 
 /// The code of a missing category.
@@ -123,6 +123,19 @@ pub(crate) fn seen_classes(rows: &Rows, keep: &[usize]) -> Result<(Arc<[Arc<str>
     let seen: Vec<u32> = (0..classes.len() as u32).filter(|&class| place[class as usize] == 0).collect();
     seen.iter().zip(0..).for_each(|(&class, number)| place[class as usize] = number);
     Ok((classes.clone(), seen, keep.iter().map(|&row| place[codes[row] as usize]).collect()))
+}
+
+/// Whether these are the codes of one class or more out of so many, ascending, as [`seen_classes`] gives them; a saved model may claim others.
+pub(crate) fn are_seen(seen: &[u32], classes: usize) -> bool {
+    seen.windows(2).all(|pair| pair[0] < pair[1]) && seen.last().is_some_and(|&last| (last as usize) < classes)
+}
+
+/// A target's answers, row-major: probabilities where it has classes, else numbers.
+pub(crate) fn answer_of(classes: Option<&Arc<[Arc<str>]>>, values: Vec<f64>) -> Answer {
+    match classes {
+        Some(classes) => Answer::Scores { classes: classes.into(), values },
+        None => Answer::Numbers { values, range: None },
+    }
 }
 
 /// The inputs of prepared columns, in the schema's order; a vector becomes one feature an element.

@@ -11,6 +11,7 @@
 use crate::Sampling;
 use crate::interval::wilson;
 use crate::rows;
+use crate::score::percentiles;
 use cupola_task::{Answer, Draw, Field, Result, Task, View};
 use rayon::prelude::*;
 
@@ -78,7 +79,7 @@ struct Def {
     is_rate: bool,
 }
 
-// Of two classes: true negatives, false positives, false negatives, true positives, squared weights.
+// Of two classes: true negatives, false positives, false negatives, true positives.
 const BINARY: &[Def] = &[
     Def { name: "selection_rate", of: |s| [s[1] + s[3], s[0] + s[1] + s[2] + s[3]], finish: same, is_rate: true },
     Def { name: "true_positive_rate", of: |s| [s[3], s[2] + s[3]], finish: same, is_rate: true },
@@ -302,20 +303,8 @@ fn ratio(values: &[f64], counts: &[bool]) -> f64 {
 }
 
 fn ranged(value: f64, mut draws: Vec<f64>, level: f64) -> Ranged {
-    let count = draws.len();
-    draws.retain(|draw| draw.is_finite());
-    if !value.is_finite() || draws.is_empty() || draws.len() * 2 < count {
-        return Ranged { value, low: f64::NAN, high: f64::NAN };
-    }
-    draws.sort_by(f64::total_cmp);
-    let at = |share: f64| {
-        let place = share * (draws.len() - 1) as f64;
-        let below = place.floor() as usize;
-        let above = (below + 1).min(draws.len() - 1);
-        draws[below] + (draws[above] - draws[below]) * (place - below as f64)
-    };
-    let tail = (1.0 - level) / 2.0;
-    Ranged { value, low: at(tail).min(value), high: at(1.0 - tail).max(value) }
+    let [low, high] = percentiles(&mut draws, value, level);
+    Ranged { value, low, high }
 }
 
 #[cfg(test)]

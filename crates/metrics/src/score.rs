@@ -200,18 +200,31 @@ fn bootstrap(metric: &dyn Metric, value: f64, sampling: Sampling) -> Result<[f64
 }
 
 /// The interval that resampled values give, always with the value itself: their percentiles, or with many rows their
-/// spread around it. Undefined draws are left out; when most are, so is the interval.
+/// spread around it.
 fn spread(values: &mut Vec<f64>, value: f64, rows: usize, level: f64) -> [f64; 2] {
-    let count = values.len();
-    values.retain(|value| value.is_finite());
-    if !value.is_finite() || values.is_empty() || values.len() * 2 < count {
-        return [f64::NAN; 2];
+    if rows <= ROWS_RESAMPLED_MAX {
+        return percentiles(values, value, level);
     }
-    if rows > ROWS_RESAMPLED_MAX {
+    if is_defined(values, value) {
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (values.len() - 1).max(1) as f64;
         let half = reach(level) * variance.sqrt();
         return [value - half, value + half];
+    }
+    [f64::NAN; 2]
+}
+
+/// Leaves out undefined draws; when most are, so is the interval.
+fn is_defined(values: &mut Vec<f64>, value: f64) -> bool {
+    let count = values.len();
+    values.retain(|value| value.is_finite());
+    value.is_finite() && !values.is_empty() && values.len() * 2 >= count
+}
+
+/// The percentiles of resampled values, always with the value itself; NaN when it or most of them are undefined.
+pub(crate) fn percentiles(values: &mut Vec<f64>, value: f64, level: f64) -> [f64; 2] {
+    if !is_defined(values, value) {
+        return [f64::NAN; 2];
     }
     values.sort_by(f64::total_cmp);
     let tail = (1.0 - level) / 2.0;

@@ -8,6 +8,7 @@
 //! stays below the level, whatever the losses are like. Columns for pairs are chosen by the same search, so in each permutation again.
 
 use arrow_array::cast::AsArray;
+use arrow_array::temporal_conversions::timestamp_us_to_datetime;
 use arrow_array::types::{Float64Type, TimestampMicrosecondType};
 use arrow_array::{Array, BooleanArray};
 use cupola_task::{Column, Draw};
@@ -153,17 +154,9 @@ fn short(value: f64) -> String {
     if text.contains('.') && !text.contains('e') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// The day of a time in microseconds (Hinnant, "chrono-compatible low-level date algorithms").
+/// The day of a time in microseconds; one that no calendar has is told as its number.
 fn day(micros: f64) -> String {
-    let days = (micros / 86_400e6).floor() as i64 + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let (day, month) = (of_year - (153 * shifted + 2) / 5 + 1, if shifted < 10 { shifted + 3 } else { shifted - 9 });
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
+    timestamp_us_to_datetime(micros as i64).map_or_else(|| short(micros), |time| time.date().to_string())
 }
 
 /// What a search looks at: losses around their mean, and how many rows each cell has.
@@ -376,8 +369,8 @@ mod tests {
         let ids = StringArray::from_iter((0..100).map(|row| Some(format!("id{row}"))));
         assert!(SliceColumn::new("id", &Column::Array(Arc::new(ids))).is_none());
         assert_eq!(
-            (day(0.0), day(951_782_400e6), short(0.25), short(12_000_000.0)),
-            ("1970-01-01".into(), "2000-02-29".into(), "0.25".into(), "1.200e7".into())
+            (day(0.0), day(951_782_400e6), day(-1.0), short(0.25), short(12_000_000.0)),
+            ("1970-01-01".into(), "2000-02-29".into(), "1969-12-31".into(), "0.25".into(), "1.200e7".into())
         );
     }
 }

@@ -87,12 +87,13 @@ impl Serialize for RowOf<'_> {
 impl Serialize for CellsOf<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(Some(self.0.len()))?;
-        self.0.iter().try_for_each(|(name, column)| match (&**name, text(column, self.1)) {
-            // A flat table holds a set as the text of a list; here it can be one.
-            ("prediction_set", Some(list)) => {
-                map.serialize_entry("prediction_set", &serde_json::from_str::<Vec<String>>(list).unwrap_or_default())
+        self.0.iter().try_for_each(|(name, column)| match &**name {
+            "prediction_set" => {
+                // A flat table holds a set as the text of a list; here it can be one.
+                let list = text(column, self.1).map(|list| serde_json::from_str::<Vec<String>>(list).expect("a set is written as a list"));
+                map.serialize_entry(&**name, &list)
             }
-            (name, _) => map.serialize_entry(name, &Cell(column, self.1)),
+            name => map.serialize_entry(name, &Cell(column, self.1)),
         })?;
         map.end()
     }

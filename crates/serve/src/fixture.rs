@@ -128,6 +128,11 @@ impl Fitted for Fixture {
     }
 }
 
+fn pipeline(target: &str, fitted: Box<dyn Fitted>, predictor: Box<dyn Predictor>) -> Pipeline {
+    let (target, settings) = (target.into(), Settings::default());
+    Pipeline { target, model: &MODEL, settings, fitted, predictor, postprocess: Postprocess::default() }
+}
+
 /// A model of the inputs `x` (number), `colour` (red, green) and `day` (date) with the first `targets` of `y` (no, yes) and `z` (number).
 pub(crate) fn artifact(gate: &Arc<Gate>, targets: usize) -> Arc<Artifact> {
     let classes = |names: &[&str]| Kind::Category { classes: names.iter().map(|&name| Arc::from(name)).collect() };
@@ -141,18 +146,8 @@ pub(crate) fn artifact(gate: &Arc<Gate>, targets: usize) -> Arc<Artifact> {
     ];
     fields.truncate(3 + targets);
     let raw = Schema { fields };
-    let pipeline = |target: &str| {
-        let fixture = || Box::new(Fixture { schema: raw.clone(), gate: gate.clone() });
-        Pipeline {
-            target: target.into(),
-            model: &MODEL,
-            settings: Settings::default(),
-            fitted: fixture(),
-            predictor: fixture(),
-            postprocess: Postprocess::default(),
-        }
-    };
-    let pipelines = ["y", "z"][..targets].iter().map(|target| pipeline(target)).collect();
+    let own = || Box::new(Fixture { schema: raw.clone(), gate: gate.clone() });
+    let pipelines = ["y", "z"][..targets].iter().map(|target| pipeline(target, own(), own())).collect();
     let (profile, extra) = (serde_json::Value::Null, serde_json::Value::Null);
     let missing_values = cupola_data::ReadOptions::default().missing_values;
     let notation = cupola_data::Notation { missing_values, ..Default::default() };
@@ -210,18 +205,10 @@ fn brightness() -> Arc<Artifact> {
     ];
     let raw = Schema { fields };
     let own = || Box::new(Brightness(raw.clone()));
-    let pipeline = Pipeline {
-        target: "light".into(),
-        model: &MODEL,
-        settings: Settings::default(),
-        fitted: own(),
-        predictor: own(),
-        postprocess: Postprocess::default(),
-    };
     let (profile, extra) = (serde_json::Value::Null, serde_json::Value::Null);
     let contents = Contents {
         notation: Default::default(),
-        pipelines: vec![pipeline],
+        pipelines: vec![pipeline("light", own(), own())],
         scores: vec![],
         profile,
         extra,

@@ -87,9 +87,10 @@ impl Classes {
         values.chunks_exact(self.names.len().max(1)).map(|row| self.choose(row))
     }
 
-    /// The classes in a row's set, in their order; none where no sets are given.
-    pub fn set(&self, row: &[f64]) -> Option<Vec<usize>> {
-        Some(self.decision.as_ref()?.set?.classes(row))
+    /// The classes in each row's set, in their order; none where no sets are given. `values` is row-major.
+    pub fn sets<'a>(&'a self, values: &'a [f64]) -> Option<impl Iterator<Item = Vec<usize>> + 'a> {
+        let set = self.decision.as_ref()?.set?;
+        Some(values.chunks_exact(self.names.len().max(1)).map(move |row| set.classes(row)))
     }
 }
 
@@ -99,9 +100,10 @@ impl Rule {
         match self {
             Rule::Threshold(threshold) if row.len() == 2 => usize::from(row[1] >= *threshold),
             Rule::Costs(costs) if costs.len() == row.len() * row.len() => {
-                let expected = |answer: usize| row.iter().enumerate().map(|(truth, share)| share * costs[truth * row.len() + answer]).sum();
-                let expected: Vec<f64> = (0..row.len()).map(expected).collect();
-                (1..row.len()).fold(0, |best, answer| if expected[answer] < expected[best] { answer } else { best })
+                let expected =
+                    |answer: usize| row.iter().enumerate().map(|(truth, share)| share * costs[truth * row.len() + answer]).sum::<f64>();
+                let answers = (0..row.len()).map(|answer| (answer, expected(answer)));
+                answers.reduce(|best, next| if next.1 < best.1 { next } else { best }).map_or(0, |(answer, _)| answer)
             }
             _ => argmax(row, row.len()).next().unwrap_or(0),
         }
@@ -195,7 +197,8 @@ mod tests {
         assert_eq!(SetRule::Aps(0.6).classes(&row), [1]);
         assert_eq!(SetRule::Aps(0.61).classes(&row), [1, 2]);
         assert_eq!(SetRule::Aps(1.0).classes(&row), [0, 1, 2]);
-        assert_eq!(classes(Rule::Probable, Some(SetRule::Lac(0.9))).set(&[0.5, 0.5]), Some(vec![0, 1]));
-        assert_eq!(Classes::from(["a".into()]).set(&[1.0]), None);
+        let of_two = classes(Rule::Probable, Some(SetRule::Lac(0.9)));
+        assert_eq!(of_two.sets(&[0.5, 0.5, 0.95, 0.05]).unwrap().collect::<Vec<_>>(), [vec![0, 1], vec![0]]);
+        assert!(Classes::from(["a".into()]).sets(&[1.0]).is_none());
     }
 }

@@ -30,7 +30,7 @@ fn answer_columns(answer: &Answer) -> Vec<(String, ArrayRef)> {
                 let scores = values.iter().skip(class).step_by(classes.len()).copied();
                 (format!("probability_{name}"), Arc::new(Float64Array::from_iter_values(scores)) as ArrayRef)
             }));
-            let sets: Option<StringArray> = values.chunks_exact(classes.len().max(1)).map(|row| set_text(classes, row).map(Some)).collect();
+            let sets = set_texts(classes, values).map(StringArray::from_iter_values);
             columns.extend(sets.map(|sets| ("prediction_set".into(), Arc::new(sets) as ArrayRef)));
             columns
         }
@@ -49,10 +49,13 @@ fn answer_columns(answer: &Answer) -> Vec<(String, ArrayRef)> {
     }
 }
 
-/// The classes in a row's set as a JSON list, where sets are given.
-pub fn set_text(classes: &Classes, row: &[f64]) -> Option<String> {
-    let names: Vec<&str> = classes.set(row)?.into_iter().map(|class| &*classes[class]).collect();
-    Some(serde_json::to_string(&names).expect("texts are JSON"))
+/// The classes in each row's set as a JSON list, where sets are given. `values` is row-major.
+pub fn set_texts<'a>(classes: &'a Classes, values: &'a [f64]) -> Option<impl Iterator<Item = String> + 'a> {
+    let text = move |set: Vec<usize>| {
+        let names: Vec<&str> = set.into_iter().map(|class| &*classes[class]).collect();
+        serde_json::to_string(&names).expect("texts are JSON")
+    };
+    Some(classes.sets(values)?.map(text))
 }
 
 /// Answers out of columns that [`columns`] wrote for a model, for the targets whose columns are there and whole.
@@ -123,6 +126,9 @@ mod tests {
         let numbers = Answer::Numbers { values: vec![1.0, 2.0], range: Some(vec![[0.0, 2.0], [1.0, 3.0]]) };
         let one = columns(&Predictions(vec![("y".into(), scores.clone())]));
         assert_eq!(one.names().collect::<Vec<_>>(), ["prediction", "probability_no", "probability_yes"]);
+        // No row says nothing of sets.
+        let none = Answer::Scores { classes: ["no".into(), "yes".into()].into(), values: vec![] };
+        assert!(columns(&Predictions(vec![("y".into(), none)])).names().eq(one.names()));
         let two = columns(&Predictions(vec![("y".into(), scores), ("z".into(), numbers)]));
         assert_eq!(two.names().skip(3).collect::<Vec<_>>(), ["z_prediction", "z_prediction_low", "z_prediction_high"]);
     }

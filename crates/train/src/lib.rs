@@ -43,7 +43,7 @@ mod watching;
 mod ensemble;
 mod error;
 
-pub use answers::{columns as answer_columns, predictions as answers_of, set_text};
+pub use answers::{columns as answer_columns, predictions as answers_of, set_texts};
 pub use artifact::*;
 pub use cupola_nets::{LayerRow, give_back_freed};
 pub use difference::{Moved, moved};

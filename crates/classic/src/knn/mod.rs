@@ -26,12 +26,12 @@ mod tests;
 
 use crate::bytes::{Reader, Writer};
 use crate::points::{Points, check_finite};
-use crate::rows::{Target, the_target};
-use crate::solve::{Input, Taken, check_target, inputs_of, rows_of, take, width};
+use crate::rows::{Target, answer_of, the_target};
+use crate::solve::{Input, Taken, check_target, inputs_of, rows_with_inputs, take, width, within_memory};
 use brute::Brute;
 use cupola_task::{
-    Answer, Ask, Columns, Cost, Error, Kind, Learner, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Range, Result, Run,
-    Schema, Setting, Settings, Source, Task, Where,
+    Ask, Columns, Cost, Error, Kind, Learner, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Range, Result, Run, Schema,
+    Setting, Settings, Source, Task, Where,
 };
 use metric::Metric;
 use nearest::Nearest;
@@ -155,18 +155,10 @@ impl Learner for Settled {
     }
 
     fn fit(&mut self, source: Source<'_>, run: &Run<'_>) -> Result<Box<dyn Predictor>> {
-        let (rows, keep, weights) = rows_of("knn", &source)?;
+        let (rows, keep, weights) = rows_with_inputs("knn", &source)?;
         let Source::Data { train, .. } = source else { unreachable!("rows were read from data") };
         let schema = train.data().schema();
-        if rows.features.is_empty() {
-            return Err(Error::input("training rows", "no input", "at least one"));
-        }
-        if let (Some(cost), Some(most)) = (self.cost(schema, keep.len() as u64), run.memory_max)
-            && cost.memory_bytes > most
-        {
-            let [needs, has] = [cost.memory_bytes, most].map(|bytes| format!("{} MB", bytes >> 20));
-            return Err(Error::Budget { what: "memory of training rows to compare with".into(), needs, has });
-        }
+        within_memory("memory of training rows to compare with", self.cost(schema, keep.len() as u64), run)?;
         let points = Points::new(&rows.features, &keep)?;
         let truth = match &rows.target {
             Target::Numbers(values) => Truth::Numbers(keep.iter().map(|&row| values[row]).collect()),
@@ -233,7 +225,8 @@ impl Neighbours {
     fn nearest(&self, rows: &[f64]) -> Vec<Nearest> {
         let width = self.points.width();
         let count = self.way.neighbours.min(self.points.rows());
-        let mut nearest = vec![Nearest::new(count); rows.len() / width];
+        // A clone of one would have no room.
+        let mut nearest: Vec<Nearest> = (0..rows.len() / width).map(|_| Nearest::new(count)).collect();
         match &self.search {
             Search::Brute(brute) => brute.search(rows, &mut nearest),
             Search::Tree(tree) => {
@@ -306,13 +299,15 @@ impl Predictor for Neighbours {
         for (number, out) in values.chunks_mut(at_once * width).enumerate() {
             let first = number * at_once;
             let nearest = self.nearest(&self.rows(&taken, first..first + out.len() / width));
+            // Which of the points are the nearest cannot be told where powers of distances overflow.
+            if let Some(row) = nearest.iter().position(|nearest| nearest.reach().is_infinite()) {
+                let error =
+                    Error::input(format!("row {}", first + row), "distances too large to compute with", "numbers like those of training");
+                return Err(error.with_hint("columns on a common scale, or a smaller p; metric=chebyshev is what a large p comes to"));
+            }
             out.par_chunks_exact_mut(width).zip(&nearest).with_min_len(512).for_each(|(out, nearest)| self.answer(nearest, out));
         }
-        let answer = match &self.classes {
-            Some(classes) => Answer::Scores { classes: classes.clone().into(), values },
-            None => Answer::Numbers { values, range: None },
-        };
-        Ok(Predictions(vec![(self.target.clone(), answer)]))
+        Ok(Predictions(vec![(self.target.clone(), answer_of(self.classes.as_ref(), values))]))
     }
 
     fn save(&self, parts: &mut Parts) -> Result<()> {
@@ -349,7 +344,7 @@ impl Predictor for Neighbours {
 /// When the part is missing, damaged, or does not fit the schema.
 fn open(parts: &Parts, schema: &Schema, _: Where) -> Result<Box<dyn Predictor>> {
     let bytes = parts.0.get(PART).ok_or_else(|| Error::input("model", format!("no part {PART}"), "training rows to compare with"))?;
-    let mut reader = Reader::open(PART, bytes, MARK, VERSION)?;
+    let (mut reader, _) = Reader::open(PART, bytes, MARK, VERSION)?;
     let (tag, p) = (reader.byte("the metric")?, reader.real("power")?);
     let metric = match tag {
         0 => Metric::Manhattan,

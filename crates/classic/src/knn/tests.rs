@@ -59,6 +59,21 @@ fn answers_are_those_of_scikit_learn() {
     }
 }
 
+#[test]
+fn distances_that_overflow_are_refused() {
+    let sketch = |far: f64| Sketch { numbers: vec![vec![0.0, 1.0, far]], codes: vec![], target: (vec![1.0, 2.0, 3.0], 0), weight: None };
+    let ask = |settings: &str, far: f64| {
+        let predictor = fit(&super::KNN, settings, &sketch(far).table(), 0, &Run::quiet(1)).unwrap();
+        answers(&*predictor, &sketch(far).table())
+    };
+    // 3 to the power of 1000 is more than f64 holds: only the two nearest are known.
+    for weights in ["uniform", "distance"] {
+        let settings = format!("p=1000 weights={weights} n_neighbors=3");
+        assert!(ask(&settings, 4.0).is_err_and(|error| error.to_string().contains("row 0: found distances too large")));
+        assert!(ask(&settings, 1.5).unwrap().iter().all(|value| value.is_finite()));
+    }
+}
+
 /// Rows of few different numbers, so that many are equally far.
 fn rows(count: u64, width: u64, seed: u64, steps: f64) -> Vec<f64> {
     let draw = Draw::new(seed);

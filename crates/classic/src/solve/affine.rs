@@ -1,7 +1,7 @@
 //! The fitted linear model: one or several weighted sums of the inputs, answered as a number or as class probabilities.
 
 use super::columns::{Block, Input, Taken, inputs_of, take};
-use crate::rows::{Feature, Values, the_target};
+use crate::rows::{Feature, Values, are_seen, the_target};
 use cupola_task::{Against, Answer, Ask, Columns, Contributions, Error, Kind, Parts, Predictions, Predictor, Result, Schema, Unit};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -274,8 +274,7 @@ pub fn open_classes(parts: &Parts, schema: &Schema) -> Result<Box<dyn Predictor>
         return Err(damaged("a target without classes", "a category"));
     };
     let seen = saved.seen.clone().unwrap_or_default();
-    let is_ascending = seen.windows(2).all(|pair| pair[0] < pair[1]);
-    if !is_ascending || seen.last().is_none_or(|&last| last as usize >= classes.len()) {
+    if !are_seen(&seen, classes.len()) {
         return Err(damaged("other classes", format!("some of {} classes, ascending", classes.len())));
     }
     open(saved, schema, Link::Classes { classes: classes.clone(), seen })

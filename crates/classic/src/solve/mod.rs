@@ -24,4 +24,4 @@ pub use design::Design;
 pub use newton::{Logistic, is_factored, logistic};
 pub use regression::{Regression, cost, regression};
 pub use squares::least_squares;
-pub use task::{FIT_INTERCEPT, Memory, Watch, check_target, rows_of};
+pub use task::{FIT_INTERCEPT, Memory, Watch, check_target, rows_of, rows_with_inputs, within_memory};

@@ -1,7 +1,7 @@
-//! What every linear model does around its mathematics: read rows, check the target, tell the run, mind memory.
+//! What linear models, and others that read rows as they do, do around their mathematics: read rows, check the target, tell the run, mind memory.
 
 use crate::rows::{Rows, the_target};
-use cupola_task::{Dataset, Error, Event, Flow, Range, Result, Run, Schema, Setting, Source, Task};
+use cupola_task::{Cost, Dataset, Error, Event, Flow, Range, Result, Run, Schema, Setting, Source, Task};
 
 /// The setting that all linear models have.
 pub const FIT_INTERCEPT: Setting = Setting {
@@ -90,6 +90,33 @@ pub fn rows_of(model: &str, source: &Source<'_>) -> Result<(Rows, Vec<usize>, Ve
         return Err(Error::input("weights of the training rows", format!("a sum of {total}"), "a sum that f64 can hold"));
     }
     Ok((rows, keep, weights))
+}
+
+/// The same for a model that is nothing without inputs.
+///
+/// # Errors
+/// As [`rows_of`], and when there is no input.
+pub fn rows_with_inputs(model: &str, source: &Source<'_>) -> Result<(Rows, Vec<usize>, Vec<f64>)> {
+    let rows = rows_of(model, source)?;
+    if rows.0.features.is_empty() {
+        return Err(Error::input("training rows", "no input", "at least one"));
+    }
+    Ok(rows)
+}
+
+/// Whether what a fit costs stays below the run's memory ceiling; `what` it is that takes the memory.
+///
+/// # Errors
+/// When it would not.
+pub fn within_memory(what: &str, cost: Option<Cost>, run: &Run<'_>) -> Result<()> {
+    match (cost, run.memory_max) {
+        (Some(cost), Some(most)) if cost.memory_bytes > most => Err(Error::Budget {
+            what: what.into(),
+            needs: format!("about {} MB", cost.memory_bytes >> 20),
+            has: format!("{} MB", most >> 20),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Most bytes of square matrices where the run sets no ceiling: some fourteen thousand columns.

@@ -2,7 +2,7 @@
 //! decision values turn into probabilities.
 
 use super::kernel::{Ground, Kernel};
-use super::machine::{Machine, Room, Task, pairs};
+use super::machine::{Machine, Task, pairs};
 use super::platt;
 use super::smo::{Problem, Rules, Solution, solve};
 use crate::points::{LANES, Points};
@@ -127,7 +127,7 @@ impl Fit<'_> {
                 // Packed as the vectors lie: weights lie densely.
                 let mut packed = machine.vectors.packed();
                 machine.vectors.pack_other(self.points, wanted, &mut packed);
-                machine.decide(&squares, std::slice::from_ref(&packed), &mut Room::new())[0][..wanted.len()].to_vec()
+                machine.decide(&squares, std::slice::from_ref(&packed))[0][..wanted.len()].to_vec()
             })
             .collect();
         decided.concat()

@@ -4,6 +4,7 @@ use super::kernel::Kernel;
 use super::platt;
 use crate::bytes::{Reader, Writer};
 use crate::points::{LANES, Packed, Points};
+use crate::rows::are_seen;
 use cupola_task::Result;
 
 /// Vectors that are compared at once, and their numbers: those stay in the second-level cache while groups of packed rows go by.
@@ -45,6 +46,11 @@ pub(super) fn pairs_of(classes: usize) -> usize {
     classes * classes.saturating_sub(1) / 2
 }
 
+/// Where the pair (i, j), i < j, stands among those of so many classes: row after row of a triangle.
+pub(super) fn pair_at(classes: usize, i: usize, j: usize) -> usize {
+    i * (2 * classes - i - 1) / 2 + j - i - 1
+}
+
 /// All pairs, in order.
 pub(super) fn pairs(classes: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..classes).flat_map(move |i| (i + 1..classes).map(move |j| (i, j)))
@@ -60,21 +66,21 @@ impl Machine {
     }
 
     /// Decision values of groups of packed rows, group by group for each pair: a positive one is for the pair's first class.
-    pub(super) fn decide(&self, squares: &[f64], groups: &[Packed], room: &mut Room) -> Vec<[f64; LANES]> {
+    pub(super) fn decide(&self, squares: &[f64], groups: &[Packed]) -> Vec<[f64; LANES]> {
         if self.ends.is_empty() {
             return self.weigh(groups);
         }
         let others = self.others();
         let own: Vec<[f64; LANES]> = groups.iter().map(Packed::squares).collect();
-        room.sums.clear();
-        room.sums.resize(groups.len() * self.ends.len() * others, [0.0; LANES]);
+        let mut sums = vec![[0.0; LANES]; groups.len() * self.ends.len() * others];
+        let mut values = [[0.0; LANES]; TILE];
         let tile = (TILE_NUMBERS / self.vectors.width().max(1)).clamp(8, TILE) / LANES * LANES;
         let mut start = 0;
         for (class, &end) in self.ends.iter().enumerate() {
             for first in (start..end as usize).step_by(tile) {
                 let rows = first..(first + tile).min(end as usize);
-                for ((group, own), sums) in groups.iter().zip(&own).zip(room.sums.chunks_exact_mut(self.ends.len() * others)) {
-                    let values = &mut room.values[..rows.len()];
+                for ((group, own), sums) in groups.iter().zip(&own).zip(sums.chunks_exact_mut(self.ends.len() * others)) {
+                    let values = &mut values[..rows.len()];
                     self.vectors.products(rows.clone(), group, values);
                     self.kernel.values(values, &squares[rows.clone()], own);
                     self.add(values, rows.start, &mut sums[class * others..(class + 1) * others]);
@@ -83,10 +89,10 @@ impl Machine {
             start = end as usize;
         }
         match &self.task {
-            Task::Number => room.sums.iter().map(|sums| sums.map(|sum| sum - self.rho[0])).collect(),
+            Task::Number => sums.iter().map(|sums| sums.map(|sum| sum - self.rho[0])).collect(),
             Task::Classes(seen) => {
                 let mut decisions = Vec::with_capacity(groups.len() * self.rho.len());
-                for sums in room.sums.chunks_exact((self.ends.len() * others).max(1)) {
+                for sums in sums.chunks_exact((self.ends.len() * others).max(1)) {
                     decisions.extend(pairs(seen.len()).zip(&self.rho).map(|((i, j), rho)| {
                         let (a, b) = (sums[i * others + j - 1], sums[j * others + i]);
                         std::array::from_fn::<f64, LANES, _>(|lane| a[lane] + b[lane] - rho)
@@ -130,8 +136,7 @@ impl Machine {
                 let first = pair(0);
                 vec![first, 1.0 - first]
             }
-            // Pairs (i, j) stand row after row of a triangle.
-            classes => platt::coupled(classes, |i, j| pair(i * (2 * classes - i - 1) / 2 + j - i - 1)),
+            classes => platt::coupled(classes, |i, j| pair(pair_at(classes, i, j))),
         }
     }
 
@@ -150,8 +155,7 @@ impl Machine {
                         Task::Number => 0,
                         Task::Classes(seen) => {
                             let other = other + usize::from(other >= class);
-                            let (i, j) = (class.min(other), class.max(other));
-                            i * (2 * seen.len() - i - 1) / 2 + j - i - 1
+                            pair_at(seen.len(), class.min(other), class.max(other))
                         }
                     };
                     self.vectors.add_row(row, self.multipliers[row * others + other], &mut weights[pair]);
@@ -195,7 +199,7 @@ impl Machine {
     /// # Errors
     /// When the bytes are not such a machine.
     pub(super) fn from_bytes(bytes: &[u8], width: usize, classes: Option<usize>) -> Result<Machine> {
-        let mut reader = Reader::open(PART, bytes, MARK, VERSION)?;
+        let (mut reader, _) = Reader::open(PART, bytes, MARK, VERSION)?;
         let (tag, gamma, coef0, degree) =
             (reader.byte("the kernel")?, reader.real("gamma")?, reader.real("coef0")?, reader.whole("degree")?);
         let kernel = match tag {
@@ -225,8 +229,7 @@ impl Machine {
         let (groups, pairs) = match (&self.task, classes) {
             (Task::Number, None) => (1, 1),
             (Task::Classes(seen), Some(classes)) => {
-                let is_known = seen.windows(2).all(|pair| pair[0] < pair[1]) && seen.last().is_some_and(|&last| (last as usize) < classes);
-                if !is_known {
+                if !are_seen(seen, classes) {
                     return false;
                 }
                 (seen.len(), pairs_of(seen.len()))
@@ -237,24 +240,14 @@ impl Machine {
         let are_vectors = match self.kernel == Kernel::Linear && self.ends.is_empty() {
             true => self.vectors.rows() == pairs && self.multipliers.is_empty(),
             false => {
-                self.ends.len() == groups
+                // A vector speaks for a class against another: of one class alone there is none.
+                (pairs > 0 || self.vectors.rows() == 0)
+                    && self.ends.len() == groups
                     && self.ends.windows(2).all(|pair| pair[0] <= pair[1])
                     && self.ends.last().is_some_and(|&last| last as usize == self.vectors.rows())
                     && self.vectors.rows().checked_mul(self.others()) == Some(self.multipliers.len())
             }
         };
         are_vectors && self.rho.len() == pairs && self.sigmoids.len() == sigmoids
-    }
-}
-
-/// Memory that answers need.
-pub(super) struct Room {
-    values: Vec<[f64; LANES]>,
-    sums: Vec<[f64; LANES]>,
-}
-
-impl Room {
-    pub(super) fn new() -> Room {
-        Room { values: vec![[0.0; LANES]; TILE], sums: vec![] }
     }
 }

@@ -26,15 +26,15 @@ mod smo;
 mod tests;
 
 use crate::points::{LANES, Packed, Points, check_finite};
-use crate::rows::{Rows, Target, seen_classes, the_target};
-use crate::solve::{Input, Watch, check_target, inputs_of, rows_of, take, width};
+use crate::rows::{Rows, Target, answer_of, seen_classes, the_target};
+use crate::solve::{Input, Taken, Watch, check_target, inputs_of, rows_with_inputs, take, width, within_memory};
 use cupola_task::{
-    Answer, Ask, Columns, Cost, Error, Event, Flow, Kind, Learner, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Range,
-    Result, Run, Schema, Setting, Settings, Source, Task, Where,
+    Ask, Columns, Cost, Error, Event, Flow, Kind, Learner, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Range, Result, Run,
+    Schema, Setting, Settings, Source, Task, Where,
 };
 use fit::Fit;
 use kernel::Kernel;
-use machine::{Machine, PART, Room};
+use machine::{Machine, PART};
 use rayon::prelude::*;
 use smo::Rules;
 use std::sync::Arc;
@@ -203,13 +203,10 @@ impl Learner for Settled {
     }
 
     fn fit(&mut self, source: Source<'_>, run: &Run<'_>) -> Result<Box<dyn Predictor>> {
-        let (rows, keep, weights) = rows_of("svm", &source)?;
+        let (rows, keep, weights) = rows_with_inputs("svm", &source)?;
         let Source::Data { train, .. } = source else { unreachable!("rows were read from data") };
         let schema = train.data().schema();
-        if rows.features.is_empty() {
-            return Err(Error::input("training rows", "no input", "at least one"));
-        }
-        within_memory(self.cost(schema, keep.len() as u64), run)?;
+        within_memory("memory of a support vector machine", self.cost(schema, keep.len() as u64), run)?;
         let points = Points::new(&rows.features, &keep)?;
         let watch = Watch { run, total: 1 };
         watch.begin()?;
@@ -249,17 +246,6 @@ impl Settled {
     }
 }
 
-fn within_memory(cost: Option<Cost>, run: &Run<'_>) -> Result<()> {
-    match (cost, run.memory_max) {
-        (Some(cost), Some(most)) if cost.memory_bytes > most => Err(Error::Budget {
-            what: "memory of a support vector machine".into(),
-            needs: format!("about {} MB", cost.memory_bytes >> 20),
-            has: format!("{} MB", most >> 20),
-        }),
-        _ => Ok(()),
-    }
-}
-
 /// A machine behind the seam.
 struct Svm {
     inputs: Vec<Input>,
@@ -275,15 +261,16 @@ impl Svm {
         let (target, _) = the_target(schema)?;
         let are_finite =
             machine.multipliers.iter().chain(&machine.rho).chain(machine.sigmoids.as_flattened()).all(|value| value.is_finite());
-        if !are_finite || machine.vectors.squares().iter().any(|square| !square.is_finite()) {
+        let squares = machine.vectors.squares();
+        if !are_finite || squares.iter().any(|square| !square.is_finite()) {
             return Err(Error::input("training rows", "numbers too large to compute with", "columns on a common scale"));
         }
         let classes = target.kind.classes().cloned();
-        Ok(Svm { inputs: inputs_of(schema)?, target: target.name.clone(), classes, squares: machine.vectors.squares(), machine })
+        Ok(Svm { inputs: inputs_of(schema)?, target: target.name.clone(), classes, squares, machine })
     }
 
     /// Answers from the row `start` on.
-    fn answer(&self, taken: &[crate::solve::Taken<'_>], start: usize, out: &mut [f64]) -> Result<()> {
+    fn answer(&self, taken: &[Taken<'_>], start: usize, out: &mut [f64]) -> Result<()> {
         let width = self.classes.as_ref().map_or(1, |classes| classes.len());
         let pack = |(group, out): (usize, &[f64])| {
             let (first, mut packed) = (start + group * LANES, self.machine.vectors.packed());
@@ -291,7 +278,7 @@ impl Svm {
             packed
         };
         let groups: Vec<Packed> = out.chunks(width * LANES).enumerate().map(pack).collect();
-        let decisions = self.machine.decide(&self.squares, &groups, &mut Room::new());
+        let decisions = self.machine.decide(&self.squares, &groups);
         let pairs = self.machine.rho.len();
         for (row, out) in out.chunks_exact_mut(width).enumerate() {
             let (decisions, lane) = (&decisions[row / LANES * pairs..][..pairs], row % LANES);
@@ -325,11 +312,7 @@ impl Predictor for Svm {
                 .enumerate()
                 .try_for_each(|(block, values)| self.answer(&taken, block * BLOCK, values))?,
         }
-        let answer = match &self.classes {
-            Some(classes) => Answer::Scores { classes: classes.clone().into(), values },
-            None => Answer::Numbers { values, range: None },
-        };
-        Ok(Predictions(vec![(self.target.clone(), answer)]))
+        Ok(Predictions(vec![(self.target.clone(), answer_of(self.classes.as_ref(), values))]))
     }
 
     fn save(&self, parts: &mut Parts) -> Result<()> {

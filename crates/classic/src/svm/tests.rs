@@ -2,7 +2,7 @@
 
 use super::fit::Fit;
 use super::kernel::Kernel;
-use super::machine::{Machine, Room};
+use super::machine::{Machine, Task};
 use super::platt;
 use super::smo::Rules;
 use crate::points::{LANES, Points};
@@ -93,7 +93,7 @@ fn decisions(machine: &Machine, at: &Points) -> Vec<Vec<f64>> {
     for rows in rows.chunks(LANES) {
         let mut packed = machine.vectors.packed();
         machine.vectors.pack_other(at, rows, &mut packed);
-        let values = machine.decide(&squares, std::slice::from_ref(&packed), &mut Room::new());
+        let values = machine.decide(&squares, std::slice::from_ref(&packed));
         found.extend((0..rows.len()).map(|lane| values.iter().map(|values| values[lane]).collect::<Vec<f64>>()));
     }
     found
@@ -143,7 +143,7 @@ fn probabilities_of_pairs_couple_as_in_libsvm() {
         let (Some(chances), Some(classes)) = (case.chances, case.classes) else { continue };
         let machine = Machine {
             kernel: Kernel::Linear,
-            task: super::machine::Task::Classes((0..classes as u32).collect()),
+            task: Task::Classes((0..classes as u32).collect()),
             vectors: points(&[vec![1.0]]),
             ends: vec![],
             multipliers: vec![],
@@ -199,6 +199,25 @@ fn working_sets_shrinking_and_small_caches_lead_to_the_same_optimum() {
         let loose = decisions(&default, &x);
         let error = plain.iter().zip(&loose).map(|(a, b)| (a[0] - b[0]).abs()).fold(0.0, f64::max);
         assert!(error < 0.02, "{count:?}: {error}");
+    }
+}
+
+#[test]
+fn vectors_without_a_pair_of_classes_are_refused() {
+    let (x, _, _) = noisy(8);
+    for kernel in [Kernel::Rbf { gamma: 0.2 }, Kernel::Linear] {
+        let alone = |vectors: Points| Machine {
+            kernel,
+            task: Task::Classes(vec![0]),
+            ends: vec![vectors.rows() as u32],
+            vectors,
+            multipliers: vec![],
+            rho: vec![],
+            sigmoids: vec![],
+        };
+        assert!(Machine::from_bytes(&alone(x.clone()).to_bytes(), 4, Some(2)).is_err());
+        let empty = Machine::from_bytes(&alone(x.take(&[])).to_bytes(), 4, Some(2)).unwrap();
+        assert!(decisions(&empty, &x).iter().all(Vec::is_empty));
     }
 }
 

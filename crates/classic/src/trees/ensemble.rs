@@ -86,17 +86,7 @@ impl Ensemble {
             Bins::Number { .. } => Input::Number,
             Bins::Category { bin_of, other } => Input::Category { bin_of: bin_of.clone(), other: *other },
         };
-        let inputs = binned.bins.iter().map(input).collect();
-        Ensemble {
-            inputs,
-            link,
-            start,
-            roots: Vec::new(),
-            nodes: Vec::new(),
-            sets: Vec::new(),
-            vectors: Vec::new(),
-            covers: Some(Vec::new()),
-        }
+        Ensemble::without_trees(binned.bins.iter().map(input).collect(), link, start)
     }
 
     /// Without a tree, so that every answer is what `start` means.
@@ -105,17 +95,11 @@ impl Ensemble {
             Values::Numbers(_) => Input::Number,
             Values::Codes { .. } => Input::Category { bin_of: Vec::new(), other: 0 },
         };
-        let inputs = features.iter().map(input).collect();
-        Ensemble {
-            inputs,
-            link,
-            start,
-            roots: Vec::new(),
-            nodes: Vec::new(),
-            sets: Vec::new(),
-            vectors: Vec::new(),
-            covers: Some(Vec::new()),
-        }
+        Ensemble::without_trees(features.iter().map(input).collect(), link, start)
+    }
+
+    fn without_trees(inputs: Vec<Input>, link: Link, start: Vec<f64>) -> Ensemble {
+        Ensemble { inputs, link, start, roots: vec![], nodes: vec![], sets: vec![], vectors: vec![], covers: Some(vec![]) }
     }
 
     /// Adds a grown tree whose leaf at a node has the value that `value` gives, and got as many rows as `cover` says.
@@ -194,6 +178,14 @@ impl Ensemble {
             sums.copy_from_slice(&self.sum_block(features, block * BLOCK, sums.len() / outputs));
         });
         sums
+    }
+
+    /// What a tree's sum counts in the answer.
+    pub(super) fn tree_share(&self) -> f64 {
+        match self.link {
+            Link::Mean | Link::Share | Link::Shares => 1.0 / self.trees().max(1) as f64,
+            Link::Sum | Link::Logistic | Link::Softmax => 1.0,
+        }
     }
 
     /// The bins of categories, which all trees of an ensemble share.
@@ -293,7 +285,7 @@ impl Ensemble {
     }
 
     fn finish(&self, sums: &mut [f64], answers: &mut [f64]) {
-        let share = 1.0 / self.trees().max(1) as f64;
+        let share = self.tree_share();
         match self.link {
             Link::Sum => answers.copy_from_slice(sums),
             Link::Mean => answers.iter_mut().zip(sums).for_each(|(answer, sum)| *answer = self.start[0] + (*sum - self.start[0]) * share),

@@ -6,10 +6,10 @@
 
 use super::bins::{BinSet, CELLS};
 use super::ensemble::{CATEGORY, Ensemble, FEATURE, Input, LEAF, Link, MISSING_LEFT, Node};
-use crate::bytes::{Reader, part};
+use crate::bytes::{Reader, Writer, part};
 use cupola_task::{Error, Result};
 
-const MAGIC: &[u8; 4] = b"CUTR";
+const MARK: [u8; 4] = *b"CUTR";
 const VERSION: u16 = 2;
 const LINKS: [Link; 6] = [Link::Sum, Link::Logistic, Link::Softmax, Link::Mean, Link::Share, Link::Shares];
 const NODE_BYTES: usize = 16;
@@ -17,40 +17,37 @@ const NODE_BYTES: usize = 16;
 impl Ensemble {
     /// The bytes that [`Ensemble::from_bytes`] reads.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.nodes.len() * NODE_BYTES + 1024);
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&if self.covers.is_some() { VERSION } else { 1 }.to_le_bytes());
-        bytes.push(LINKS.iter().position(|&link| link == self.link).expect("every link is listed") as u8);
-        count(&mut bytes, self.start.len());
-        reals(&mut bytes, &self.start);
-        count(&mut bytes, self.inputs.len());
+        let mut writer = Writer::new(MARK, if self.covers.is_some() { VERSION } else { 1 });
+        writer.0.reserve(self.nodes.len() * NODE_BYTES + 1024);
+        writer.byte(LINKS.iter().position(|&link| link == self.link).expect("every link is listed") as u8);
+        writer.reals(&self.start);
+        writer.count(self.inputs.len());
         for input in &self.inputs {
             match input {
-                Input::Number => bytes.push(0),
+                Input::Number => writer.byte(0),
                 Input::Category { bin_of, other } => {
-                    bytes.extend_from_slice(&[1, *other]);
-                    count(&mut bytes, bin_of.len());
-                    bytes.extend_from_slice(bin_of);
+                    writer.byte(1);
+                    writer.byte(*other);
+                    writer.count(bin_of.len());
+                    writer.0.extend_from_slice(bin_of);
                 }
             }
         }
-        count(&mut bytes, self.sets.len());
-        self.sets.iter().flat_map(|set| set.0).for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
-        count(&mut bytes, self.vectors.len());
-        reals(&mut bytes, &self.vectors);
-        count(&mut bytes, self.nodes.len());
-        count(&mut bytes, self.roots.len());
-        self.roots.iter().for_each(|&root| bytes.extend_from_slice(&root.to_le_bytes()));
+        writer.count(self.sets.len());
+        self.sets.iter().flat_map(|set| set.0).for_each(|word| writer.0.extend_from_slice(&word.to_le_bytes()));
+        writer.reals(&self.vectors);
+        writer.count(self.nodes.len());
+        writer.wholes(&self.roots);
         for node in &self.nodes {
-            bytes.extend_from_slice(&node.threshold.to_bits().to_le_bytes());
-            bytes.extend_from_slice(&node.ask.to_le_bytes());
-            bytes.extend_from_slice(&node.left.to_le_bytes());
+            writer.real(node.threshold);
+            writer.whole(node.ask);
+            writer.whole(node.left);
         }
         if let Some(covers) = &self.covers {
-            count(&mut bytes, covers.len());
-            covers.iter().for_each(|cover| bytes.extend_from_slice(&cover.to_le_bytes()));
+            writer.count(covers.len());
+            covers.iter().for_each(|cover| writer.0.extend_from_slice(&cover.to_le_bytes()));
         }
-        bytes
+        writer.0
     }
 
     /// Reads and checks an ensemble.
@@ -58,15 +55,8 @@ impl Ensemble {
     /// # Errors
     /// When the bytes are not a whole, consistent ensemble of this version.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Ensemble> {
-        let mut reader = Reader::new("model/trees", bytes);
-        if reader.take(4, "the trees' mark")? != MAGIC {
-            return Err(reader.wrong("another mark", "CUTR"));
-        }
-        let version = u16::from_le_bytes(reader.array("the version")?);
-        if !(1..=VERSION).contains(&version) {
-            return Err(reader.wrong(format!("version {version}"), format!("version {VERSION} at most")));
-        }
-        let link = usize::from(reader.array::<1>("the link")?[0]);
+        let (mut reader, version) = Reader::open("model/trees", bytes, MARK, VERSION)?;
+        let link = usize::from(reader.byte("the link")?);
         let link = *LINKS.get(link).ok_or_else(|| reader.wrong(format!("link {link}"), format!("one below {}", LINKS.len())))?;
         let start = reader.reals("start values")?;
         let inputs = inputs(&mut reader)?;
@@ -74,7 +64,7 @@ impl Ensemble {
             reader.many(32, "category sets", |bytes| BinSet(std::array::from_fn(|word| u64::from_le_bytes(part(bytes, word * 8)))))?;
         let vectors = reader.reals("leaf vectors")?;
         let nodes = reader.count(NODE_BYTES, "nodes")?;
-        let roots = reader.many(4, "trees", |bytes| u32::from_le_bytes(part(bytes, 0)))?;
+        let roots = reader.wholes("trees")?;
         let nodes = reader.items(nodes, NODE_BYTES, "nodes", |bytes| Node {
             threshold: f64::from_bits(u64::from_le_bytes(part(bytes, 0))),
             ask: u32::from_le_bytes(part(bytes, 8)),
@@ -148,27 +138,19 @@ impl Ensemble {
     }
 }
 
-fn count(bytes: &mut Vec<u8>, count: usize) {
-    bytes.extend_from_slice(&u32::try_from(count).expect("an ensemble has less than 2^32 of anything").to_le_bytes());
-}
-
-fn reals(bytes: &mut Vec<u8>, values: &[f64]) {
-    values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
-}
-
 fn inputs(reader: &mut Reader<'_>) -> Result<Vec<Input>> {
     (0..reader.count(1, "inputs")?)
-        .map(|_| match reader.array("an input's kind")? {
-            [0] => Ok(Input::Number),
-            [1] => {
-                let [other] = reader.array("a category's last bin")?;
+        .map(|_| match reader.byte("an input's kind")? {
+            0 => Ok(Input::Number),
+            1 => {
+                let other = reader.byte("a category's last bin")?;
                 let bin_of = reader.many(1, "classes", |bytes| bytes[0])?;
                 if usize::from(other) > CELLS - 2 || bin_of.iter().any(|&bin| bin > other) {
                     return Err(reader.wrong(format!("a class in a bin above {other}"), "bins up to the last one"));
                 }
                 Ok(Input::Category { bin_of, other })
             }
-            [kind] => Err(reader.wrong(format!("an input of kind {kind}"), "0 or 1")),
+            kind => Err(reader.wrong(format!("an input of kind {kind}"), "0 or 1")),
         })
         .collect()
 }

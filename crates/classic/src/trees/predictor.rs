@@ -1,10 +1,9 @@
 //! An ensemble behind the seam.
 
 use super::ensemble::{Ensemble, Input, Link};
-use crate::{Rows, features, the_target};
+use crate::rows::{Rows, answer_of, features, the_target};
 use cupola_task::{
-    Against, Answer, Ask, Columns, Contributions, Cost, Error, Kind, Parts, Predictions, Predictor, Result, Role, Run, Schema, Source,
-    Task, Unit, Where,
+    Against, Ask, Columns, Contributions, Error, Kind, Parts, Predictions, Predictor, Result, Role, Schema, Source, Task, Unit, Where,
 };
 
 /// The part that the trees are saved in.
@@ -62,21 +61,6 @@ pub(crate) fn rows(source: &Source<'_>, model: &str) -> Result<(Schema, Rows, Ro
         return Err(Error::input("training rows", "no input", "at least one"));
     }
     Ok((schema, rows, Rows::read(*valid)?))
-}
-
-/// Whether a fit stays below the run's memory ceiling.
-///
-/// # Errors
-/// When it would not.
-pub(crate) fn within_memory(cost: Option<Cost>, run: &Run<'_>) -> Result<()> {
-    match (cost, run.memory_max) {
-        (Some(cost), Some(most)) if cost.memory_bytes > most => Err(Error::Budget {
-            what: "memory to grow trees".into(),
-            needs: format!("about {} MB", cost.memory_bytes >> 20),
-            has: format!("{} MB", most >> 20),
-        }),
-        _ => Ok(()),
-    }
 }
 
 /// Opens what [`TreePredictor`] saved. The bytes may be hostile.
@@ -172,11 +156,7 @@ impl Predictor for TreePredictor {
         let features = features(&self.schema, inputs)?;
         let (target, _) = the_target(&self.schema)?;
         let values = self.ensemble.answer(&features, inputs.rows());
-        let answer = match target.kind.classes() {
-            Some(classes) => Answer::Scores { classes: classes.into(), values },
-            None => Answer::Numbers { values, range: None },
-        };
-        Ok(Predictions(vec![(target.name.clone(), answer)]))
+        Ok(Predictions(vec![(target.name.clone(), answer_of(target.kind.classes(), values))]))
     }
 
     fn explain(&self, inputs: &Columns, against: Against<'_>) -> Option<Result<Contributions>> {

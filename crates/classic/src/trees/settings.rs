@@ -3,6 +3,7 @@
 use super::bag::{Forest, MaxFeatures};
 use super::cart::Cuts;
 use super::predictor::{self, TreePredictor};
+use crate::solve::within_memory;
 use cupola_task::{Cost, Learner, Predictor, Range, Result, Run, Schema, Setting, Settings, Source};
 
 /// A whole number.
@@ -134,7 +135,7 @@ impl Learner for ForestLearner {
 
     fn fit(&mut self, source: Source<'_>, run: &Run<'_>) -> Result<Box<dyn Predictor>> {
         let (schema, rows, _) = predictor::rows(&source, self.0.name)?;
-        predictor::within_memory(self.cost(&schema, rows.len() as u64), run)?;
+        within_memory("memory to grow trees", self.cost(&schema, rows.len() as u64), run)?;
         Ok(Box::new(TreePredictor::new(&schema, super::bag::fit(&rows, &self.0, run))))
     }
 }

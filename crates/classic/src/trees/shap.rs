@@ -106,14 +106,6 @@ impl Ensemble {
         self.start.len()
     }
 
-    /// What a tree's sum counts in the answer.
-    pub(super) fn tree_share(&self) -> f64 {
-        match self.link {
-            Link::Mean | Link::Share | Link::Shares => 1.0 / self.trees().max(1) as f64,
-            Link::Sum | Link::Logistic | Link::Softmax => 1.0,
-        }
-    }
-
     /// Sums of trees as parts of an answer.
     pub(super) fn scale(&self, values: &mut [f64]) {
         let share = self.tree_share();

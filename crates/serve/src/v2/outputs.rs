@@ -3,7 +3,7 @@
 use super::request::InferRequest;
 use crate::ask::Answered;
 use cupola_task::{Answer, Classes, Predictions};
-use cupola_train::set_text;
+use cupola_train::set_texts;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -49,8 +49,7 @@ fn answer_outputs(answer: &Answer) -> Vec<Output> {
             };
             let mut outputs = vec![plain("prediction", Values::Texts(best)), probability];
             // A set is a list as JSON text: rows have sets of different sizes, and a tensor has none.
-            let sets: Option<Vec<String>> = values.chunks_exact(classes.len().max(1)).map(|row| set_text(classes, row)).collect();
-            outputs.extend(sets.map(|sets| plain("prediction_set", Values::Texts(sets))));
+            outputs.extend(set_texts(classes, values).map(|sets| plain("prediction_set", Values::Texts(sets.collect()))));
             outputs
         }
         Answer::Numbers { values, range } => {

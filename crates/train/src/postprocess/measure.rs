@@ -112,11 +112,11 @@ pub(crate) fn coverage(post: &Postprocess, field: &Field, judged: Judged<'_>, le
             let names = field.kind.classes().cloned().unwrap_or_else(|| classes.names().clone());
             let truth = truths(&names, Held { truth, weights: None, answer: judged.answer })?;
             scores(&names, judged.answer)?;
-            let Some(SetRule::Lac(_) | SetRule::Aps(_)) = classes.decision().and_then(|decision| decision.set) else { return Ok(None) };
-            found.method = if matches!(classes.decision().and_then(|d| d.set), Some(SetRule::Aps(_))) { "aps" } else { "lac" }.to_owned();
+            let Some(rule) = classes.decision().and_then(|decision| decision.set) else { return Ok(None) };
+            found.method = if matches!(rule, SetRule::Aps(_)) { "aps" } else { "lac" }.to_owned();
             let mut sizes = vec![0u64; names.len() + 1];
             for (row, truth) in values.chunks_exact(names.len()).zip(&truth) {
-                let set = classes.set(row).unwrap_or_default();
+                let set = rule.classes(row);
                 held.push(truth.is_some_and(|truth| set.contains(&truth)));
                 sizes[set.len()] += 1;
             }
