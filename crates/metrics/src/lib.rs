@@ -78,5 +78,5 @@ pub use groups::{GROUP_ROWS_MIN, Gap, GroupMeasure, Groups, Ranged, group_measur
 pub use interval::wilson;
 pub use registry::{METRICS, Ruler, find, plain, ruler};
 pub use residuals::{Residuals, residuals};
-pub use score::{Difference, Sampling, Score, paired, score};
+pub use score::{Difference, Sampling, Score, paired, score, value};
 pub use slices::{Found, Search, Slice, SliceColumn, slices};

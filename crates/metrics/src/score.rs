@@ -83,6 +83,14 @@ pub fn score(field: &Field, answer: &Answer, view: View<'_>, metrics: &[(MetricD
     metrics.par_iter().map(one).collect()
 }
 
+/// Evaluates one measure of one target, without an interval.
+///
+/// # Errors
+/// As [`score`].
+pub fn value(field: &Field, answer: &Answer, view: View<'_>, (def, settings): &(MetricDef, Settings)) -> Result<f64> {
+    filled(def, settings, field, answer, view)?.value(None)
+}
+
 /// Evaluates the difference of two answers to the same rows, by bootstrap: one set of resamples for both answers and all
 /// measures.
 ///

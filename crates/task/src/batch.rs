@@ -1,6 +1,6 @@
 //! Columns of rows on the host: the only thing that flows from files to models to measures.
 
-use crate::{Error, Images, Result, Role, Schema};
+use crate::{Error, Images, Result, Role, Schema, View};
 use arrow_array::{Array, ArrayRef};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -299,5 +299,20 @@ impl Batch {
             targets: of(|role| matches!(role, Role::Target(_))),
             keys: of(|role| matches!(role, Role::Key(_))),
         }
+    }
+
+    /// The given rows, in the given order; a row may come more than once. Indices must be in range.
+    pub fn take(&self, rows: &[u64]) -> Batch {
+        Batch {
+            rows: rows.iter().map(|&row| self.rows[row as usize]).collect(),
+            inputs: self.inputs.take(rows),
+            targets: self.targets.take(rows),
+            keys: self.keys.take(rows),
+        }
+    }
+
+    /// What a measure of one target sees of the rows.
+    pub fn view<'a>(&'a self, target: &str, weight: Option<&'a [f64]>) -> View<'a> {
+        View { truth: self.targets.get(target), weight, inputs: &self.inputs, keys: &self.keys }
     }
 }

@@ -1,20 +1,17 @@
 //! `model=auto`: a leaderboard by cross-validation on the training rows, within the time given.
 
-use crate::ensemble;
-use crate::fit::{Fit, columns, fit, for_target, read_all};
-use crate::folds::folds;
+use crate::crossval::{Fold, mean_and_variance};
+use crate::fit::{Fit, fit, for_target, read_all};
 use crate::journal::heard_by;
 use crate::models::takes;
 use crate::report::{Better, Candidate, Leaderboard};
-use crate::{Error, Plan, Result};
-use cupola_metrics::plain;
+use crate::{Error, Plan, Result, ensemble, folds};
+use cupola_metrics::{Ruler, plain};
 use cupola_task::{
-    Answer, Batch, Columns, Dataset, Event, Field, Flow, MetricDef, ModelDef, Run, Schema, Settings, Side, Task, TrainSplit, Value, View,
+    Answer, Batch, Columns, Dataset, Event, Field, Flow, MetricDef, ModelDef, Run, Schema, Settings, Side, Task, TrainSplit, Value,
 };
 use std::time::Duration;
 
-/// Above this many training rows three folds are enough.
-const ROWS_FIVE_FOLDS_MAX: u64 = 10_000;
 /// Of the time limit, the share for cross-validation; the rest is for the final fit and its evaluation.
 const SHARE_OF_TIME: f64 = 0.7;
 
@@ -75,13 +72,7 @@ pub(crate) fn entrants(task: Task, schema: &Schema) -> Result<Vec<Entrant>> {
     let mut entrants = Vec::new();
     for def in crate::models().filter(|def| def.tasks.contains(&task) && takes(def, schema)) {
         for (place, tried) in def.tries().enumerate() {
-            let pairs: Vec<(&str, Value)> = tried
-                .settings
-                .split_whitespace()
-                .filter_map(|pair| pair.split_once('='))
-                .map(|(name, value)| (name, Value::parse(value)))
-                .collect();
-            let settings = Settings::check(def.name, def.settings, pairs.iter().map(|(name, value)| (*name, value)))?;
+            let settings = ensemble::settings_of(def, &tried.settings)?;
             entrants.push(Entrant { def, settings, said: tried.settings.clone(), rows_max: tried.rows_max, place });
         }
     }
@@ -95,10 +86,10 @@ pub(crate) fn entrants(task: Task, schema: &Schema) -> Result<Vec<Entrant>> {
     Ok(entrants)
 }
 
-/// The measure that decides: log loss for classes, since it sees every probability, and the root mean squared error for numbers;
-/// ROC-AUC for two classes.
-fn decider(field: &Field, task: Task, classes: usize) -> MetricDef {
-    let name = match (task, classes) {
+/// The measure that decides: ROC-AUC for two classes, log loss for more, since it sees every probability, and the root mean squared error for
+/// numbers. The raw schema knows no classes yet, so the rows say how many there are.
+pub(crate) fn decider(field: &Field, task: Task, rows: &Batch) -> MetricDef {
+    let name = match (task, distinct_texts(rows, &field.name)) {
         (Task::Classify, 2) => "roc_auc",
         (Task::Classify, _) => "log_loss",
         _ => crate::evaluate::main_measure(field, task),
@@ -115,14 +106,13 @@ pub(crate) fn leaderboard(train: &TrainSplit, target: &Field, task: Task, plan: 
     let deadline = began + time.mul_f64(SHARE_OF_TIME);
     let table = for_target(train.data(), &target.name)?;
     let rows = read_all(&table)?;
-    let k = plan.folds.unwrap_or(if train.data().len() > ROWS_FIVE_FOLDS_MAX { 3 } else { 5 }).min(rows.rows.len().max(2));
-    let sides = folds(table.schema(), &rows, k, run.draw("auto"))?;
-    let classes = distinct_texts(&rows, &target.name);
-    let metric = decider(target, task, classes);
+    let k = folds::count(plan.folds, table.len());
+    let sides = folds::folds(table.schema(), &rows, k, run.draw("auto"))?;
+    let metric = decider(target, task, &rows);
     let entrants = entrants(task, table.schema())?;
     let total = entrants.len() as u64;
     let mut board = Board { metric, folds: k, standings: Vec::new() };
-    let contest = Contest { train, folds: &sides, target, metric, plan };
+    let contest = Contest { train, folds: &sides, target, ruler: (metric, plain(&metric)), plan };
     let (mut juries, mut is_cut) = (Vec::new(), false);
     let (mut failed, mut failure) = (Vec::new(), None);
     for (place, entrant) in entrants.into_iter().enumerate() {
@@ -155,7 +145,7 @@ pub(crate) fn leaderboard(train: &TrainSplit, target: &Field, task: Task, plan: 
                 board.standings.push(standing);
             }
             Err(error) => {
-                failed.push(format!("{} {}", entrant.def.name, entrant.said).trim_end().to_owned());
+                failed.push(entrant.phrase());
                 failure = Some(error);
             }
         }
@@ -197,24 +187,24 @@ fn distinct_texts(rows: &Batch, target: &str) -> usize {
 }
 
 fn tell(run: &Run<'_>, board: &Board, standing: &Standing, done: u64, total: u64) {
-    let mean = mean(&standing.scores);
-    let said = if standing.entrant.said.is_empty() { String::new() } else { format!(" {}", standing.entrant.said) };
-    let text = format!("{done}/{total} {}{said}: {} {mean:.5} in {:.1} s", standing.entrant.def.name, board.metric.name, standing.seconds);
+    let (who, mean) = (standing.entrant.phrase(), mean(&standing.scores));
+    let text = format!("{done}/{total} {who}: {} {mean:.5} in {:.1} s", board.metric.name, standing.seconds);
     run.tell(Event::Note { text });
 }
 
 /// Higher is better, unfinished last.
 fn worth(standing: &Standing, metric: &MetricDef) -> f64 {
-    let mean = mean(&standing.scores);
-    match (mean.is_nan(), metric.is_score) {
-        (true, _) => f64::NEG_INFINITY,
-        (false, true) => mean,
-        (false, false) => -mean,
-    }
+    let worth = upwards(metric, mean(&standing.scores));
+    if worth.is_nan() { f64::NEG_INFINITY } else { worth }
+}
+
+/// The value, or its opposite where less is better.
+fn upwards(metric: &MetricDef, value: f64) -> f64 {
+    if metric.is_score { value } else { -value }
 }
 
 fn mean(scores: &[f64]) -> f64 {
-    scores.iter().sum::<f64>() / scores.len() as f64
+    mean_and_variance(scores)[0]
 }
 
 /// What every entrant is measured by.
@@ -222,12 +212,12 @@ struct Contest<'a> {
     train: &'a TrainSplit,
     folds: &'a [Vec<Side>],
     target: &'a Field,
-    metric: MetricDef,
+    ruler: Ruler,
     plan: &'a Plan,
 }
 
 fn standing(contest: &Contest<'_>, entrant: &Entrant, is_first: bool, juries: &mut Vec<Jury>, run: &Run<'_>) -> Result<Standing> {
-    let Contest { train, folds, target, metric, plan } = contest;
+    let Contest { train, folds, target, ruler, plan } = contest;
     let began = (run.clock)();
     let mut standing = Standing { entrant: entrant.clone(), scores: vec![], answers: vec![], seconds: 0.0, note: None };
     for (fold, sides) in folds.iter().enumerate() {
@@ -238,13 +228,15 @@ fn standing(contest: &Contest<'_>, entrant: &Entrant, is_first: bool, juries: &m
             standing.note = Some(format!("{} of {} folds in the time given", standing.scores.len(), folds.len()));
             break;
         }
-        let all = Jury::new(read_all(&**splits.test())?, splits.test().schema(), &pipeline, target)?;
-        let answer = pipeline.answer(&columns(&all.rows))?;
-        standing.scores.push(all.value(&answer, metric)?);
-        let few: Vec<u64> = (0..all.rows.rows.len() as u64).step_by(all.rows.rows.len().div_ceil(JURY_MAX).max(1)).collect();
-        standing.answers.extend(answer.take(&few));
+        let (all, field) = (Fold::answered(&pipeline, &**splits.test())?, pipeline.field()?);
+        standing.scores.push(all.value(field, ruler)?);
+        let count = all.answer.len();
+        let few: Vec<u64> = (0..count as u64).step_by(count.div_ceil(JURY_MAX).max(1)).collect();
+        standing.answers.extend(all.answer.take(&few));
         if juries.len() == fold {
-            juries.push(all.take(&few));
+            let weights = all.weights.map(|weights| few.iter().map(|&row| weights[row as usize]).collect());
+            let rows = Batch { inputs: Columns::default(), ..all.rows }.take(&few);
+            juries.push(Jury { field: field.clone(), rows, weights });
         }
     }
     standing.seconds = (run.clock)().saturating_sub(began).as_secs_f64();
@@ -260,36 +252,14 @@ struct Jury {
 }
 
 impl Jury {
-    fn new(rows: Batch, schema: &Schema, pipeline: &crate::Pipeline, target: &Field) -> Result<Jury> {
-        let field = pipeline.fitted.raw().field(&target.name).cloned();
-        let field = field.ok_or_else(|| Error::Data(format!("the preparation lost target {}", target.name), None))?;
-        Ok(Jury { field, weights: crate::load::weights(schema, &rows)?, rows })
-    }
-
-    fn take(&self, rows: &[u64]) -> Jury {
-        let batch = Batch {
-            rows: rows.iter().map(|&row| self.rows.rows[row as usize]).collect(),
-            inputs: Columns::default(),
-            targets: self.rows.targets.take(rows),
-            keys: self.rows.keys.take(rows),
-        };
-        let weights = self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row as usize]).collect());
-        Jury { field: self.field.clone(), rows: batch, weights }
-    }
-
-    fn value(&self, answer: &Answer, metric: &MetricDef) -> Result<f64> {
-        let truth = self.rows.targets.get(&self.field.name);
-        let view = View { truth, weight: self.weights.as_deref(), inputs: &self.rows.inputs, keys: &self.rows.keys };
-        let mut measure = (metric.new)(&self.field, &plain(metric))?;
-        measure.update(view, answer)?;
-        Ok(measure.value(None)?)
+    fn value(&self, answer: &Answer, ruler: &Ruler) -> Result<f64> {
+        Ok(cupola_metrics::value(&self.field, answer, self.rows.view(&self.field.name, self.weights.as_deref()), ruler)?)
     }
 }
 
 /// How often each candidate joins: in each round the one joins that makes the mean of all who have joined best, until none does. `answers[candidate][fold]`
 /// are judged on the folds that `counts`.
-fn greedy(answers: &[&[Answer]], juries: &[Jury], counts: impl Fn(usize) -> bool, metric: &MetricDef) -> Result<Vec<u32>> {
-    let sign = if metric.is_score { 1.0 } else { -1.0 };
+fn greedy(answers: &[&[Answer]], juries: &[Jury], counts: impl Fn(usize) -> bool, ruler: &Ruler) -> Result<Vec<u32>> {
     let mut joined = vec![0; answers.len()];
     let mut best = f64::NEG_INFINITY;
     for _ in 0..ROUNDS_MAX {
@@ -298,7 +268,7 @@ fn greedy(answers: &[&[Answer]], juries: &[Jury], counts: impl Fn(usize) -> bool
             joined[candidate] += 1;
             let mut sum = 0.0;
             for fold in (0..juries.len()).filter(|&fold| counts(fold)) {
-                sum += sign * judged(answers, &joined, fold, &juries[fold], metric)?;
+                sum += upwards(&ruler.0, judged(answers, &joined, fold, &juries[fold], ruler)?);
             }
             joined[candidate] -= 1;
             if sum > best {
@@ -312,10 +282,26 @@ fn greedy(answers: &[&[Answer]], juries: &[Jury], counts: impl Fn(usize) -> bool
 }
 
 /// The measure of the weighted mean on a fold; not a number where answers cannot be put together.
-fn judged(answers: &[&[Answer]], weights: &[u32], fold: usize, jury: &Jury, metric: &MetricDef) -> Result<f64> {
+fn judged(answers: &[&[Answer]], weights: &[u32], fold: usize, jury: &Jury, ruler: &Ruler) -> Result<f64> {
     let weighted = answers.iter().zip(weights).filter(|(_, weight)| **weight > 0);
     let weighted: Vec<(&Answer, f64)> = weighted.map(|(answers, weight)| (&answers[fold], f64::from(*weight))).collect();
-    ensemble::blend(&weighted).map_or(Ok(f64::NAN), |answer| jury.value(&answer, metric))
+    ensemble::blend(&weighted).map_or(Ok(f64::NAN), |answer| jury.value(&answer, ruler))
+}
+
+/// The best value, the higher the better, that a candidate has by itself on the juries' rows.
+fn best_alone(answers: &[&[Answer]], juries: &[Jury], ruler: &Ruler) -> Result<f64> {
+    let alone = |answers: &&[Answer]| {
+        let values = juries.iter().zip(*answers).map(|(jury, answer)| jury.value(answer, ruler)).collect::<Result<Vec<f64>>>()?;
+        Ok(upwards(&ruler.0, mean(&values)))
+    };
+    Ok(answers.iter().map(alone).collect::<Result<Vec<f64>>>()?.into_iter().fold(f64::NAN, f64::max))
+}
+
+impl Entrant {
+    /// The model with the settings that differ from its defaults, as an ensemble names its members.
+    fn phrase(&self) -> String {
+        format!("{} {}", self.def.name, self.said).trim_end().to_owned()
+    }
 }
 
 impl Board {
@@ -323,55 +309,58 @@ impl Board {
     /// is honest: on each fold it is that of weights chosen on the others.
     fn add_ensemble(&mut self, juries: &[Jury], left: Duration, run: &Run<'_>) -> Result<()> {
         let began = (run.clock)();
-        let is_whole = |standing: &&Standing| standing.answers.len() == juries.len();
-        let whole: Vec<usize> = (0..self.standings.len()).filter(|&place| is_whole(&&self.standings[place])).take(CANDIDATES_MAX).collect();
-        // Learning every member again takes a fold's time, and a little more: there are more rows.
-        let seconds = |place: usize| self.standings[place].seconds / juries.len() as f64 * (1.0 + 1.0 / juries.len() as f64);
-        let mut time = 0.0;
-        let able: Vec<usize> = whole
-            .into_iter()
-            .filter(|&place| {
-                let fits = time + seconds(place) < left.as_secs_f64() * SHARE_OF_MEMBERS;
-                time += if fits { seconds(place) } else { 0.0 };
-                fits
-            })
-            .collect();
+        let able = self.able(juries.len(), left);
         if able.len() < 2 || juries.len() < 2 {
             return Ok(());
         }
+        let ruler = (self.metric, plain(&self.metric));
         let answers: Vec<&[Answer]> = able.iter().map(|&place| self.standings[place].answers.as_slice()).collect();
         let mut scores = Vec::new();
         for (fold, jury) in juries.iter().enumerate() {
-            let joined = greedy(&answers, juries, |other| other != fold, &self.metric)?;
-            scores.push(judged(&answers, &joined, fold, jury, &self.metric)?);
+            if (run.clock)().saturating_sub(began) > left {
+                return Ok(());
+            }
+            let joined = greedy(&answers, juries, |other| other != fold, &ruler)?;
+            scores.push(judged(&answers, &joined, fold, jury, &ruler)?);
         }
-        let alone = |place: usize| -> Result<f64> {
-            let values = juries.iter().zip(answers[place]).map(|(jury, answer)| jury.value(answer, &self.metric));
-            Ok(mean(&values.collect::<Result<Vec<f64>>>()?))
-        };
-        let sign = if self.metric.is_score { 1.0 } else { -1.0 };
-        let best_alone =
-            (0..able.len()).map(alone).collect::<Result<Vec<f64>>>()?.into_iter().map(|value| sign * value).fold(f64::NAN, f64::max);
-        let joined = greedy(&answers, juries, |_| true, &self.metric)?;
-        let members: Vec<(usize, u32)> = able.iter().copied().zip(joined).filter(|(_, weight)| *weight > 0).collect();
-        let is_better = sign * mean(&scores) > best_alone;
+        let joined = greedy(&answers, juries, |_| true, &ruler)?;
+        let is_better = upwards(&self.metric, mean(&scores)) > best_alone(&answers, juries, &ruler)?;
+        let members: Vec<(usize, u32)> = able.into_iter().zip(joined).filter(|(_, weight)| *weight > 0).collect();
         if members.len() < 2 || !is_better {
             return Ok(());
         }
-        let name = |place: usize| {
-            format!("{} {}", self.standings[place].entrant.def.name, self.standings[place].entrant.said).trim_end().to_owned()
-        };
+        let took = (run.clock)().saturating_sub(began).as_secs_f64();
+        let seconds = took + members.iter().map(|&(place, _)| self.standings[place].seconds).sum::<f64>();
+        let note = Some("weights chosen on the other folds each time".to_owned());
+        self.standings.insert(0, Standing { entrant: self.united(&members)?, scores, answers: vec![], seconds, note });
+        Ok(())
+    }
+
+    /// Places of the best that answered every fold and can be members, as many as can be fitted again in the time that is left.
+    fn able(&self, folds: usize, left: Duration) -> Vec<usize> {
+        let is_able = |standing: &Standing| standing.answers.len() == folds && ensemble::can_join(standing.entrant.def);
+        let whole = (0..self.standings.len()).filter(|&place| is_able(&self.standings[place])).take(CANDIDATES_MAX);
+        let mut time = 0.0;
+        whole
+            .filter(|&place| {
+                // Learning a member again takes a fold's time, and a little more: there are more rows.
+                let seconds = self.standings[place].seconds / folds as f64 * (1.0 + 1.0 / folds as f64);
+                let fits = time + seconds < left.as_secs_f64() * SHARE_OF_MEMBERS;
+                time += if fits { seconds } else { 0.0 };
+                fits
+            })
+            .collect()
+    }
+
+    /// The ensemble of members with their weights.
+    fn united(&self, members: &[(usize, u32)]) -> Result<Entrant> {
+        let name = |place: usize| self.standings[place].entrant.phrase();
         let names = members.iter().map(|&(place, _)| Value::Text(name(place))).collect();
         let weights = members.iter().map(|&(_, weight)| Value::Integer(i64::from(weight))).collect();
         let given = [("members", &Value::List(names)), ("weights", &Value::List(weights))];
         let settings = Settings::check(ensemble::MODEL.name, ensemble::MODEL.settings, given)?;
         let said = members.iter().map(|&(place, weight)| format!("{weight} x {}", name(place))).collect::<Vec<_>>().join(", ");
-        let took = (run.clock)().saturating_sub(began).as_secs_f64();
-        let seconds = took + members.iter().map(|&(place, _)| self.standings[place].seconds).sum::<f64>();
-        let entrant = Entrant { def: &ensemble::MODEL, settings, said, rows_max: None, place: 0 };
-        let note = Some("weights chosen on the other folds each time".to_owned());
-        self.standings.insert(0, Standing { entrant, scores, answers: vec![], seconds, note });
-        Ok(())
+        Ok(Entrant { def: &ensemble::MODEL, settings, said, rows_max: None, place: 0 })
     }
 
     /// The one to keep.
@@ -388,13 +377,12 @@ impl Board {
     /// As the report shows it.
     pub fn leaderboard(&self) -> Leaderboard {
         let candidate = |(place, standing): (usize, &Standing)| {
-            let mean = mean(&standing.scores);
-            let squares = standing.scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>();
+            let [mean, variance] = mean_and_variance(&standing.scores);
             Candidate {
                 model: standing.entrant.def.name.to_owned(),
                 settings: standing.entrant.said.clone(),
                 mean,
-                deviation: (squares / (standing.scores.len() as f64 - 1.0)).sqrt(),
+                deviation: variance.sqrt(),
                 seconds: standing.seconds,
                 chosen: place == 0,
                 note: standing.note.clone(),
@@ -406,5 +394,48 @@ impl Board {
             folds: self.folds as u32,
             candidates: self.standings.iter().enumerate().map(candidate).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::StringArray;
+    use cupola_task::{Column, Kind, Role};
+    use std::sync::Arc;
+
+    #[test]
+    fn an_ensemble_is_of_models_that_can_be_members() {
+        let classes: Arc<[Arc<str>]> = ["no".into(), "yes".into()].into();
+        let field = Field { name: "y".into(), kind: Kind::Category { classes: classes.clone() }, role: Role::Target(Task::Classify) };
+        let jury = |_| {
+            let truth = Column::Array(Arc::new(StringArray::from(vec!["no", "yes", "no", "yes"])));
+            let schema = Schema { fields: vec![field.clone()] };
+            Jury {
+                field: field.clone(),
+                rows: Batch::new((0..4).collect(), &Columns::new(vec![("y".into(), truth)]), &schema),
+                weights: None,
+            }
+        };
+        // Each is wrong about another row, so two of them together are better than one, and the network is the best.
+        let standing = |(name, said, positive): (&str, &str, [f64; 4])| {
+            let def = crate::model(name).unwrap();
+            let answer = Answer::Scores { classes: (&classes).into(), values: positive.iter().flat_map(|p| [1.0 - p, *p]).collect() };
+            let entrant = Entrant { def, settings: ensemble::settings_of(def, said).unwrap(), said: said.into(), rows_max: None, place: 0 };
+            Standing { entrant, scores: vec![0.5; 2], answers: vec![answer; 2], seconds: 0.0, note: None }
+        };
+        let all = [
+            ("mlp", "hidden=[8]", [0.1, 0.9, 0.1, 0.45]),
+            ("tree", "max_depth=2", [0.6, 0.9, 0.1, 0.8]),
+            ("logistic", "", [0.1, 0.4, 0.2, 0.9]),
+        ];
+        let metric = cupola_metrics::find("log_loss").unwrap();
+        let mut board = Board { metric, folds: 2, standings: all.map(standing).into() };
+        board.add_ensemble(&[0, 1].map(jury), Duration::from_secs(10), &Run::quiet(1)).unwrap();
+        assert_eq!((board.standings.len(), board.best().def.name), (4, "ensemble"));
+        let members = ensemble::members(&board.best().settings).unwrap();
+        let mut names: Vec<&str> = members.iter().map(|member| member.def.name).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["logistic", "tree"]);
     }
 }

@@ -7,7 +7,7 @@ use crate::report::{Balance, Measure, TargetReport, Unbalanced};
 use crate::training::{Divided, Sides, TargetFit, learned};
 use crate::{Plan, Result, load};
 use cupola_metrics::{Ruler, Sampling};
-use cupola_task::{Event, Flow, Make, ModelDef, Run, Setting, Settings, Value, View};
+use cupola_task::{Event, Flow, Make, ModelDef, Run, Setting, Settings, Value};
 
 /// The setting by which a model makes the focal loss small, and its value.
 const FOCAL: (&str, &str) = ("objective", "focal");
@@ -82,14 +82,8 @@ pub(crate) fn effect(
         };
         let fitted = fit(pipeline.model, &settings, &target.field, train, valid, &plain, &heard_by(run, &quiet))?;
         let weights = load::weights(&sides.schema, &sides.test)?;
-        let view = View {
-            truth: sides.test.targets.get(&field.name),
-            weight: weights.as_deref(),
-            inputs: &sides.test.inputs,
-            keys: &sides.test.keys,
-        };
         let answer = fitted.pipeline.answer(&columns(&sides.test))?;
-        let judged = Judged { view, answer: &answer };
+        let judged = Judged { view: sides.test.view(&field.name, weights.as_deref()), answer: &answer };
         let main = &rulers[..rulers.len().min(1)];
         let without = evaluate::target_report(&field, target.task, main, [None, None, Some(judged)], None, sampling)?;
         balance.measured = Some(Unbalanced {

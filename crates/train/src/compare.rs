@@ -5,6 +5,7 @@
 //! of a coin (Noreen 1989; Yeh, COLING 2000), so it serves every measure. With several pairs p-values are Holm's (1979). For classes McNemar's
 //! exact test (Dietterich 1998) says whether one model is right more often.
 
+use crate::eval::LabelledFile;
 use crate::evaluate::rulers;
 use crate::fit::{columns, read_all};
 use crate::journal::heard_by;
@@ -13,14 +14,14 @@ use crate::report::{Better, Measure};
 use crate::training::{answer_of, divide};
 use crate::{Artifact, Error, EvalPlan, LeakGate, Plan, Result, load};
 use arrow_array::cast::AsArray;
-use cupola_data::{Input, ReadOptions, Wanted, conform, conform_files, read, split};
+use cupola_data::{Input, ReadOptions, split};
 use cupola_metrics::{Ruler, Sampling};
-use cupola_task::{Answer, Batch, Draw, Event, Field, Flow, Predictions, Run, Side, Task, View, argmax};
+use cupola_task::{Answer, Batch, Columns, Draw, Event, Field, Flow, Predictions, Run, Side, Task, View};
+use cupola_watch::Correction;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// With more rows than this, fewer tosses tell as much.
 const ROWS_TOSSED_MAX: usize = 20_000;
@@ -166,7 +167,7 @@ pub fn compare(contenders: &[Contender], file: Option<(&Input, &ReadOptions)>, a
     }
     let mut warnings = Vec::new();
     let (rows, rows_of) = match file {
-        Some((input, options)) => of_file(contenders, input, options)?,
+        Some((input, options)) => of_file(contenders, input, options, &mut warnings)?,
         None => of_runs(contenders, &mut warnings, run)?,
     };
     let count = rows[0].batch.rows.len() as u64;
@@ -195,29 +196,14 @@ fn unsuited(contender: &Contender, error: Error) -> Error {
     Error::Data(format!("{} cannot answer these rows: {error}", contender.name), Some("compare on a file: data=FILE".into()))
 }
 
-fn of_file(contenders: &[Contender], input: &Input, options: &ReadOptions) -> Result<(Vec<Rows>, String)> {
-    let raw = read(input, options)?;
-    let place = |row: usize| raw.place(row);
-    let mut all = Vec::new();
-    for contender in contenders {
-        let schema = contender.artifact.raw();
-        let conformed = match input.folder() {
-            Some(base) => conform_files(&raw.columns, schema, contender.artifact.notation(), &place, Wanted::Inputs, &base)?,
-            None => conform(&raw.columns, schema, contender.artifact.notation(), &place, Wanted::Inputs)?,
-        };
-        load::check_weights(schema, &conformed.columns, &place)?;
-        let batch = Batch::new((0..conformed.columns.rows() as u64).collect(), &conformed.columns, schema);
-        for (field, _) in schema.targets() {
-            let truth = batch.targets.array(&field.name).map_err(|error| error.with_hint("compare needs the truth"))?;
-            if let Some(row) = (0..arrow_array::Array::len(truth)).find(|&row| arrow_array::Array::is_null(truth, row)) {
-                return Err(Error::Data(format!("{}: target {} is missing", place(row), field.name), None));
-            }
-        }
-        let has_weights = schema.keys(cupola_task::Key::Weight).all(|field| batch.keys.get(&field.name).is_some());
-        let weights = if has_weights { load::weights(schema, &batch)? } else { None };
-        all.push(Rows { batch, weights });
-    }
-    Ok((all, format!("rows of {}", raw.name)))
+fn of_file(contenders: &[Contender], input: &Input, options: &ReadOptions, warnings: &mut Vec<String>) -> Result<(Vec<Rows>, String)> {
+    let file = LabelledFile::read(input, options)?;
+    warnings.extend(file.warning());
+    let rows = |contender: &Contender| {
+        let labelled = file.rows(&contender.artifact, "compare needs the truth")?;
+        Ok(Rows { batch: labelled.batch, weights: labelled.weights })
+    };
+    Ok((contenders.iter().map(rows).collect::<Result<_>>()?, format!("rows of {}", file.raw.name)))
 }
 
 /// A run's own test rows as its recipe types them, with what tells a row from others.
@@ -292,11 +278,11 @@ fn of_runs(contenders: &[Contender], warnings: &mut Vec<String>, run: &Run<'_>) 
         let all: Vec<String> = with_runs.iter().map(|own| own.numbers.len().to_string()).collect();
         warnings.push(format!("only {count} rows are test rows of every run, of {}", all.join(" and ")));
     }
-    let mut taken = with_runs.iter().zip(&places).map(|(own, places)| take(&own.rows, places));
-    let lead = take(&with_runs[0].rows, &places[0]);
-    let rows = own
-        .iter()
-        .map(|own| if own.is_some() { taken.next().expect("one a run") } else { take(&lead, &(0..count as u64).collect::<Vec<_>>()) });
+    let mut taken = with_runs.iter().zip(&places).map(|(own, places)| own.rows.take(places));
+    let rows = own.iter().map(|own| match own {
+        Some(_) => taken.next().expect("one a run"),
+        None => lead.rows.take(&places[0]),
+    });
     Ok((rows.collect(), "rows that are test rows of every run".to_owned()))
 }
 
@@ -322,16 +308,14 @@ fn shared(lists: &[Vec<u128>]) -> Vec<Vec<u64>> {
     places
 }
 
-fn take(rows: &Rows, places: &[u64]) -> Rows {
-    let batch = &rows.batch;
-    Rows {
-        batch: Batch {
-            rows: places.iter().map(|place| batch.rows[*place as usize]).collect(),
-            inputs: batch.inputs.take(places),
-            targets: batch.targets.take(places),
-            keys: batch.keys.take(places),
-        },
-        weights: rows.weights.as_ref().map(|weights| places.iter().map(|place| weights[*place as usize]).collect()),
+impl Rows {
+    fn take(&self, places: &[u64]) -> Rows {
+        let weights = self.weights.as_ref().map(|weights| places.iter().map(|place| weights[*place as usize]).collect());
+        Rows { batch: self.batch.take(places), weights }
+    }
+
+    fn view(&self, target: &str) -> View<'_> {
+        self.batch.view(target, self.weights.as_deref())
     }
 }
 
@@ -360,9 +344,9 @@ fn common_targets(contenders: &[Contender]) -> Result<Vec<(Field, Task)>> {
 
 fn target(field: &Field, task: Task, rows: &Rows, answers: &[Predictions], asked: &EvalPlan, sampling: Sampling) -> Result<ComparedTarget> {
     let answers: Vec<&Answer> = answers.iter().map(|answers| answer_of(answers, &field.name)).collect::<Result<_>>()?;
-    let answers = alike(&answers);
-    let batch = &rows.batch;
-    let view = View { truth: batch.targets.get(&field.name), weight: rows.weights.as_deref(), inputs: &batch.inputs, keys: &batch.keys };
+    let view = rows.view(&field.name);
+    // Tosses take rows again and again, and no measure asks for all that the models looked at.
+    let bare = Rows { batch: Batch { inputs: Columns::default(), ..rows.batch.clone() }, weights: rows.weights.clone() };
     let rulers = rulers(field, task, asked.metrics.as_deref(), None);
     let measured =
         answers.iter().map(|answer| Ok(cupola_metrics::score(field, answer, view, &rulers, sampling)?)).collect::<Result<Vec<_>>>()?;
@@ -374,49 +358,26 @@ fn target(field: &Field, task: Task, rows: &Rows, answers: &[Predictions], asked
     let mut pairs = Vec::new();
     for first in 0..answers.len() {
         for second in first + 1..answers.len() {
-            pairs.push(pair(field, [first, second], &answers, view, &rulers, sampling)?);
+            pairs.push(pair(field, [first, second], &answers, &bare, &rulers, sampling)?);
         }
     }
     holm(&mut pairs, 1.0 - sampling.level);
     Ok(ComparedTarget { name: field.name.to_string(), scores: rulers.iter().enumerate().map(score).collect(), pairs })
 }
 
-/// Class probabilities under one list of classes, so that answers can change places.
-fn alike(answers: &[&Answer]) -> Vec<Answer> {
-    let mut all: Vec<Arc<str>> = Vec::new();
-    for answer in answers {
-        if let Answer::Scores { classes, .. } = answer {
-            for class in classes.iter().filter(|class| !all.contains(class)).cloned().collect::<Vec<_>>() {
-                all.push(class);
-            }
-        }
-    }
-    let all: Arc<[Arc<str>]> = all.into();
-    answers
-        .iter()
-        .map(|answer| match answer {
-            Answer::Scores { classes, values } if *classes.names() != all => {
-                let places: Vec<Option<usize>> = all.iter().map(|class| classes.iter().position(|known| known == class)).collect();
-                let row = |row: &[f64]| places.iter().map(|place| place.map_or(0.0, |place| row[place])).collect::<Vec<_>>();
-                Answer::Scores { classes: (&all).into(), values: values.chunks_exact(classes.len()).flat_map(row).collect() }
-            }
-            other => (*other).clone(),
-        })
-        .collect()
-}
-
 fn pair(
     field: &Field,
     [first, second]: [usize; 2],
-    answers: &[Answer],
-    view: View<'_>,
+    answers: &[&Answer],
+    rows: &Rows,
     rulers: &[Ruler],
     sampling: Sampling,
 ) -> Result<Pair> {
-    let both = [&answers[first], &answers[second]];
+    let both = [answers[first], answers[second]];
+    let view = rows.view(&field.name);
     let found = cupola_metrics::paired(field, both, view, rulers, sampling)?;
     let p = match rulers.first() {
-        Some(ruler) => tossed(field, both, view, ruler, sampling)?,
+        Some(ruler) => tossed(field, both, rows, ruler, sampling)?,
         None => None,
     };
     let difference = |(place, found): (usize, cupola_metrics::Difference)| {
@@ -429,49 +390,38 @@ fn pair(
     Ok(Pair { first, second, differences, mcnemar: mcnemar(both, view) })
 }
 
-/// The share of tosses with a difference as large as the true one, both counted (Phipson and Smyth 2010: never 0).
-fn tossed(field: &Field, both: [&Answer; 2], view: View<'_>, ruler: &Ruler, sampling: Sampling) -> Result<Option<f64>> {
-    let value = |answer: &Answer| -> Result<f64> {
-        let mut metric = (ruler.0.new)(field, &ruler.1)?;
-        metric.update(view, answer)?;
-        Ok(metric.value(None)?)
-    };
+/// The share of tosses with a difference as large as the true one, both counted (Phipson and Smyth 2010: never 0); none where the difference is
+/// not defined or answers cannot change places.
+fn tossed(field: &Field, both: [&Answer; 2], rows: &Rows, ruler: &Ruler, sampling: Sampling) -> Result<Option<f64>> {
+    let value = |answer: &Answer| cupola_metrics::value(field, answer, rows.view(&field.name), ruler);
     let found = (value(both[0])? - value(both[1])?).abs();
-    if !found.is_finite() {
+    if !found.is_finite() || both.iter().any(|answer| answer.take(&[]).is_none()) {
         return Ok(None);
     }
-    let rows = both[0].len();
-    let tosses = if rows > ROWS_TOSSED_MAX { sampling.draws.min(TOSSES_OF_MANY) } else { sampling.draws };
+    let count = both[0].len();
+    let tosses = if count > ROWS_TOSSED_MAX { sampling.draws.min(TOSSES_OF_MANY) } else { sampling.draws };
     let toss = |step: usize| {
         let draw = sampling.draw.stream("toss").at(step as u64);
-        let Some([one, other]) = swapped(both, &|row| draw.bits(row as u64) >> 63 == 1) else { return Ok(false) };
+        let (changed, kept): (Vec<u64>, Vec<u64>) = (0..count as u64).partition(|row| draw.bits(*row) >> 63 == 1);
         // Equal differences must not be lost to rounding.
-        Ok((value(&one)? - value(&other)?).abs() >= found * (1.0 - 1e-12))
+        Ok(exchanged(field, both, rows, ruler, [&kept, &changed])?.abs() >= found * (1.0 - 1e-12))
     };
     let as_large = (0..tosses).into_par_iter().map(toss).collect::<Result<Vec<bool>>>()?.into_iter().filter(|is| *is).count();
     Ok(Some((as_large as f64 + 1.0) / (tosses as f64 + 1.0)))
 }
 
-/// Two answers with some rows exchanged; none where answers are not rows of numbers.
-fn swapped(both: [&Answer; 2], is_swapped: &dyn Fn(usize) -> bool) -> Option<[Answer; 2]> {
-    let exchange = |one: &[f64], other: &[f64], width: usize| {
-        let (mut one, mut other) = (one.to_vec(), other.to_vec());
-        for (row, (one, other)) in one.chunks_exact_mut(width).zip(other.chunks_exact_mut(width)).enumerate() {
-            if is_swapped(row) {
-                one.swap_with_slice(other);
-            }
+/// The difference when the answers to the second list of rows have changed places. What changes place is the answer as it was given, so each
+/// model's classes and threshold go with its probabilities.
+fn exchanged(field: &Field, both: [&Answer; 2], rows: &Rows, ruler: &Ruler, places: [&[u64]; 2]) -> Result<f64> {
+    let mut measures = [(ruler.0.new)(field, &ruler.1)?, (ruler.0.new)(field, &ruler.1)?];
+    for (part, places) in places.into_iter().enumerate().filter(|(_, places)| !places.is_empty()) {
+        let rows = rows.take(places);
+        for (side, measure) in measures.iter_mut().enumerate() {
+            let answer = both[side ^ part].take(places).expect("answers that can be cut were asked for");
+            measure.update(rows.view(&field.name), &answer)?;
         }
-        [one, other]
-    };
-    match both {
-        [Answer::Scores { classes, values: one }, Answer::Scores { values: other, .. }] => {
-            Some(exchange(one, other, classes.len().max(1)).map(|values| Answer::Scores { classes: classes.clone(), values }))
-        }
-        [Answer::Numbers { values: one, .. }, Answer::Numbers { values: other, .. }] => {
-            Some(exchange(one, other, 1).map(|values| Answer::Numbers { values, range: None }))
-        }
-        _ => None,
     }
+    Ok(measures[0].value(None)? - measures[1].value(None)?)
 }
 
 /// Whether the one decides rightly more often than the other.
@@ -479,7 +429,7 @@ fn mcnemar([first, second]: [&Answer; 2], view: View<'_>) -> Option<McNemar> {
     let truth = view.truth?.array()?.as_string_opt::<i32>()?;
     let right = |answer: &Answer| -> Option<Vec<bool>> {
         let Answer::Scores { classes, values } = answer else { return None };
-        Some(argmax(values, classes.len()).enumerate().map(|(row, class)| truth.value(row) == &*classes[class]).collect())
+        Some(classes.chosen(values).enumerate().map(|(row, class)| truth.value(row) == &*classes[class]).collect())
     };
     let (first, second) = (right(first)?, right(second)?);
     let only = |one: &[bool], other: &[bool]| one.iter().zip(other).filter(|(one, other)| **one && !**other).count() as u64;
@@ -497,15 +447,12 @@ fn binomial(heads: u64, tails: u64) -> f64 {
 
 /// Holm's correction over the pairs, of the measure that decides.
 fn holm(pairs: &mut [Pair], alpha: f64) {
-    let p = |pair: &Pair| pair.differences.first().and_then(|difference| difference.p);
-    let mut order: Vec<usize> = (0..pairs.len()).filter(|place| p(&pairs[*place]).is_some()).collect();
-    order.sort_by(|one, other| p(&pairs[*one]).unwrap_or(1.0).total_cmp(&p(&pairs[*other]).unwrap_or(1.0)));
-    let mut most = 0.0_f64;
-    for (rank, place) in order.iter().enumerate() {
-        let difference = &mut pairs[*place].differences[0];
-        most = most.max((difference.p.unwrap_or(1.0) * (order.len() - rank) as f64).min(1.0));
-        difference.p_holm = Some(most);
-        difference.is_real = most < alpha;
+    let deciding = pairs.iter_mut().filter_map(|pair| pair.differences.first_mut());
+    let (mut told, ps): (Vec<&mut MeasuredDifference>, Vec<f64>) =
+        deciding.filter_map(|difference| difference.p.map(|p| (difference, p))).unzip();
+    for (difference, p) in told.iter_mut().zip(Correction::Holm.apply(&ps)) {
+        difference.p_holm = Some(p);
+        difference.is_real = p < alpha;
     }
 }
 
@@ -587,6 +534,28 @@ mod tests {
         holm(&mut pairs, 0.05);
         let found: Vec<(f64, bool)> = pairs.iter().map(|pair| (pair.differences[0].p_holm.unwrap(), pair.differences[0].is_real)).collect();
         assert_eq!(found, [(0.03, true), (0.06, false), (0.06, false)]);
+    }
+
+    #[test]
+    fn what_a_threshold_decides_changes_places_with_the_answer() {
+        use arrow_array::StringArray;
+        use cupola_task::{Column, Decision, Kind, Role, Rule, Schema};
+        use std::sync::Arc;
+        let classes: Arc<[Arc<str>]> = ["no".into(), "yes".into()].into();
+        let field = Field { name: "y".into(), kind: Kind::Category { classes: classes.clone() }, role: Role::Target(Task::Classify) };
+        let column = Column::Array(Arc::new(StringArray::from(vec!["no", "yes", "yes", "no", "yes", "no"])));
+        let batch = Batch::new((0..6).collect(), &Columns::new(vec![("y".into(), column)]), &Schema { fields: vec![field.clone()] });
+        let rows = Rows { batch, weights: None };
+        let answer = |threshold: f64| {
+            let decision = Decision { rule: Rule::Threshold(threshold), set: None };
+            let values = [0.1, 0.8, 0.4, 0.2, 0.9, 0.3].iter().flat_map(|p| [1.0 - p, *p]).collect();
+            Answer::Scores { classes: cupola_task::Classes::from(&classes).decided_by(Some(Arc::new(decision))), values }
+        };
+        let (one, other) = (answer(0.35), answer(0.5));
+        // They differ in the third row alone, so every toss gives a difference of one row.
+        let p = tossed(&field, [&one, &other], &rows, &cupola_metrics::ruler("accuracy"), Sampling::default()).unwrap();
+        assert_eq!(p, Some(1.0));
+        assert_eq!(mcnemar([&one, &other], rows.view("y")), Some(McNemar { first_only: 1, second_only: 0, p: 1.0 }));
     }
 
     #[test]

@@ -5,15 +5,15 @@ use crate::fit::{columns, fit, for_target, read_all};
 use crate::folds::folds;
 use crate::journal::heard_by;
 use crate::report::{Better, CrossValidation, FoldMeasure, Measure};
-use crate::{Plan, Result, load};
+use crate::{Pipeline, Plan, Result, load};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Float64Array, StringArray};
 use cupola_metrics::Ruler;
-use cupola_task::{Answer, Batch, Column, Event, Field, Flow, ModelDef, Run, Schema, Settings, Task, TrainSplit, View};
+use cupola_task::{Answer, Batch, Column, Dataset, Draw, Event, Field, Flow, ModelDef, Run, Settings, Task, TrainSplit, View};
 use std::sync::Arc;
 
-/// One fold: the rows that were held out, and what a model learned from the others says about them.
+/// Rows that a model did not learn from, and what it says about them.
 #[derive(Clone)]
 pub(crate) struct Fold {
     pub rows: Batch,
@@ -21,12 +21,42 @@ pub(crate) struct Fold {
     pub answer: Answer,
 }
 
+impl Fold {
+    /// Asks a fitted pipeline.
+    ///
+    /// # Errors
+    /// When the rows do not suit the pipeline.
+    pub fn answered(pipeline: &Pipeline, held: &dyn Dataset) -> Result<Fold> {
+        let rows = read_all(held)?;
+        let answer = pipeline.answer(&columns(&rows))?;
+        Ok(Fold { weights: load::weights(held.schema(), &rows)?, rows, answer })
+    }
+
+    /// What a measure sees of the rows.
+    pub fn view(&self, target: &str) -> View<'_> {
+        self.rows.view(target, self.weights.as_deref())
+    }
+
+    /// A measure of the answers to a target, which has the classes that training saw.
+    ///
+    /// # Errors
+    /// Those of the measure.
+    pub fn value(&self, field: &Field, ruler: &Ruler) -> Result<f64> {
+        Ok(cupola_metrics::value(field, &self.answer, self.view(&field.name), ruler)?)
+    }
+}
+
 /// Who is cross-validated.
 pub(crate) struct Subject<'a> {
     pub def: &'static ModelDef,
     pub settings: &'a Settings,
     pub target: &'a Field,
+    /// Deals rows out to folds.
+    pub draw: Draw,
 }
+
+/// What a cross-validation that a run reports is drawn by.
+pub(crate) const DRAW: &str = "cross-validation";
 
 /// Learns and answers `k` times. The answers are the model's own: nothing is done to them.
 ///
@@ -35,8 +65,7 @@ pub(crate) struct Subject<'a> {
 pub(crate) fn cross_validate(subject: &Subject<'_>, train: &TrainSplit, plan: &Plan, run: &Run<'_>, k: usize) -> Result<Vec<Fold>> {
     let table = for_target(train.data(), &subject.target.name)?;
     let rows = read_all(&table)?;
-    let schema: Schema = cupola_task::Dataset::schema(&table).clone();
-    let sides = folds(&schema, &rows, k.min(rows.rows.len().max(2)), run.draw("cross-validation"))?;
+    let sides = folds(table.schema(), &rows, k.min(rows.rows.len().max(2)), subject.draw)?;
     let total = sides.len() as u64;
     let mut found = Vec::new();
     for (place, sides) in sides.iter().enumerate() {
@@ -45,10 +74,7 @@ pub(crate) fn cross_validate(subject: &Subject<'_>, train: &TrainSplit, plan: &P
         let quiet = |_: &Event| run.tell(progress(place as u64));
         let splits = train.split(sides);
         let fitted = fit(subject.def, subject.settings, subject.target, splits.train(), &**splits.valid(), plan, &heard_by(run, &quiet))?;
-        let rows = read_all(&**splits.test())?;
-        let answer = fitted.pipeline.answer(&columns(&rows))?;
-        let weights = load::weights(&schema, &rows)?;
-        found.push(Fold { rows, weights, answer });
+        found.push(Fold::answered(&fitted.pipeline, &**splits.test())?);
         if run.tell(progress(place as u64 + 1)) == Flow::Stop {
             return Err(cupola_task::Error::Interrupted.into());
         }
@@ -62,35 +88,28 @@ pub(crate) fn cross_validate(subject: &Subject<'_>, train: &TrainSplit, plan: &P
 /// Those of measures.
 pub(crate) fn table(field: &Field, task: Task, folds: &[Fold], plan: &Plan) -> Result<CrossValidation> {
     let rulers: Vec<Ruler> = rulers(field, task, plan.metrics.as_deref(), None);
-    let one = |fold: &Fold| -> Result<Vec<f64>> {
-        let view = View {
-            truth: fold.rows.targets.get(&field.name),
-            weight: fold.weights.as_deref(),
-            inputs: &fold.rows.inputs,
-            keys: &fold.rows.keys,
-        };
-        let value = |(def, settings): &Ruler| {
-            let mut metric = (def.new)(field, settings)?;
-            metric.update(view, &fold.answer)?;
-            Ok(metric.value(None)?)
-        };
-        rulers.iter().map(value).collect()
-    };
+    let one = |fold: &Fold| rulers.iter().map(|ruler| fold.value(field, ruler)).collect::<Result<Vec<f64>>>();
     let values = folds.iter().map(one).collect::<Result<Vec<_>>>()?;
     let measure = |(place, (def, _)): (usize, &Ruler)| {
         let of: Vec<f64> = values.iter().map(|fold| fold[place]).collect();
         let known: Vec<f64> = of.iter().copied().filter(|value| value.is_finite()).collect();
-        let mean = known.iter().sum::<f64>() / known.len() as f64;
-        let squares = known.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+        let [mean, variance] = mean_and_variance(&known);
         FoldMeasure {
             name: def.name.to_owned(),
             better: if def.is_score { Better::Higher } else { Better::Lower },
             mean,
-            deviation: (squares / (known.len() as f64 - 1.0)).sqrt(),
+            deviation: variance.sqrt(),
             folds: of.into_iter().map(Measure::exact).collect(),
         }
     };
     Ok(CrossValidation { folds: folds.len() as u64, measures: rulers.iter().enumerate().map(measure).collect() })
+}
+
+/// The mean, and the variance by one degree of freedom less than there are values: not a number for one value, the mean as well for none.
+pub(crate) fn mean_and_variance(values: &[f64]) -> [f64; 2] {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    [mean, values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)]
 }
 
 /// All folds one after another: truth, weights and answers, of classes in the order of the target's.
@@ -116,7 +135,7 @@ pub(crate) fn joined(folds: &[Fold], field: &Field) -> Result<(Column, Option<Ve
 }
 
 /// Probabilities in the order of `classes`; a class that a fold's rows lack has none.
-fn aligned(classes: &[Arc<str>], answer: &Answer) -> Vec<f64> {
+pub(crate) fn aligned(classes: &[Arc<str>], answer: &Answer) -> Vec<f64> {
     let Answer::Scores { classes: own, values } = answer else { return vec![] };
     let places: Vec<Option<usize>> = classes.iter().map(|class| own.iter().position(|name| name == class)).collect();
     let row = |row: &[f64]| places.iter().map(|place| place.map_or(0.0, |place| row[place])).collect::<Vec<f64>>();

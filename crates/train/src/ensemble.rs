@@ -83,20 +83,32 @@ pub(crate) fn members(settings: &Settings) -> Result<Vec<Member>> {
 
 /// `gbdt num_leaves=63 learning_rate=0.05`.
 pub(crate) fn member(text: &str) -> Result<(&'static ModelDef, Settings)> {
-    let mut words = text.split_whitespace();
-    let name = words.next().unwrap_or_default();
+    let text = text.trim();
+    let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let def = crate::model(name)?;
-    if !matches!(def.make, Make::Learner(_)) {
+    if !can_join(def) {
         let error = cupola_task::Error::setting("model.members", name, "a model that is no network and no ensemble");
         return Err(Error::from(error).with_hint("`cupola models` lists them"));
     }
-    let pairs: Vec<(&str, Value)> = words
-        .map(|word| {
-            let (name, value) = word.split_once('=').ok_or_else(|| cupola_task::Error::setting("model.members", word, "key=value"))?;
-            Ok((name, Value::parse(value)))
-        })
-        .collect::<Result<_>>()?;
-    Ok((def, Settings::check(def.name, def.settings, pairs.iter().map(|(name, value)| (*name, value)))?))
+    Ok((def, settings_of(def, rest)?))
+}
+
+/// Whether a model may be a member.
+pub(crate) fn can_join(def: &ModelDef) -> bool {
+    matches!(def.make, Make::Learner(_))
+}
+
+/// The settings of a model as a line says them: `num_leaves=63 learning_rate=0.05`.
+///
+/// # Errors
+/// A word that is no `key=value`, or a setting or value that the model does not have.
+pub(crate) fn settings_of(def: &ModelDef, line: &str) -> Result<Settings> {
+    let pair = |word: &str| {
+        let (name, value) = word.split_once('=').ok_or_else(|| cupola_task::Error::setting("model.members", word, "key=value"))?;
+        Ok((name.to_owned(), Value::parse(value)))
+    };
+    let pairs = line.split_whitespace().map(pair).collect::<Result<Vec<(String, Value)>>>()?;
+    Ok(Settings::check(def.name, def.settings, pairs.iter().map(|(name, value)| (name.as_str(), value)))?)
 }
 
 /// Fits every member to the same training rows, one after another; each has an equal share of the time that is left to it and those behind it.
@@ -141,7 +153,7 @@ pub(crate) fn together(members: Vec<(Pipeline, f64)>, settings: &Settings) -> Pi
         target: first.target.clone(),
         model: &MODEL,
         settings: settings.clone(),
-        fitted: Box::new(Unprepared { schema: first.fitted.raw().clone() }),
+        fitted: unprepared(first.fitted.raw().clone()),
         predictor: Box::new(Ensemble { members }),
         postprocess: Postprocess::default(),
     }
@@ -282,10 +294,15 @@ impl Fitted for Unprepared {
     }
 }
 
+/// A preparation that leaves raw columns as they are.
+pub(crate) fn unprepared(schema: Schema) -> Box<dyn Fitted> {
+    Box::new(Unprepared { schema })
+}
+
 /// Opens what [`Unprepared`] saved, where the parts hold it.
 pub(crate) fn open_unprepared(parts: &Parts) -> Option<Result<Box<dyn Fitted>>> {
     let bytes = parts.0.get(RAW)?;
-    Some(from_json(RAW, bytes).map(|schema| Box::new(Unprepared { schema }) as Box<dyn Fitted>))
+    Some(from_json(RAW, bytes).map(unprepared))
 }
 
 #[cfg(test)]

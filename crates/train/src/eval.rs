@@ -12,7 +12,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use cupola_data::{Input, Raw, ReadOptions, Wanted, conform, conform_files, read};
 use cupola_metrics::Sampling;
-use cupola_task::{Batch, Draw, Field, MetricDef, Value, View};
+use cupola_task::{Batch, Columns, Draw, Field, MetricDef, Value};
 use std::time::Duration;
 
 /// What to measure.
@@ -70,34 +70,15 @@ pub fn evaluate_file(
     asked: &EvalPlan,
     clock: &dyn Fn() -> Duration,
 ) -> Result<Evaluation> {
-    let mut raw = read(input, options)?;
-    let untouched = test_rows(&raw);
-    if let Some(rows) = &untouched {
-        raw.columns = raw.columns.take(rows);
-    }
-    let place = |row: usize| raw.place(untouched.as_ref().map_or(row, |rows| rows[row] as usize));
+    let file = LabelledFile::read(input, options)?;
+    let raw = &file.raw;
     let schema = artifact.raw();
-    let conformed = match input.folder() {
-        Some(base) => conform_files(&raw.columns, schema, artifact.notation(), &place, Wanted::Inputs, &base)?,
-        None => conform(&raw.columns, schema, artifact.notation(), &place, Wanted::Inputs)?,
-    };
-    let columns = conformed.columns;
     crate::training::check_measures(schema, asked.metrics.as_deref(), &asked.gates)?;
-    load::check_weights(schema, &columns, &place)?;
-    for (field, _) in schema.targets() {
-        let truth = columns.array(&field.name).map_err(|error| error.with_hint("eval needs the truth; `cupola predict` does without"))?;
-        if let Some(row) = (0..truth.len()).find(|&row| truth.is_null(row)) {
-            return Err(Error::Data(format!("{}: target {} is missing", place(row), field.name), None));
-        }
-    }
+    let Labelled { columns, batch, weights, has_weights } = file.rows(artifact, "eval needs the truth; `cupola predict` does without")?;
     let answers = artifact.predict(&columns)?;
-    let batch = Batch::new((0..columns.rows() as u64).collect(), &columns, schema);
-    let has_weights = schema.keys(cupola_task::Key::Weight).all(|field| batch.keys.get(&field.name).is_some());
-    let weights = if has_weights { load::weights(schema, &batch)? } else { None };
     let sampling = Sampling { level: asked.level, draws: asked.draws, draw: Draw::new(asked.seed).stream("intervals") };
     let measure = |(field, task): (&Field, cupola_task::Task)| {
-        let view = View { truth: batch.targets.get(&field.name), weight: weights.as_deref(), inputs: &batch.inputs, keys: &batch.keys };
-        let judged = Judged { view, answer: answer_of(&answers, &field.name)? };
+        let judged = Judged { view: batch.view(&field.name, weights.as_deref()), answer: answer_of(&answers, &field.name)? };
         let post = artifact.pipelines().iter().find(|pipeline| pipeline.target == field.name).map(|pipeline| &pipeline.postprocess);
         let rulers = rulers(field, task, asked.metrics.as_deref(), post.and_then(|post| post.costs()));
         let mut report = target_report(field, task, &rulers, [None, None, Some(judged)], None, sampling)?;
@@ -109,7 +90,7 @@ pub fn evaluate_file(
         Ok(report)
     };
     let targets = schema.targets().map(measure).collect::<Result<Vec<_>>>()?;
-    let file = DataFile {
+    let read = DataFile {
         path: raw.name.clone(),
         purpose: "test".into(),
         rows_read: columns.rows() as u64,
@@ -117,9 +98,7 @@ pub fn evaluate_file(
         hash: Some(raw.hash.clone()),
     };
     let mut warnings = raw.warnings.clone();
-    if untouched.is_some() {
-        warnings.push(format!("{} holds training rows too: only its test rows are measured", raw.name));
-    }
+    warnings.extend(file.warning());
     warnings.extend(schema.targets().filter_map(|(field, _)| unseen(field, batch.targets.array(&field.name).ok()?)));
     if !has_weights {
         warnings.push("the model was trained with weights, and the file has none: every row counts alike".into());
@@ -127,7 +106,64 @@ pub fn evaluate_file(
     let is_timed = asked.gates.iter().any(|gate| gate.on == GateOn::Latency);
     let latency = if is_timed { gates::latency_ms(artifact, &columns, clock)? } else { None };
     let gates = gates::judge(&asked.gates, &targets.iter().collect::<Vec<_>>(), latency);
-    Ok(Evaluation { gates, file, targets, warnings })
+    Ok(Evaluation { gates, file: read, targets, warnings })
+}
+
+/// A file whose rows have their targets; of one that holds training rows beside test rows, and says so, the test rows alone.
+pub(crate) struct LabelledFile<'a> {
+    pub raw: Raw,
+    input: &'a Input,
+    /// The rows that are kept, where some are not.
+    kept: Option<Vec<u64>>,
+}
+
+/// Rows of a labelled file as a model reads them.
+pub(crate) struct Labelled {
+    pub columns: Columns,
+    pub batch: Batch,
+    pub weights: Option<Vec<f64>>,
+    /// Whether the file has the weights that the model was trained with, where it was.
+    pub has_weights: bool,
+}
+
+impl LabelledFile<'_> {
+    pub fn read<'a>(input: &'a Input, options: &ReadOptions) -> Result<LabelledFile<'a>> {
+        let mut raw = read(input, options)?;
+        let kept = test_rows(&raw);
+        if let Some(rows) = &kept {
+            raw.columns = raw.columns.take(rows);
+        }
+        Ok(LabelledFile { raw, input, kept })
+    }
+
+    /// The rows with the types of a model.
+    ///
+    /// # Errors
+    /// When a column that the model needs is not there, and, with the hint given, when a target is not; when a row has none.
+    pub fn rows(&self, artifact: &Artifact, hint: &str) -> Result<Labelled> {
+        let place = |row: usize| self.raw.place(self.kept.as_ref().map_or(row, |rows| rows[row] as usize));
+        let (schema, raw) = (artifact.raw(), &self.raw.columns);
+        let columns = match self.input.folder() {
+            Some(base) => conform_files(raw, schema, artifact.notation(), &place, Wanted::Inputs, &base)?.columns,
+            None => conform(raw, schema, artifact.notation(), &place, Wanted::Inputs)?.columns,
+        };
+        load::check_weights(schema, &columns, &place)?;
+        for (field, _) in schema.targets() {
+            let truth = columns.array(&field.name).map_err(|error| error.with_hint(hint))?;
+            if let Some(row) = (0..truth.len()).find(|&row| truth.is_null(row)) {
+                return Err(Error::Data(format!("{}: target {} is missing", place(row), field.name), None));
+            }
+        }
+        let batch = Batch::new((0..columns.rows() as u64).collect(), &columns, schema);
+        let has_weights = schema.keys(cupola_task::Key::Weight).all(|field| batch.keys.get(&field.name).is_some());
+        let weights = if has_weights { load::weights(schema, &batch)? } else { None };
+        Ok(Labelled { columns, batch, weights, has_weights })
+    }
+
+    /// That rows were left out.
+    pub fn warning(&self) -> Option<String> {
+        self.kept.as_ref().map(|_| format!("{} holds training rows too: only its test rows are measured", self.raw.name))
+    }
 }
 
 /// The test rows of files that hold training rows beside them, where the files say so.

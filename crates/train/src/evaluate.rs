@@ -292,11 +292,7 @@ pub fn importance(
     shuffle: &Shuffle<'_>,
     answer: &dyn Fn(&Columns) -> Result<Answer>,
 ) -> Result<report::Permutation> {
-    let measure = |answer: &Answer| -> Result<f64> {
-        let mut metric = (ruler.0.new)(field, &ruler.1)?;
-        metric.update(view, answer)?;
-        Ok(metric.value(None)?)
-    };
+    let measure = |answer: &Answer| -> Result<f64> { Ok(cupola_metrics::value(field, answer, view, ruler)?) };
     let whole = measure(&answer(shuffle.inputs)?)?;
     let sign = if ruler.0.is_score { 1.0 } else { -1.0 };
     let mut columns = Vec::new();

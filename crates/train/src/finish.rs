@@ -1,6 +1,6 @@
 //! What is done once a model is fitted: what becomes of its answers is learned, and it is cross-validated where that was asked for.
 
-use crate::crossval::{Fold, Subject, cross_validate, joined, table};
+use crate::crossval::{DRAW, Fold, Subject, cross_validate, joined, table};
 use crate::fit::{Fit, columns, read_all};
 use crate::postprocess::{DecisionPlan, Held, Learned, learn};
 use crate::report::CrossValidation;
@@ -38,7 +38,7 @@ pub(crate) fn finish(
     let decision = decision_of(plan, field);
     // What early stopping or a time limit settled holds in the folds, too: so a run from its own run.toml learns the same from them.
     let settings = fit.pipeline.settings.clone();
-    let subject = Subject { def: fit.pipeline.model, settings: &settings, target: field };
+    let subject = Subject { def: fit.pipeline.model, settings: &settings, target: field, draw: run.draw(DRAW) };
     let wants_table = plan.folds.filter(|_| matches!(choice, Choice::Named(..)));
     let wants_rows = decision.learns() && valid.is_empty();
     let mut finished = Finished::default();

@@ -9,6 +9,14 @@ use std::collections::BTreeMap;
 /// Of the rows a fold learns from, one in so many is held back to stop early on.
 const HELD_BACK: u64 = 10;
 
+/// Above this many training rows three folds are enough.
+const ROWS_FIVE_FOLDS_MAX: u64 = 10_000;
+
+/// Folds by which models or settings are chosen: as many as were asked for, else by the training rows, of which `rows` are dealt out.
+pub fn count(asked: Option<usize>, rows: u64) -> usize {
+    asked.unwrap_or(if rows > ROWS_FIVE_FOLDS_MAX { 3 } else { 5 }).min(rows.max(2) as usize)
+}
+
 /// For each fold the side of every row: `Test` is held out to score on, `Valid` is held back from the rest to stop early on.
 ///
 /// Rows of one group stay together. With a time key, fold `i` scores the `i + 1`th of `k + 1` stretches of time and learns

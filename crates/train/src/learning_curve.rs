@@ -6,8 +6,9 @@
 //!
 //! Parts are nested (each holds the smaller ones), have each class in its share, and keep groups whole. Validation and test rows are the same for all.
 
+use crate::crossval::{Fold, mean_and_variance};
 use crate::evaluate::main_measure;
-use crate::fit::{columns, fit, read_all};
+use crate::fit::{fit, read_all};
 use crate::journal::heard_by;
 use crate::plan::settings;
 use crate::report::Better;
@@ -16,7 +17,7 @@ use crate::{Choice, Error, Plan, Result};
 use arrow_array::cast::AsArray;
 use cupola_metrics::plain;
 use cupola_task::{
-    Answer, Batch, Draw, Event, Field, Flow, Key, MetricDef, ModelDef, Range, Run, Schema, Setting, Settings, Side, Task, View, argmax,
+    Answer, Batch, Draw, Event, Field, Flow, Key, MetricDef, ModelDef, Range, Run, Schema, Setting, Settings, Side, Task, View,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -206,6 +207,9 @@ pub fn learning_curve(plan: &Plan, run: &Run<'_>) -> Result<LearningCurve> {
         return Err(error.with_hint("put the other targets into ignore=[...]"));
     };
     let mut warnings = Vec::new();
+    if plan.time.is_some() {
+        warnings.push("a learning curve has no time limit: parts that had to stop early would say nothing about their size".into());
+    }
     let (def, settings) = model(plan, *task, &mut warnings)?;
     let metric = measure(plan, target, *task, &divided)?;
     let train = read_all(divided.splits.train().data())?;
@@ -290,12 +294,15 @@ impl Curve<'_> {
             let mut one = Vec::new();
             for size in sizes {
                 let done = repeat * sizes.len() as u64 + one.len() as u64;
-                let progress = || Event::Progress { done, total, unit: "trainings".into(), score: None };
-                if run.tell(progress()) == Flow::Stop {
+                let progress = |done: u64| Event::Progress { done, total, unit: "trainings".into(), score: None };
+                let sides: Vec<Side> = places.iter().map(|place| if place < size { Side::Train } else { Side::Out }).collect();
+                // What a training tells is no news of the run's; but that it is to stop is heard, and then it says nothing about its size.
+                let quiet = |_: &Event| run.tell(progress(done));
+                let trained = self.train(&sides, draw, &heard_by(run, &quiet));
+                if run.tell(progress(done + 1)) == Flow::Stop {
                     return Ok(None);
                 }
-                let sides: Vec<Side> = places.iter().map(|place| if place < size { Side::Train } else { Side::Out }).collect();
-                one.push(self.train(&sides, draw, run)?);
+                one.push(trained?);
             }
             all.push(one);
         }
@@ -304,21 +311,12 @@ impl Curve<'_> {
 
     fn train(&self, sides: &[Side], draw: Draw, run: &Run<'_>) -> Result<Trained> {
         let splits = self.divided.splits.train().split(sides).with_valid(self.divided.splits.valid().clone());
-        let deaf = |_: &Event| Flow::Go;
-        let mut inner = heard_by(run, &deaf);
+        let mut inner = heard_by(run, run.events);
         inner.seed = draw.bits(0);
         let fit = fit(self.def, self.settings, self.target, splits.train(), &**splits.valid(), self.plan, &inner)?;
-        let test = self.divided.splits.test();
-        let batch = read_all(&**test)?;
-        let lost = || Error::Data(format!("the preparation lost target {}", self.target.name), None);
-        let learned = fit.pipeline.fitted.raw().field(&self.target.name).ok_or_else(lost)?;
-        let answer = fit.pipeline.answer(&columns(&batch))?;
-        let weights = crate::load::weights(test.schema(), &batch)?;
-        let view =
-            View { truth: batch.targets.get(&self.target.name), weight: weights.as_deref(), inputs: &batch.inputs, keys: &batch.keys };
-        let mut measure = (self.metric.new)(learned, &plain(self.metric))?;
-        measure.update(view, &answer)?;
-        Ok(Trained { value: measure.value(None)?, recalls: recalls(view, &answer) })
+        let tested = Fold::answered(&fit.pipeline, &**self.divided.splits.test())?;
+        let value = tested.value(fit.pipeline.field()?, &(*self.metric, plain(self.metric)))?;
+        Ok(Trained { value, recalls: recalls(tested.view(&self.target.name), &tested.answer) })
     }
 }
 
@@ -327,7 +325,7 @@ fn recalls(view: View<'_>, answer: &Answer) -> BTreeMap<String, f64> {
     let truth = view.truth.and_then(|truth| truth.array()).and_then(|array| array.as_string_opt::<i32>());
     let (Some(truth), Answer::Scores { classes, values }) = (truth, answer) else { return BTreeMap::new() };
     let mut counts: BTreeMap<&str, [f64; 2]> = BTreeMap::new();
-    for (row, class) in argmax(values, classes.len()).enumerate() {
+    for (row, class) in classes.chosen(values).enumerate() {
         let count = counts.entry(truth.value(row)).or_default();
         count[0] += 1.0;
         count[1] += f64::from(u8::from(&*classes[class] == truth.value(row)));
@@ -513,11 +511,9 @@ fn least(rows: &[f64], losses: &[f64], c: f64) -> (Law, f64) {
 fn mean_and_reach(values: &[f64]) -> (f64, f64) {
     /// The 0.975 quantile for one degree of freedom and more.
     const T: [f64; 15] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131];
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    let [mean, variance] = mean_and_variance(values);
     let t = T.get(values.len().saturating_sub(2)).copied().unwrap_or(2.04);
-    (mean, t * (variance / count).sqrt())
+    (mean, t * (variance / values.len() as f64).sqrt())
 }
 
 fn band(mut values: Vec<f64>) -> [f64; 2] {

@@ -1,14 +1,13 @@
 //! Labels that are likely wrong: probabilities of a model by cross-validation, judged by confident learning. `cupola data noise`.
 
 use crate::confident::{Filter, Judged};
-use crate::fit::{columns, fit, for_target, read_all};
-use crate::folds::folds;
-use crate::journal::heard_by;
+use crate::crossval::{Fold, Subject, aligned, cross_validate};
+use crate::fit::for_target;
 use crate::{Choice, Error, Plan, Result, load, models};
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, StringArray, UInt64Array};
 use cupola_task::{
-    Answer, Column, Columns, Dataset, Event, Field, Flow, Key, Range, Role, Run, Schema, Setting, Settings, Side, Splits, Table, Task,
+    Answer, Column, Columns, Dataset, Event, Field, Key, Range, Role, Run, Schema, Setting, Settings, Side, Splits, Table, Task,
 };
 use serde::Serialize;
 use std::collections::HashMap;
@@ -123,7 +122,10 @@ pub fn noise(plan: &Plan, run: &Run<'_>, settings: &Settings) -> Result<Noise> {
     let labels = labels(&table, &target)?;
     let names = names(&labels);
     run.tell(Event::Stage { name: format!("judge by {}", def.name) });
-    let probabilities = out_of_fold(def, &own, &table, &target, &names, k, plan, run)?;
+    // All rows teach and are judged in turn; none is kept apart.
+    let all = Splits::new(Arc::new(table.clone()), &vec![Side::Train; labels.len()]);
+    let subject = Subject { def, settings: &own, target: &target, draw: run.draw("noise") };
+    let probabilities = probabilities(def.name, &cross_validate(&subject, all.train(), plan, run, k)?, &names, labels.len())?;
     let place: HashMap<&str, usize> = names.iter().enumerate().map(|(place, name)| (&**name, place)).collect();
     let labels: Vec<usize> = labels.iter().map(|label| place[label.as_str()]).collect();
     let judged = Judged { labels: &labels, probabilities: &probabilities, classes: names.len() };
@@ -173,40 +175,15 @@ fn names(labels: &[String]) -> Vec<Arc<str>> {
     names.into_iter().map(Arc::from).collect()
 }
 
-/// For each row the probabilities of all classes, from a model that learned from the other folds.
-fn out_of_fold(
-    def: &'static cupola_task::ModelDef,
-    settings: &Settings,
-    table: &Table,
-    target: &Field,
-    names: &[Arc<str>],
-    k: usize,
-    plan: &Plan,
-    run: &Run<'_>,
-) -> Result<Vec<f64>> {
-    let all = Splits::new(Arc::new(table.clone()), &vec![Side::Train; Dataset::len(table) as usize]);
-    let rows = read_all(table)?;
-    let sides = folds(table.schema(), &rows, k, run.draw("noise"))?;
-    let place: HashMap<&str, usize> = names.iter().enumerate().map(|(place, name)| (&**name, place)).collect();
-    let mut probabilities = vec![0.0; rows.rows.len() * names.len()];
-    for (fold, sides) in sides.iter().enumerate() {
-        let splits = all.train().split(sides);
-        let quiet = |_: &Event| Flow::Go;
-        let fit = fit(def, settings, target, splits.train(), &**splits.valid(), plan, &heard_by(run, &quiet))?;
-        let Answer::Scores { classes, values } = fit.pipeline.answer(&columns(&read_all(&**splits.test())?))? else {
-            return Err(Error::Data(format!("model {} answers no probabilities", def.name), Some("name another: model=gbdt".into())));
+/// For each row the probabilities of all classes, as the fold that held it out gives them.
+fn probabilities(model: &str, folds: &[Fold], names: &[Arc<str>], rows: usize) -> Result<Vec<f64>> {
+    let mut probabilities = vec![0.0; rows * names.len()];
+    for fold in folds {
+        let Answer::Scores { .. } = &fold.answer else {
+            return Err(Error::Data(format!("model {model} answers no probabilities"), Some("name another: model=gbdt".into())));
         };
-        let tested = (0..sides.len()).filter(|&row| sides[row] == Side::Test);
-        for (row, own) in tested.zip(values.chunks_exact(classes.len())) {
-            for (class, value) in classes.iter().zip(own) {
-                if let Some(place) = place.get(&**class) {
-                    probabilities[row * names.len() + place] = *value;
-                }
-            }
-        }
-        let done = Event::Progress { done: fold as u64 + 1, total: Some(k as u64), unit: "folds".into(), score: None };
-        if run.tell(done) == Flow::Stop && fold + 1 < k {
-            return Err(cupola_task::Error::Interrupted.into());
+        for (row, own) in fold.rows.rows.iter().zip(aligned(names, &fold.answer).chunks_exact(names.len())) {
+            probabilities[*row as usize * names.len()..][..names.len()].copy_from_slice(own);
         }
     }
     Ok(probabilities)

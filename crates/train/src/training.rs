@@ -19,7 +19,7 @@ use cupola_data::split::{self, Cut, SplitSettings};
 use cupola_metrics::{Ruler, Sampling};
 use cupola_task::{
     Answer, Batch, Columns, Dataset, Event, Exit, Fault, Field, Flow, Kind, Make, MetricDef, ModelDef, Parts, Predictions, Run, Schema,
-    Settings, Side, Splits, Task, View,
+    Settings, Side, Splits, Task,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -425,9 +425,7 @@ fn measure(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target:
         .collect::<Result<_>>()?;
     let weights: Vec<Option<Vec<f64>>> = batches.iter().map(|batch| load::weights(&sides.schema, batch)).collect::<Result<_>>()?;
     let judged = |side: usize| {
-        let batch = batches[side];
-        let view =
-            View { truth: batch.targets.get(&field.name), weight: weights[side].as_deref(), inputs: &batch.inputs, keys: &batch.keys };
+        let view = batches[side].view(&field.name, weights[side].as_deref());
         answers[side].as_ref().map(|answer| Judged { view, answer })
     };
     let baseline = (!sides.test.rows.is_empty()).then(|| target.baseline.pipeline.answer(&columns(&sides.test))).transpose()?;
@@ -532,18 +530,13 @@ fn with_importance(
     }
     let wanted = (CELLS_SHUFFLED / inputs.len() / SHUFFLES as usize).max(ROWS_SHUFFLED_MIN);
     let rows: Vec<u64> = (0..inputs.rows() as u64).step_by(inputs.rows().div_ceil(wanted)).collect();
-    let taken = Batch {
-        rows: rows.clone().into(),
-        inputs: inputs.take(&rows),
-        targets: sides.test.targets.take(&rows),
-        keys: sides.test.keys.take(&rows),
-    };
+    let taken = sides.test.take(&rows);
     let weights = load::weights(&sides.schema, &taken)?;
     for (target, pipeline) in targets.iter_mut().zip(artifact.pipelines()) {
         let field = artifact.raw().field(&pipeline.target).expect("the raw schema has every target").clone();
         let main: Vec<Ruler> =
             rulers(&field, target.task, plan.metrics.as_deref(), pipeline.postprocess.costs()).into_iter().take(1).collect();
-        let view = View { truth: taken.targets.get(&field.name), weight: weights.as_deref(), inputs: &taken.inputs, keys: &taken.keys };
+        let view = taken.view(&field.name, weights.as_deref());
         let shuffle = Shuffle { inputs: &taken.inputs, repeats: SHUFFLES, draw: run.draw("importance") };
         let answer = |inputs: &Columns| pipeline.answer(inputs);
         if let Some(ruler) = main.first() {

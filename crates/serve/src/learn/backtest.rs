@@ -180,12 +180,7 @@ fn compare(
 pub(super) fn skill(field: &Field, answer: &Answer, truth: &Column) -> Result<f64> {
     let none = Columns::default();
     let view = View { truth: Some(truth), weight: None, inputs: &none, keys: &none };
-    let value = |name: &str| -> Result<f64> {
-        let (def, settings) = ruler(name);
-        let mut metric = (def.new)(field, &settings)?;
-        metric.update(view, answer)?;
-        Ok(metric.value(None)?)
-    };
+    let value = |name: &str| -> Result<f64> { Ok(cupola_metrics::value(field, answer, view, &ruler(name))?) };
     let classes = field.kind.classes().map_or(0, |classes| classes.len());
     Ok(match classes {
         0 => value("r2")?,

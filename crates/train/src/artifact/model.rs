@@ -7,7 +7,7 @@ use super::watched::Watched;
 use crate::postprocess::Postprocess;
 use crate::{Error, Result};
 use cupola_data::{Notation, Wanted};
-use cupola_task::{Answer, Ask, Classes, Columns, Draw, Fitted, ModelDef, Parts, Predictions, Predictor, Role, Schema, Settings};
+use cupola_task::{Answer, Ask, Classes, Columns, Draw, Field, Fitted, ModelDef, Parts, Predictions, Predictor, Role, Schema, Settings};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -257,6 +257,15 @@ impl Artifact {
 }
 
 impl Pipeline {
+    /// The target with the classes that training saw.
+    ///
+    /// # Errors
+    /// When the preparation does not know it.
+    pub(crate) fn field(&self) -> Result<&Field> {
+        let lost = || Error::Data(format!("the preparation lost target {}", self.target), None);
+        self.fitted.raw().field(&self.target).ok_or_else(lost)
+    }
+
     pub(crate) fn answer(&self, inputs: &Columns) -> Result<Answer> {
         Ok(self.postprocess.apply(self.raw_answer(inputs)?))
     }

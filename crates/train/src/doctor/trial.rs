@@ -2,7 +2,7 @@
 
 use super::noise::{self, Noise, Suspect};
 use super::remedies::{Change, changes, weak};
-use crate::crossval::{Fold, Subject, cross_validate, joined, table};
+use crate::crossval::{DRAW, Fold, Subject, cross_validate, joined, table};
 use crate::journal::heard_by;
 use crate::postprocess::{DecisionPlan, Held, learn};
 use crate::recipe::{Origin, Recipe};
@@ -211,7 +211,7 @@ fn learned_field(folds: &[Fold], field: &Field) -> Field {
 impl Patient<'_> {
     fn folds(&self, plan: &Plan, divided: &Divided) -> Result<Vec<Fold>> {
         let (def, settings) = named(plan, &self.field).ok_or_else(|| Error::Runs("the recipe names no model".into(), None))?;
-        let subject = Subject { def, settings, target: &self.field };
+        let subject = Subject { def, settings, target: &self.field, draw: self.run.draw(DRAW) };
         cross_validate(&subject, divided.splits.train(), plan, self.run, FOLDS)
     }
 

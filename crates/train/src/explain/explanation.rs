@@ -13,7 +13,7 @@ use crate::evaluate::{Shuffle, importance, main_measure};
 use crate::report::Permutation;
 use crate::{Artifact, Error, Result};
 use cupola_metrics::ruler;
-use cupola_task::{Answer, Batch, Columns, Contributions, Event, Flow, Run, Task, Unit, View};
+use cupola_task::{Answer, Columns, Contributions, Event, Flow, Run, Task, Unit};
 use serde::Serialize;
 
 /// Rows whose values are sampled at most, for each costs thousands of answers.
@@ -385,14 +385,9 @@ fn permutation(subject: &Subject<'_>, rows: &Given, plan: &ExplainPlan, run: &Ru
     if repeats == 0 || known.is_empty() {
         return Ok(None);
     }
-    let batch = Batch {
-        rows: known.clone().into(),
-        inputs: rows.batch.inputs.take(&known),
-        targets: rows.batch.targets.take(&known),
-        keys: rows.batch.keys.take(&known),
-    };
+    let batch = rows.batch.take(&known);
     let weights: Option<Vec<f64>> = rows.weights.as_ref().map(|weights| known.iter().map(|&row| weights[row as usize]).collect());
-    let view = View { truth: batch.targets.get(&subject.field.name), weight: weights.as_deref(), inputs: &batch.inputs, keys: &batch.keys };
+    let view = batch.view(&subject.field.name, weights.as_deref());
     let shuffle = Shuffle { inputs: &batch.inputs, repeats, draw: run.draw("importance") };
     let found = importance(&subject.field, &ruler(main_measure(&subject.field, subject.task)), view, &shuffle, &|inputs| {
         subject.pipeline.answer(inputs)

@@ -27,14 +27,8 @@ impl Given {
     /// At most so many, evenly from all.
     pub(super) fn take(&self, most: usize) -> Given {
         let rows = evenly(self.batch.rows.len(), most);
-        let pick = |columns: &Columns| columns.take(&rows);
         Given {
-            batch: Batch {
-                rows: rows.iter().map(|&row| self.batch.rows[row as usize]).collect(),
-                inputs: pick(&self.batch.inputs),
-                targets: pick(&self.batch.targets),
-                keys: pick(&self.batch.keys),
-            },
+            batch: self.batch.take(&rows),
             weights: self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row as usize]).collect()),
             source: self.source.clone(),
             places: rows.iter().map(|&row| self.places[row as usize].clone()).collect(),

@@ -13,8 +13,7 @@ use crate::evaluate::{Shuffle, importance};
 use arrow_array::Float64Array;
 use cupola_metrics::ruler;
 use cupola_task::{
-    Answer, Ask, Column, Columns, Draw, Field, Fitted, Kind, Parts, Predictions, Predictor, Result, Role, Schema, Settings, Task, Trail,
-    View,
+    Answer, Ask, Column, Columns, Draw, Field, Kind, Parts, Predictions, Predictor, Result, Role, Schema, Settings, Task, View,
 };
 use cupola_watch::{Keep, Reference};
 use serde::Deserialize;
@@ -57,31 +56,6 @@ impl Predictor for Known {
     }
 }
 
-/// A preparation that leaves all as it is.
-struct Same(Schema);
-
-impl Fitted for Same {
-    fn raw(&self) -> &Schema {
-        &self.0
-    }
-
-    fn schema(&self) -> &Schema {
-        &self.0
-    }
-
-    fn apply(&self, raw: &Columns) -> Result<(Columns, Trail)> {
-        Ok((raw.clone(), Trail::default()))
-    }
-
-    fn restore(&self, answers: Predictions, _: &Trail) -> Result<Predictions> {
-        Ok(answers)
-    }
-
-    fn save(&self, _: &mut Parts) -> Result<()> {
-        Ok(())
-    }
-}
-
 fn golden() -> Golden {
     serde_json::from_str(include_str!("../../parity/curves.json")).unwrap()
 }
@@ -106,7 +80,7 @@ fn pipeline() -> Pipeline {
         target: "y".into(),
         model: crate::model("linear").unwrap(),
         settings: Settings::default(),
-        fitted: Box::new(Same(schema())),
+        fitted: crate::ensemble::unprepared(schema()),
         predictor: Box::new(Known),
         postprocess: Default::default(),
     }

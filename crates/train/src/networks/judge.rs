@@ -110,9 +110,7 @@ impl<'a> Judge<'a> {
             inputs: &Columns::default(),
             keys: &self.raw.keys,
         };
-        let mut measure = (def.new)(&self.field, &plain(def))?;
-        measure.update(view, answer)?;
-        let value = measure.value(None)?;
+        let value = cupola_metrics::value(&self.field, answer, view, &(*def, plain(def)))?;
         Ok((value, if def.is_score { value } else { -value }))
     }
 }

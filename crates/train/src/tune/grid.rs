@@ -5,19 +5,21 @@ use super::space::{Domain, Parameter, Point, Space};
 /// The point of a trial; none once all combinations were had. Parameters of more values than `levels` have that many, both ends included.
 pub(super) fn suggest(space: &Space, levels: u64, number: u64) -> Option<Point> {
     let counts: Vec<u64> = space.parameters.iter().map(|parameter| count(parameter, levels)).collect();
-    let all = counts.iter().fold(1_u64, |product, count| product.saturating_mul(*count));
-    // Where a parameter does not exist, its first level stands for all.
-    (0..all).filter_map(|combination| point(space, &counts, combination)).nth(number as usize)
+    let mut at = vec![0; counts.len()];
+    let mut point = pointed(space, &counts, &at);
+    for _ in 0..number {
+        // The last parameter that is there and has another level goes on, and all behind it begin again: whether a parameter is there hangs on
+        // those before it alone. Combinations of parameters that are not there are more than can be counted.
+        let next = (0..at.len()).rev().find(|&place| point[place].is_some() && at[place] + 1 < counts[place])?;
+        at[next] += 1;
+        at[next + 1..].fill(0);
+        point = pointed(space, &counts, &at);
+    }
+    Some(point)
 }
 
-fn point(space: &Space, counts: &[u64], mut combination: u64) -> Option<Point> {
-    let mut at = vec![0; counts.len()];
-    for (place, count) in counts.iter().enumerate().rev() {
-        at[place] = combination % count;
-        combination /= count;
-    }
-    let point = space.point(|place, parameter| level(&parameter.domain, at[place], counts[place]));
-    point.iter().zip(&at).all(|(value, at)| value.is_some() || *at == 0).then_some(point)
+fn pointed(space: &Space, counts: &[u64], at: &[u64]) -> Point {
+    space.point(|place, parameter| level(&parameter.domain, at[place], counts[place]))
 }
 
 fn count(parameter: &Parameter, levels: u64) -> u64 {
@@ -56,5 +58,18 @@ mod tests {
         assert_eq!(points.len(), 3 + 3 * 2);
         assert_eq!(points[1], [Some(0.0), Some(0.1), None]);
         assert_eq!(points[8], [Some(1.0), Some(1.0), Some(2.0)]);
+    }
+
+    #[test]
+    fn parameters_of_other_models_take_no_time() {
+        let mut parameters = vec![Parameter::new("model", Domain::choice(2)), Parameter::new("rate", Domain::real(0.0, 1.0))];
+        parameters[1].when = vec![(0, vec![0.0])];
+        for number in 0..60 {
+            parameters.push(Parameter { when: vec![(0, vec![1.0])], ..Parameter::new(&format!("other {number}"), Domain::real(0.0, 1.0)) });
+        }
+        let space = Space { parameters };
+        // Behind the five rates of the first model come 5^60 combinations of the other's.
+        let rates: Vec<Option<f64>> = (0..6).map(|number| suggest(&space, 5, number).unwrap()[1]).collect();
+        assert_eq!(rates, [Some(0.0), Some(0.25), Some(0.5), Some(0.75), Some(1.0), None]);
     }
 }

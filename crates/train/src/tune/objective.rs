@@ -2,11 +2,12 @@
 
 use super::pruner::{FOLD, Pruner, is_power};
 use super::space::{Point, Space, State, Trial, is_model};
-use crate::fit::{columns, fit, read_all};
+use crate::crossval::Fold;
+use crate::fit::fit;
 use crate::journal::heard_by;
-use crate::{Choice, Error, Pipeline, Plan, Result};
+use crate::{Choice, Error, Plan, Result};
 use cupola_metrics::plain;
-use cupola_task::{Dataset, Event, Exit, Fault, Field, Flow, MetricDef, Run, Splits, Start, View};
+use cupola_task::{Event, Exit, Fault, Field, Flow, MetricDef, Run, Splits, Start};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -33,22 +34,6 @@ pub(super) struct Progress {
     pub total: Option<u64>,
     /// The best value so far.
     pub best: Option<f64>,
-}
-
-/// The measure of a fitted pipeline on rows that it did not learn from.
-///
-/// # Errors
-/// When the rows do not suit the pipeline.
-pub(crate) fn measured(pipeline: &Pipeline, rows: &dyn Dataset, target: &Field, metric: &MetricDef) -> Result<f64> {
-    let batch = read_all(rows)?;
-    let lost = || Error::Data(format!("the preparation lost target {}", target.name), None);
-    let learned = pipeline.fitted.raw().field(&target.name).ok_or_else(lost)?;
-    let answer = pipeline.answer(&columns(&batch))?;
-    let weights = crate::load::weights(rows.schema(), &batch)?;
-    let view = View { truth: batch.targets.get(&target.name), weight: weights.as_deref(), inputs: &batch.inputs, keys: &batch.keys };
-    let mut measure = (metric.new)(learned, &plain(metric))?;
-    measure.update(view, &answer)?;
-    Ok(measure.value(None)?)
 }
 
 /// What one fit's listener has seen.
@@ -134,7 +119,7 @@ impl Objective<'_> {
         history: &[Trial],
         progress: &Progress,
         run: &Run<'_>,
-    ) -> Fold {
+    ) -> Judged {
         let seen = Mutex::new(Seen::default());
         let (gave_up, stopped) = (AtomicBool::new(false), AtomicBool::new(false));
         // Losses of rounds are those of the model itself, so only trials of the same model tell something about them.
@@ -171,7 +156,9 @@ impl Objective<'_> {
             Choice::Named(def, settings) => fit(def, settings, self.target, splits.train(), &**splits.valid(), plan, &inner),
             Choice::Auto => Err(Error::recipe("recipe", "no model is named")),
         };
-        let scored = fitted.and_then(|fit| measured(&fit.pipeline, &**splits.test(), self.target, &self.metric));
+        let scored = fitted.and_then(|fit| {
+            Fold::answered(&fit.pipeline, &**splits.test())?.value(fit.pipeline.field()?, &(self.metric, plain(&self.metric)))
+        });
         let ended = match scored {
             _ if stopped.load(Ordering::Relaxed) => Ended::Stopped,
             _ if gave_up.load(Ordering::Relaxed) => Ended::GaveUp,
@@ -179,12 +166,12 @@ impl Objective<'_> {
             Err(error) => Ended::Failed(error),
             Ok(value) => Ended::Scored(self.turned(value)),
         };
-        Fold { steps: seen.into_inner().unwrap_or_else(PoisonError::into_inner).steps, ended }
+        Judged { steps: seen.into_inner().unwrap_or_else(PoisonError::into_inner).steps, ended }
     }
 }
 
 /// What came of one fold.
-struct Fold {
+struct Judged {
     steps: Vec<(u64, f64)>,
     ended: Ended,
 }

@@ -128,7 +128,7 @@ impl Domain {
         match self {
             Domain::Choice(values) => Some(values.len() as u64),
             Domain::Number { low, high, step, .. } => {
-                step.map(|step| ((high - low) / step).round() as u64 + 1).or((low == high).then_some(1))
+                step.map(|step| (((high - low) / step).round() as u64).saturating_add(1)).or((low == high).then_some(1))
             }
         }
     }

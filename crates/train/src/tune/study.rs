@@ -7,16 +7,15 @@ use super::sampler::{Sampler, suggest};
 use super::space::{Point, Space, State, Trial, is_model};
 use super::spaces::default_space;
 use super::store::{self, Store, Study};
+use crate::auto;
 use crate::fit::{for_target, read_all};
-use crate::folds::folds;
+use crate::folds;
 use crate::journal::{Journal, heard_by};
 use crate::recipe::Recipe;
 use crate::report::{Better, TunedParameter, TunedTrial, Tuning};
 use crate::training::{Divided, check_measures, check_models, divide, in_folder};
 use crate::{Choice, Error, Outcome, Plan, Result, resume as resuming, runs, summary};
-use arrow_array::cast::AsArray;
-use cupola_task::{Dataset, Event, Exit, Fault, Field, Flow, Make, MetricDef, Run, Side, Splits, Start, Task, TrainSplit, Value};
-use std::collections::HashSet;
+use cupola_task::{Dataset, Event, Exit, Fault, Field, Flow, Make, MetricDef, Run, Side, Splits, Start, Task, Value};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,8 +23,6 @@ use std::time::Duration;
 const TRIALS: u64 = 50;
 /// Of the time limit, the share for trials; the rest is for the last fit, its evaluation and its report.
 const SHARE_OF_TIME: f64 = 0.8;
-/// Above this many training rows three folds are enough.
-const ROWS_FIVE_FOLDS_MAX: u64 = 10_000;
 /// Trials that may fail one after another before the search is given up.
 const FAILURES: usize = 10;
 
@@ -327,34 +324,20 @@ fn check_fits(plan: &Plan, space: &Space, divided: &Divided) -> Result<bool> {
     Ok(has_network)
 }
 
-/// The measure that decides: the first that the recipe asks for and the task takes; else ROC-AUC for two classes, log loss for more, since it sees every
-/// probability, and the root mean squared error for numbers.
+/// The measure that decides: the first that the recipe asks for and the task takes; else that of `model=auto`.
 pub(crate) fn measure(plan: &Plan, target: &Field, task: Task, divided: &Divided) -> Result<MetricDef> {
-    if let Some(asked) = plan.metrics.iter().flatten().find(|metric| metric.tasks.contains(&task)) {
-        return Ok(**asked);
+    match plan.metrics.iter().flatten().find(|metric| metric.tasks.contains(&task)) {
+        Some(asked) => Ok(**asked),
+        None => Ok(auto::decider(target, task, &read_all(divided.splits.train().data())?)),
     }
-    let classes = class_count(divided.splits.train(), target)?;
-    let name = match (task, classes) {
-        (Task::Classify, 2) => "roc_auc",
-        (Task::Classify, _) => "log_loss",
-        _ => crate::evaluate::main_measure(target, task),
-    };
-    Ok(cupola_metrics::find(name).expect("the registry has it"))
-}
-
-/// Different classes among the training rows; 0 for numbers.
-fn class_count(train: &TrainSplit, target: &Field) -> Result<usize> {
-    let rows = read_all(train.data())?;
-    let texts = rows.targets.array(&target.name)?.as_string_opt::<i32>();
-    Ok(texts.map_or(0, |texts| texts.iter().flatten().collect::<HashSet<_>>().len()))
 }
 
 fn by_cross_validation(plan: &Plan, target: &Field, divided: &Divided, run: &Run<'_>) -> Result<Vec<Splits>> {
     let train = divided.splits.train();
     let table = for_target(train.data(), &target.name)?;
     let rows = read_all(&table)?;
-    let k = plan.folds.unwrap_or(if train.data().len() > ROWS_FIVE_FOLDS_MAX { 3 } else { 5 }).min(rows.rows.len().max(2));
-    Ok(folds(table.schema(), &rows, k, run.draw("tune"))?.iter().map(|sides| train.split(sides)).collect())
+    let k = folds::count(plan.folds, table.len());
+    Ok(folds::folds(table.schema(), &rows, k, run.draw("tune"))?.iter().map(|sides| train.split(sides)).collect())
 }
 
 /// The training rows teach, and the validation rows both stop early and judge, as they do for a network that is trained once.
