@@ -64,7 +64,7 @@ def child(who, folder, threads):
 
         model = ensemble.RandomForestClassifier(100, n_jobs=threads, random_state=1, min_samples_leaf=5).fit(x, y)
         path = shap.TreeExplainer(model, feature_perturbation="tree_path_dependent")
-        # A hundredth of the rows: `shap` takes minutes for all.
+        # A twentieth of the rows: `shap` takes minutes for all.
         few = some[: ROWS // 20]
         print(json.dumps({"shap_path_s": 20 * best(lambda: path.shap_values(few, check_additivity=False))}))
 

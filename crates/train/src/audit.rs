@@ -2,6 +2,7 @@
 
 use crate::evaluate::Judged;
 use crate::plan::SlicePlan;
+use crate::postprocess::{Rows, log_losses, truths};
 use crate::report::{Group, GroupReport, Measure, NamedMeasure, SliceReport, WorstSlice};
 use crate::{Error, Result};
 use arrow_array::cast::AsArray;
@@ -282,18 +283,14 @@ fn check(columns: &[String], known: &[(&str, &Column)]) -> Result<()> {
 
 /// The loss of each row: minus the logarithm of the truth's probability, or the absolute error.
 fn losses(field: &Field, judged: Judged<'_>) -> Option<(&'static str, Vec<f64>)> {
-    let array = judged.view.truth?.array()?;
+    let truth = judged.view.truth?;
     match judged.answer {
         Answer::Scores { classes, values } if field.kind.classes().is_some() => {
-            let texts = array.as_string_opt::<i32>()?;
-            let own = |(text, row): (Option<&str>, &[f64])| {
-                let place = classes.iter().position(|class| Some(&**class) == text);
-                -place.map_or(0.0, |place| row[place]).max(f64::EPSILON).ln()
-            };
-            Some(("log_loss", texts.iter().zip(values.chunks_exact(classes.len().max(1))).map(own).collect()))
+            let truth = truths(classes.names(), truth).ok()?;
+            Some(("log_loss", log_losses(Rows { classes: classes.len(), values, truth: &truth, weights: None })))
         }
         Answer::Numbers { values, .. } => {
-            let numbers = array.as_primitive_opt::<Float64Type>()?;
+            let numbers = truth.array()?.as_primitive_opt::<Float64Type>()?;
             Some(("mae", numbers.iter().zip(values).map(|(truth, value)| (truth.unwrap_or(*value) - value).abs()).collect()))
         }
         _ => None,

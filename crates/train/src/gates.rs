@@ -58,13 +58,18 @@ fn gate(name: &str, entry: &Entry) -> Result<QualityGate> {
         other => other.to_string(),
     };
     let wrong = || Error::recipe(&entry.place, format!("gates.{name}: found {text:?}, wanted \">= NUMBER\" or \"<= NUMBER\""));
+    let (at_least, bound) = bound_of(&text).ok_or_else(wrong)?;
+    Ok(QualityGate { on: subject(name, entry)?, at_least, bound })
+}
+
+/// Whether `>= NUMBER` or `<= NUMBER` is a lower bound, and the number; none for other texts.
+pub(crate) fn bound_of(text: &str) -> Option<(bool, f64)> {
     let (at_least, bound) = match (text.strip_prefix(">="), text.strip_prefix("<=")) {
         (Some(bound), _) => (true, bound),
-        (_, Some(bound)) => (false, bound),
-        _ => return Err(wrong()),
+        (_, bound) => (false, bound?),
     };
-    let bound = bound.trim().parse::<f64>().ok().filter(|bound| bound.is_finite()).ok_or_else(wrong)?;
-    Ok(QualityGate { on: subject(name, entry)?, at_least, bound })
+    let bound = bound.trim().parse::<f64>().ok().filter(|bound| bound.is_finite())?;
+    Some((at_least, bound))
 }
 
 fn subject(name: &str, entry: &Entry) -> Result<GateOn> {

@@ -508,7 +508,7 @@ fn least(rows: &[f64], losses: &[f64], c: f64) -> (Law, f64) {
 }
 
 /// The mean, and how far its 95 % interval reaches to each side by Student's t.
-fn mean_and_reach(values: &[f64]) -> (f64, f64) {
+pub(crate) fn mean_and_reach(values: &[f64]) -> (f64, f64) {
     /// The 0.975 quantile for one degree of freedom and more.
     const T: [f64; 15] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131];
     let [mean, variance] = mean_and_variance(values);

@@ -1,7 +1,7 @@
 //! `cupola compare`: models on the same test rows, and which difference is more than chance.
 
 use super::predict::data;
-use super::{aligned, open, paths_and_pairs, rows, train, use_threads};
+use super::{aligned, number, open, paths_and_pairs, rows, train, use_threads};
 use crate::screen::Screen;
 use anyhow::{Context, Result};
 use cupola_task::{Flow, Local, Run, Start};
@@ -80,10 +80,6 @@ fn text(comparison: &Comparison) -> String {
     parts.push(differences("recipe", &comparison.recipe, &names));
     parts.push(differences("data", &comparison.data, &names));
     parts.join("\n\n")
-}
-
-fn number(value: f64) -> String {
-    if value.is_finite() { format!("{value:.4}") } else { "undefined".to_owned() }
 }
 
 fn scores(target: &ComparedTarget, names: &[&str]) -> String {

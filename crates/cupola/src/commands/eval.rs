@@ -1,7 +1,7 @@
 //! `cupola eval`: a model measured on labelled data.
 
 use super::predict::data;
-use super::{aligned, open, use_threads};
+use super::{aligned, number, open, use_threads};
 use crate::arguments::DataArguments;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
@@ -44,7 +44,6 @@ pub fn run(arguments: &DataArguments, screen: &Screen) -> Result<ExitCode> {
 }
 
 fn table(target: &TargetReport, rows: u64) -> String {
-    let number = |value: f64| if value.is_finite() { format!("{value:.4}") } else { "undefined".to_owned() };
     let interval = |measure: &Measure| match measure.has_interval() {
         true => format!("{} to {}", number(measure.low), number(measure.high)),
         false => String::new(),

@@ -1,7 +1,7 @@
 //! `cupola explain`: why a model answers as it does.
 
 use super::train::with_seed;
-use super::{open, paths_and_pairs, predict, use_threads};
+use super::{is_among, open, paths_and_pairs, predict, use_threads};
 use crate::arguments::ExplainArguments;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
@@ -56,8 +56,7 @@ fn told(arguments: &ExplainArguments, paths: &[String], data: &[String], plan: &
 /// What is wrong with a key that is not of `explain`: a slip, or about a table that is not there.
 fn unknown(pair: &str, has_no_table: bool) -> Option<cupola_train::Error> {
     let key = pair.split_once('=').map_or(pair, |(key, _)| key);
-    let is_of_data = |setting: &cupola_task::Setting| setting.name == key || setting.alias.contains(&key);
-    if !has_no_table && (key.contains('.') || key == "sql" || ReadOptions::SETTINGS.iter().any(is_of_data)) {
+    if !has_no_table && (key.contains('.') || key == "sql" || is_among(ReadOptions::SETTINGS, key)) {
         return None;
     }
     let near = nearest(key, EXPLAIN.iter().map(|setting| setting.name));
@@ -71,7 +70,5 @@ fn unknown(pair: &str, has_no_table: bool) -> Option<cupola_train::Error> {
 /// Whether a word is about the explanation, and not about how a table is read.
 fn is_own(pair: &str) -> bool {
     let key = pair.split_once('=').map_or(pair, |(key, _)| key);
-    key.starts_with("explain.")
-        || key.starts_with("set.")
-        || EXPLAIN.iter().any(|setting| setting.name == key || setting.alias.contains(&key))
+    key.starts_with("explain.") || key.starts_with("set.") || is_among(EXPLAIN, key)
 }

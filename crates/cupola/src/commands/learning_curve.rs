@@ -1,6 +1,6 @@
 //! `cupola learning-curve`: how much more data would help.
 
-use super::{aligned, recipe, rows, train};
+use super::{aligned, number, recipe, rows, train};
 use crate::arguments::CurveArguments;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
@@ -26,10 +26,6 @@ pub fn run(arguments: &CurveArguments, screen: &Screen) -> Result<ExitCode> {
         screen.note(&format!("warning: {warning}"));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn number(value: f64) -> String {
-    if value.is_finite() { format!("{value:.4}") } else { "undefined".to_owned() }
 }
 
 fn text(curve: &LearningCurve) -> String {

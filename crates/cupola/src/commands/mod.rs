@@ -31,7 +31,7 @@ use crate::memory;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
 use cupola_data::ReadOptions;
-use cupola_task::Value;
+use cupola_task::{Setting, Value};
 use cupola_train::recipe::Recipe;
 use cupola_train::{Artifact, Opening, Plan};
 use cupola_watch::labels::Labels;
@@ -204,7 +204,22 @@ fn use_memory(options: &ReadOptions, needs: u64) -> Result<()> {
 
 /// `1 row`, `2 rows`.
 fn rows(count: u64) -> String {
-    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+    counted(count, "row")
+}
+
+/// `1 pair`, `2 pairs`.
+fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// A measure's value with four decimals.
+fn number(value: f64) -> String {
+    if value.is_finite() { format!("{value:.4}") } else { "undefined".to_owned() }
+}
+
+/// Whether a key is one of these settings, by its name or an alias.
+fn is_among(settings: &[Setting], key: &str) -> bool {
+    settings.iter().any(|setting| setting.name == key || setting.alias.contains(&key))
 }
 
 /// Rows of cells as a table with aligned columns; numbers to the right.

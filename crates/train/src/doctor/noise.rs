@@ -1,9 +1,8 @@
-//! Labels that look wrong, by confident learning (Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels",
-//! JAIR 2021): a row whose label the model, learned without it, finds less likely than another class that it gives at least the probability
-//! which rows of that class get on average. For numbers there are no such classes: rows whose error is far beyond all others are named.
+//! Labels that look wrong, by confident learning: rows that a model which learned without them says are confidently of another class
+//! ([`Filter::ConfidentLearning`]). For numbers there are no such classes: rows whose error is far beyond all others are named.
 
+use crate::confident::{Filter, Judged};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// Suspects that are named.
 const SUSPECTS_MAX: usize = 10;
@@ -34,28 +33,17 @@ pub struct Suspect {
     pub own: f64,
 }
 
-/// Suspects among rows of classes: `values` is row-major, `truth` the place of each row's label. Gives rows with the likelier class, the most
-/// suspicious first.
-pub(super) fn of_classes(classes: &[Arc<str>], values: &[f64], truth: &[Option<usize>]) -> Vec<(usize, usize)> {
-    let width = classes.len();
-    let mut sums = vec![(0.0, 0.0); width];
-    for (row, label) in truth.iter().enumerate() {
-        if let Some(label) = label {
-            sums[*label] = (sums[*label].0 + values[row * width + label], sums[*label].1 + 1.0);
-        }
-    }
-    let thresholds: Vec<f64> = sums.iter().map(|(sum, count)| if *count > 0.0 { sum / count } else { f64::INFINITY }).collect();
-    let mut suspects: Vec<(usize, usize, f64)> = Vec::new();
-    for (row, label) in truth.iter().enumerate() {
-        let (Some(label), scores) = (label, &values[row * width..(row + 1) * width]) else { continue };
-        let likely = (0..width).filter(|&class| scores[class] >= thresholds[class]);
-        let best = likely.max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
-        if let Some(best) = best.filter(|best| best != label && scores[*best] > scores[*label]) {
-            suspects.push((row, best, scores[*label] - scores[best]));
-        }
-    }
-    suspects.sort_by(|a, b| a.2.total_cmp(&b.2).then(a.0.cmp(&b.0)));
-    suspects.into_iter().map(|(row, class, _)| (row, class)).collect()
+/// Suspects among rows of so many classes: `values` is row-major, `truth` the place of each row's label. Gives rows with the likelier class, the
+/// most suspicious first.
+pub(super) fn of_classes(classes: usize, values: &[f64], truth: &[Option<usize>]) -> Vec<(usize, usize)> {
+    let rows: Vec<usize> = (0..truth.len()).filter(|&row| truth[row].is_some()).collect();
+    let labels: Vec<usize> = rows.iter().filter_map(|&row| truth[row]).collect();
+    let probabilities: Vec<f64> = rows.iter().flat_map(|row| &values[row * classes..(row + 1) * classes]).copied().collect();
+    let judged = Judged { labels: &labels, probabilities: &probabilities, classes };
+    let (issues, suggested, scores) = (judged.issues(Filter::ConfidentLearning), judged.suggested(), judged.scores());
+    let mut suspects: Vec<usize> = (0..rows.len()).filter(|&place| issues[place]).collect();
+    suspects.sort_by(|&a, &b| scores[a][1].total_cmp(&scores[b][1]).then(a.cmp(&b)));
+    suspects.into_iter().map(|place| (rows[place], suggested[place])).collect()
 }
 
 /// Rows whose error is far beyond the others', the largest first.
@@ -80,7 +68,6 @@ mod tests {
 
     #[test]
     fn flipped_labels_are_found() {
-        let classes: Vec<Arc<str>> = vec!["no".into(), "yes".into()];
         let draw = Draw::new(2);
         let (mut values, mut truth, mut flipped) = (vec![], vec![], vec![]);
         for row in 0..2000 {
@@ -91,7 +78,7 @@ mod tests {
             truth.push(Some(usize::from(is_yes != is_flipped)));
             flipped.push(is_flipped);
         }
-        let found = of_classes(&classes, &values, &truth);
+        let found = of_classes(2, &values, &truth);
         let right = found.iter().filter(|(row, _)| flipped[*row]).count();
         let all = flipped.iter().filter(|flipped| **flipped).count();
         assert!(right as f64 >= 0.5 * all as f64 && right as f64 >= 0.95 * found.len() as f64, "{right} of {all}, {} named", found.len());

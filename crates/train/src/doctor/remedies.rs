@@ -91,14 +91,13 @@ fn without_strongest(target: &TargetReport) -> Option<Change> {
 }
 
 fn balanced(report: &Report, target: &TargetReport) -> Vec<Change> {
-    let is_set =
-        |key: &str, value: &str| report.settings.iter().any(|setting| setting.key == key && setting.value.trim_matches('"') == value);
+    let is_weighed = |value: &str| matches!(value.trim_matches('"'), "weights" | "balanced");
     let mut changes = Vec::new();
-    if !is_set("data.clean.class_weight", "balanced") {
+    if !report.settings.iter().any(|setting| setting.key == "data.clean.balance" && is_weighed(&setting.value)) {
         changes.push(Change {
             name: "weigh classes alike".into(),
             against: "imbalance",
-            patch: vec![(path(&["data", "clean", "class_weight"]), Value::Text("balanced".into()))],
+            patch: vec![(path(&["data", "clean", "balance"]), Value::Text("weights".into()))],
             measure: "balanced_accuracy".into(),
             decision: None,
             suspected: None,
@@ -153,4 +152,24 @@ fn dropped(report: &Report, target: &TargetReport) -> Option<Change> {
         decision: None,
         suspected: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Origin, SettingSource};
+
+    #[test]
+    fn classes_that_are_weighed_already_are_not_weighed_again() {
+        let target = TargetReport::new("y", Task::Classify);
+        let named = |balance: &str| {
+            let value = Value::Text(balance.into()).to_string();
+            let setting = SettingSource { key: "data.clean.balance".into(), value, origin: Origin::Flag, reason: None };
+            let report = Report { settings: vec![setting], ..Report::default() };
+            balanced(&report, &target).into_iter().map(|change| change.name).collect::<Vec<_>>()
+        };
+        let none: [String; 0] = [];
+        assert_eq!((named("weights"), named("balanced")), (none.to_vec(), none.to_vec()));
+        assert_eq!(named("smote"), ["weigh classes alike"]);
+    }
 }

@@ -4,7 +4,8 @@ use super::noise::{self, Noise, Suspect};
 use super::remedies::{Change, changes, weak};
 use crate::crossval::{DRAW, Fold, Subject, cross_validate, joined, table};
 use crate::journal::heard_by;
-use crate::postprocess::{DecisionPlan, Held, learn};
+use crate::learning_curve::mean_and_reach;
+use crate::postprocess::{DecisionPlan, Held, learn, truths};
 use crate::recipe::{Origin, Recipe};
 use crate::report::{CrossValidation, Measure, Remark, Report, verdict};
 use crate::training::{Divided, divide};
@@ -18,8 +19,6 @@ use std::time::Duration;
 
 /// Folds of every trial.
 const FOLDS: usize = 5;
-/// Two-sided 95 % points of Student's t with FOLDS - 1 degrees of freedom.
-const T: f64 = 2.776;
 
 /// What was found and tried.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,7 +37,7 @@ pub struct Checkup {
     pub noise: Option<Noise>,
     /// How many folds.
     pub folds: u64,
-    /// What was tried, the largest gain first.
+    /// What was tried: what helps first, each sort in the order in which it was tried.
     pub remedies: Vec<Remedy>,
     /// Sentences about what could not be done.
     pub notes: Vec<String>,
@@ -308,9 +307,9 @@ fn paired(differences: &[f64]) -> Measure {
     if differences.len() < 2 {
         return Measure::undefined();
     }
-    let mean = differences.iter().sum::<f64>() / count;
-    let variance = differences.iter().map(|difference| (difference - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    let half = T * (variance * (1.0 / count + 1.0 / (count - 1.0))).sqrt();
+    // The reach of values that share nothing, whose variance counts 1/k times.
+    let (mean, reach) = mean_and_reach(differences);
+    let half = reach * (1.0 + count / (count - 1.0)).sqrt();
     Measure::new(mean, mean - half, mean + half)
 }
 
@@ -323,16 +322,14 @@ fn suspects(folds: &[Fold], field: &Field, divided: &Divided) -> Result<Noise> {
     let count = answer.len();
     let found = match (&answer, field.kind.classes()) {
         (Answer::Scores { values, .. }, Some(classes)) => {
-            let texts =
-                truth.array().and_then(|array| array.as_string_opt::<i32>()).ok_or_else(|| Error::Data("truth is no text".into(), None))?;
-            let labels: Vec<Option<usize>> = texts.iter().map(|text| classes.iter().position(|class| Some(&**class) == text)).collect();
+            let labels = truths(classes, &truth)?;
             let suspect = |(row, class): (usize, usize)| Suspect {
                 place: place(row),
                 label: labels[row].map_or(String::new(), |label| classes[label].to_string()),
                 answer: classes[class].to_string(),
                 own: labels[row].map_or(f64::NAN, |label| values[row * classes.len() + label]),
             };
-            noise::of_classes(classes, values, &labels).into_iter().map(suspect).collect()
+            noise::of_classes(classes.len(), values, &labels).into_iter().map(suspect).collect()
         }
         (Answer::Numbers { values, .. }, _) => {
             let numbers = truth.array().and_then(|array| array.as_primitive_opt::<Float64Type>());
@@ -369,5 +366,8 @@ mod tests {
         let unsure = paired(&[0.05, -0.03, 0.04, 0.0, 0.04]);
         assert!(sure.low > 0.0 && (sure.value - unsure.value).abs() < 1e-12 && unsure.low < 0.0);
         assert!(!paired(&[0.1]).is_defined());
+        // Of two differences, where others are not defined, Student's t has one degree of freedom: 12.706 sqrt(v (1/2 + 1/1)).
+        let two = paired(&[0.1, 0.2]);
+        assert!((two.high - 0.15 - 12.706 * (0.005f64 * 1.5).sqrt()).abs() < 1e-12, "{two:?}");
     }
 }

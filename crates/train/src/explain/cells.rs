@@ -32,6 +32,25 @@ impl Cell {
         array.as_primitive_opt::<TimestampMicrosecondType>().map(|dates| Cell::Date(dates.value(row)))
     }
 
+    /// The cell of a column that holds such; none for others, and where there is no such column.
+    pub fn at(columns: &Columns, name: &str, row: usize) -> Option<Cell> {
+        Cell::of(columns.get(name)?.array()?, row)
+    }
+
+    /// A number or a date (in microseconds) as a place on an axis.
+    pub fn position(&self) -> Option<f64> {
+        match self {
+            Cell::Number(value) => Some(*value),
+            Cell::Date(moment) => Some(*moment as f64),
+            Cell::Missing | Cell::Text(_) => None,
+        }
+    }
+
+    /// The cell of its kind at another place.
+    pub fn moved(&self, position: f64) -> Cell {
+        if matches!(self, Cell::Date(_)) { Cell::Date(position as i64) } else { Cell::Number(position) }
+    }
+
     /// So many rows of it, as a column that has the type of another.
     pub fn repeated(&self, like: &ArrayRef, rows: usize) -> Option<ArrayRef> {
         let array: ArrayRef = match self {

@@ -8,7 +8,7 @@
 //! A change of a number costs the distance in units of half the distance of the quartiles of the column's distinct values in training, a change
 //! of a category 1; fewer columns go before less distance.
 
-use super::cells::{Cell, numbers_like, with};
+use super::cells::{Cell, number, numbers_like, with};
 use super::settings::Bound;
 use super::subject::Subject;
 use crate::Result;
@@ -16,6 +16,7 @@ use arrow_array::Array;
 use cupola_task::{Answer, Columns};
 use cupola_watch::{Axis, Content, Reference};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Values of a column that are tried.
@@ -91,6 +92,13 @@ struct State {
     progress: f64,
 }
 
+impl State {
+    /// Which columns are changed.
+    fn columns(&self) -> BTreeSet<usize> {
+        self.changes.iter().map(|(place, _)| *place).collect()
+    }
+}
+
 impl Search<'_> {
     /// The nearest ways to another answer from a row, whose columns are typed; none when there are none within what may be changed.
     pub fn find(&self, row: &Columns) -> Result<Vec<Counterfactual>> {
@@ -121,12 +129,12 @@ impl Search<'_> {
         let free = self.reference.columns.iter().filter(|column| !self.fixed.iter().any(|fixed| **fixed == *column.name));
         let mut movable = Vec::new();
         for column in free {
-            let Some(own) = row.get(&column.name).and_then(|own| own.array()).and_then(|array| Cell::of(array, 0)) else { continue };
+            let Some(own) = Cell::at(row, &column.name, 0) else { continue };
             let (values, spread) = match (&column.axes[..], column.content) {
                 ([Axis::Numbers { edges }], content @ (Content::Number | Content::Date)) if edges.len() > 1 => {
                     let (spread, is_whole) = (spread(edges), edges.iter().all(|edge| edge.fract() == 0.0));
                     let cell = |value: f64| if content == Content::Date { Cell::Date(value as i64) } else { Cell::Number(value) };
-                    let from = number(&own);
+                    let from = own.position();
                     let cost = |value: f64| from.map_or(1.0, |from| (value - from).abs() / spread);
                     let values: Vec<(Cell, f64)> =
                         thinned(edges).into_iter().filter(|value| Some(*value) != from).map(|value| (cell(value), cost(value))).collect();
@@ -148,7 +156,6 @@ impl Search<'_> {
         let mut grown = Vec::new();
         for state in beam {
             for (place, column) in columns.iter().enumerate() {
-                // Columns are changed in order, so that no set of them comes twice.
                 if state.changes.iter().any(|(changed, _)| *changed == place) {
                     continue;
                 }
@@ -199,7 +206,7 @@ impl Search<'_> {
             let own = Cell::of(&array, 0).expect("a movable column has cells");
             let cells = cells.into_iter().map(|cell| cell.unwrap_or(&own));
             let changed = match column.spread {
-                Some(_) => numbers_like(&array, &cells.map(|cell| number(cell).unwrap_or(f64::NAN)).collect::<Vec<_>>()),
+                Some(_) => numbers_like(&array, &cells.map(|cell| cell.position().unwrap_or(f64::NAN)).collect::<Vec<_>>()),
                 None => {
                     let text = |cell: &Cell| if let Cell::Text(text) = cell { Some(text.clone()) } else { None };
                     Arc::new(cells.map(text).collect::<arrow_array::StringArray>()) as arrow_array::ArrayRef
@@ -215,12 +222,8 @@ impl Search<'_> {
     fn drawn_back(&self, row: &Columns, columns: &[Movable], mut state: State) -> Result<State> {
         for place in 0..state.changes.len() {
             let column = &columns[state.changes[place].0];
-            let (Some((spread, is_whole)), Some(to)) = (column.spread, number(&state.changes[place].1)) else { continue };
-            let Some(from) =
-                row.get(&column.name).and_then(|own| own.array()).and_then(|array| Cell::of(array, 0)).and_then(|cell| number(&cell))
-            else {
-                continue;
-            };
+            let (Some((spread, is_whole)), Some(to)) = (column.spread, state.changes[place].1.position()) else { continue };
+            let Some(from) = Cell::at(row, &column.name, 0).and_then(|cell| cell.position()) else { continue };
             let (mut near, mut far) = (from, to);
             for _ in 0..STEPS_BACK {
                 let middle = near / 2.0 + far / 2.0;
@@ -229,16 +232,16 @@ impl Search<'_> {
                     break;
                 }
                 let mut tried = state.clone();
-                tried.changes[place].1 = like(&state.changes[place].1, middle);
+                tried.changes[place].1 = state.changes[place].1.moved(middle);
                 let is_there = self.progress(row, columns, std::slice::from_ref(&tried))?[0] > 0.0;
                 if is_there { far = middle } else { near = middle }
             }
             let mut told = state.clone();
-            told.changes[place].1 = like(&state.changes[place].1, rounded(near, far));
+            told.changes[place].1 = state.changes[place].1.moved(rounded(near, far));
             if self.progress(row, columns, std::slice::from_ref(&told))?[0] <= 0.0 {
-                told.changes[place].1 = like(&state.changes[place].1, far);
+                told.changes[place].1 = state.changes[place].1.moved(far);
             }
-            let reached = number(&told.changes[place].1).unwrap_or(far);
+            let reached = told.changes[place].1.position().unwrap_or(far);
             told.cost += ((reached - from).abs() - (to - from).abs()) / spread;
             state = told;
         }
@@ -255,12 +258,12 @@ impl Search<'_> {
                 let best = classes.choose(&values);
                 (classes[best].to_string(), Some(values[best]))
             }
-            Answer::Numbers { values, .. } => (super::cells::number(values[0]), None),
+            Answer::Numbers { values, .. } => (number(values[0]), None),
             _ => return Ok(None),
         };
         let change = |(place, cell): &(usize, Cell)| {
             let name = &columns[*place].name;
-            let from = row.get(name).and_then(|own| own.array()).and_then(|array| Cell::of(array, 0)).unwrap_or(Cell::Missing);
+            let from = Cell::at(row, name, 0).unwrap_or(Cell::Missing);
             Change { column: name.to_string(), from: from.json(), to: cell.json() }
         };
         Ok(Some(Counterfactual { changes: state.changes.iter().map(change).collect(), answer, probability, distance: state.cost }))
@@ -283,16 +286,11 @@ fn ahead(scores: &[f64], goal: Goal, chosen: usize) -> f64 {
 /// The best of each set of columns, fewest columns and least cost first.
 fn distinct(columns: &[Movable], found: &mut [State], count: usize) -> Vec<State> {
     found.sort_by(|a, b| a.changes.len().cmp(&b.changes.len()).then(a.cost.total_cmp(&b.cost)));
-    let set = |state: &State| -> Vec<usize> {
-        let mut set: Vec<usize> = state.changes.iter().map(|(place, _)| *place).collect();
-        set.sort_unstable();
-        set
-    };
     let mut kept: Vec<State> = Vec::new();
     for state in found.iter() {
         // A way that holds a shorter one changes something for nothing.
-        let own = set(state);
-        if kept.len() < count && !kept.iter().any(|other| set(other).iter().all(|place| own.contains(place))) {
+        let own = state.columns();
+        if kept.len() < count && !kept.iter().any(|other| other.columns().is_subset(&own)) {
             kept.push(state.clone());
         }
     }
@@ -303,11 +301,10 @@ fn distinct(columns: &[Movable], found: &mut [State], count: usize) -> Vec<State
 /// The best states, at most a few of the same columns, so that the search does not go one way alone.
 fn varied(states: Vec<State>, most: usize) -> Vec<State> {
     const ALIKE_MAX: usize = 3;
-    let set = |state: &State| state.changes.iter().map(|(place, _)| *place).collect::<std::collections::BTreeSet<_>>();
     let mut kept: Vec<State> = Vec::new();
     for state in states {
-        let own = set(&state);
-        if kept.len() < most && kept.iter().filter(|other| set(other) == own).count() < ALIKE_MAX {
+        let own = state.columns();
+        if kept.len() < most && kept.iter().filter(|other| other.columns() == own).count() < ALIKE_MAX {
             kept.push(state);
         }
     }
@@ -326,18 +323,6 @@ fn spread(edges: &[f64]) -> f64 {
 fn thinned(edges: &[f64]) -> Vec<f64> {
     let count = edges.len().min(VALUES_MAX);
     (0..count).map(|place| edges[place * (edges.len() - 1) / (count - 1).max(1)]).collect()
-}
-
-fn number(cell: &Cell) -> Option<f64> {
-    match cell {
-        Cell::Number(value) => Some(*value),
-        Cell::Date(moment) => Some(*moment as f64),
-        _ => None,
-    }
-}
-
-fn like(cell: &Cell, value: f64) -> Cell {
-    if matches!(cell, Cell::Date(_)) { Cell::Date(value as i64) } else { Cell::Number(value) }
 }
 
 /// The shortest number beyond `near` and not beyond `far`: people read it better, and it leads there, too, where answers are in order.

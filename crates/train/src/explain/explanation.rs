@@ -358,7 +358,7 @@ fn summary(told: &Told, inputs: &Columns) -> ShapSummary {
 fn value_of(columns: &Columns, name: &str, row: usize) -> serde_json::Value {
     match columns.get(name) {
         Some(column) if column.images().is_some() => "image".into(),
-        column => column.and_then(|column| column.array()).and_then(|array| Cell::of(array, row)).unwrap_or(Cell::Missing).json(),
+        _ => Cell::at(columns, name, row).unwrap_or(Cell::Missing).json(),
     }
 }
 
@@ -402,7 +402,7 @@ fn column_curves(subject: &Subject<'_>, rows: &Given, column: &str, plan: &Expla
     let shown = evenly(rows.rows(), plan.count("ice"));
     let found = curves(subject, inputs, rows.weights.as_deref(), (column, grid), &shown)?;
     let dependence = found.map(|found| Dependence {
-        positions: found.grid.iter().map(position).collect(),
+        positions: found.grid.iter().map(Cell::position).collect(),
         grid: found.grid.iter().map(Cell::json).collect(),
         mean: found.mean,
         ice: found.each,
@@ -410,14 +410,6 @@ fn column_curves(subject: &Subject<'_>, rows: &Given, column: &str, plan: &Expla
     let ale = ale::effect(subject, inputs, column, plan.count("grid_size"))?;
     let ale = ale.map(|ale| Ale { edges: ale.edges, effect: ale.effect, rows: ale.rows });
     Ok(ColumnCurves { column: column.to_owned(), dependence, ale })
-}
-
-fn position(cell: &Cell) -> Option<f64> {
-    match cell {
-        Cell::Number(value) => Some(*value),
-        Cell::Date(moment) => Some(*moment as f64),
-        _ => None,
-    }
 }
 
 impl Asked<'_> {
@@ -431,7 +423,7 @@ impl Asked<'_> {
         let own = given.batch.inputs.take(&[row as u64]);
         let told = self.told(&own)?;
         let answer = subject.pipeline.answer(&own)?;
-        let truth = given.batch.targets.get(&subject.field.name).and_then(|truth| truth.array()).and_then(|truth| Cell::of(truth, row));
+        let truth = Cell::at(&given.batch.targets, &subject.field.name, row);
         let changed = if plan.set.is_empty() { None } else { Some(self.what_if(&own)?) };
         Ok(RowExplanation {
             place: given.places[row].clone(),
@@ -459,7 +451,7 @@ impl Asked<'_> {
         let changed = self.artifact.conform(&changed, &|_| "the changed row".to_owned())?;
         let answer = self.subject.pipeline.answer(&changed)?;
         let told = self.told(&changed)?;
-        let cell = |name: &String| changed.array(name).ok().and_then(|array| Cell::of(array, 0)).unwrap_or(Cell::Missing).json();
+        let cell = |name: &String| value_of(&changed, name, 0);
         Ok(WhatIf {
             set: self.plan.set.iter().map(|(name, _)| (name.clone(), cell(name))).collect(),
             answer: word(&answer, self.subject),

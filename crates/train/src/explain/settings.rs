@@ -1,6 +1,7 @@
 //! What can be asked of an explanation.
 
 use super::contributions::Method;
+use crate::gates::bound_of;
 use crate::{Error, Result};
 use cupola_task::{Range, Setting, Settings, Value};
 
@@ -219,11 +220,10 @@ impl ExplainPlan {
 
     /// The bound that an answer is to keep.
     pub(super) fn bound(&self) -> Result<Bound> {
-        let want = self.settings.text("want").trim().to_owned();
-        let sign = if want.starts_with(">=") { Some(true) } else { want.starts_with("<=").then_some(false) };
-        match (sign, want.get(2..).map(|rest| rest.trim().parse::<f64>())) {
-            (Some(at_least), Some(Ok(value))) if value.is_finite() => Ok(Bound { at_least, value }),
-            _ => Err(Error::recipe("command line", format!("explain.want: found {want:?}, wanted \">= NUMBER\" or \"<= NUMBER\""))),
+        let want = self.settings.text("want").trim();
+        match bound_of(want) {
+            Some((at_least, value)) => Ok(Bound { at_least, value }),
+            None => Err(Error::recipe("command line", format!("explain.want: found {want:?}, wanted \">= NUMBER\" or \"<= NUMBER\""))),
         }
     }
 }

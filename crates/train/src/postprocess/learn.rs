@@ -53,7 +53,7 @@ fn of_classes(plan: &DecisionPlan, field: &Field, classes: &[Arc<str>], held: Op
     let costs = plan.costs.as_ref().map(|costs| costs.in_order(&field.name, classes)).transpose()?;
     let post = &mut learned.postprocess;
     let mut decision = Decision::default();
-    let found = held.map(|held| Ok::<_, Error>((truths(classes, held)?, held))).transpose()?;
+    let found = held.map(|held| Ok::<_, Error>((truths(classes, held.truth)?, held))).transpose()?;
     if let Some((truth, held)) = &found {
         let mut values = scores(classes, held.answer)?;
         let own = Rows { classes: classes.len(), values: &values, truth, weights: held.weights };
@@ -116,9 +116,12 @@ fn of_number(plan: &DecisionPlan, held: Option<Held<'_>>, learned: &mut Learned)
     }
 }
 
-/// The place of each row's true class.
-pub(super) fn truths(classes: &[Arc<str>], held: Held<'_>) -> Result<Vec<Option<usize>>> {
-    let texts = held.truth.array().and_then(|array| array.as_string_opt::<i32>());
+/// The place of each row's true class; none where it is missing or no class of these.
+///
+/// # Errors
+/// When the column holds no text.
+pub(crate) fn truths(classes: &[Arc<str>], truth: &Column) -> Result<Vec<Option<usize>>> {
+    let texts = truth.array().and_then(|array| array.as_string_opt::<i32>());
     let texts = texts.ok_or_else(|| Error::Data("a truth of classes is not text".into(), None))?;
     let place = |row: usize| {
         let name = texts.is_valid(row).then(|| texts.value(row))?;

@@ -1,6 +1,6 @@
 //! What postprocessing brought, measured on rows that nothing was learned from.
 
-use super::learn::{Held, Learned, scores, truths};
+use super::learn::{Learned, scores, truths};
 use super::record::Postprocess;
 use super::settings::{Calibrate, DecisionPlan, ThresholdBy};
 use crate::Result;
@@ -110,7 +110,7 @@ pub(crate) fn coverage(post: &Postprocess, field: &Field, judged: Judged<'_>, le
         }
         Answer::Scores { classes, values } => {
             let names = field.kind.classes().cloned().unwrap_or_else(|| classes.names().clone());
-            let truth = truths(&names, Held { truth, weights: None, answer: judged.answer })?;
+            let truth = truths(&names, truth)?;
             scores(&names, judged.answer)?;
             let Some(rule) = classes.decision().and_then(|decision| decision.set) else { return Ok(None) };
             found.method = if matches!(rule, SetRule::Aps(_)) { "aps" } else { "lac" }.to_owned();

@@ -14,7 +14,8 @@ mod threshold;
 #[cfg(test)]
 mod parity;
 
-pub(crate) use learn::{Held, Learned, learn};
+pub(crate) use calibrate::{Rows, log_losses};
+pub(crate) use learn::{Held, Learned, learn, truths};
 pub(crate) use measure::{coverage, learned_report};
 pub use record::Postprocess;
 pub(crate) use settings::DECISION;

@@ -1,40 +1,27 @@
 //! A learning curve as one page.
 
-use super::html::{STYLE, figure};
+use super::html::{figure, page};
 use super::names::{plural, shown};
 use super::numbers::count;
-use super::plots::{learning_curve, style};
+use super::plots::learning_curve;
 use crate::learning_curve::LearningCurve;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 /// Writes the page.
 pub fn learning_curve_page(curve: &LearningCurve) -> String {
     let title = format!("Learning curve of {} by {}", shown(&curve.target, 60), shown(&curve.model, 30));
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) }
-                style { (PreEscaped(STYLE)) (PreEscaped(style())) }
-            }
-            body {
-                main {
-                    section {
-                        h2 { (title) }
-                        p.faint.small { (shown(&curve.measure, 40)) " on " (plural(curve.rows_test, "test row")) "; loss = " (format!("{:.4} + {:.4} n^-{:.3}", curve.law.a, curve.law.b, curve.law.c)) }
-                        @for warning in &curve.warnings { p.small { (shown(warning, 300)) } }
-                        div.plots { (figure(&learning_curve(curve))) }
-                    }
-                    (points(curve))
-                    (classes(curve))
-                }
-            }
+    let law = format!("{:.4} + {:.4} n^-{:.3}", curve.law.a, curve.law.b, curve.law.c);
+    let main = html! {
+        section {
+            h2 { (title) }
+            p.faint.small { (shown(&curve.measure, 40)) " on " (plural(curve.rows_test, "test row")) "; loss = " (law) }
+            @for warning in &curve.warnings { p.small { (shown(warning, 300)) } }
+            div.plots { (figure(&learning_curve(curve))) }
         }
+        (points(curve))
+        (classes(curve))
     };
-    page.into_string()
+    page(&title, "", &main)
 }
 
 fn points(curve: &LearningCurve) -> Markup {

@@ -1,13 +1,13 @@
 //! An explanation, told to people: text for a terminal, and one page that needs nothing else.
 
+use super::html::{figure, page};
 use super::names::{plural, shown};
 use super::numbers::{count, decimals, fixed, interval, percent, plain, signed};
-use super::plots::{Plot, dependence, effect, scatter, style, swarm, text_of, waterfall};
+use super::plots::{Plot, dependence, effect, scatter, swarm, text_of, waterfall};
 use crate::explain::{Counterfactual, Explanation, Part, RowExplanation, ShapSummary, WhatIf};
 use crate::report::Permutation;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
-const STYLE: &str = include_str!("page.css");
 const NAME: usize = 80;
 /// Columns listed in a terminal, and on a page.
 const LINES: usize = 12;
@@ -157,33 +157,19 @@ fn answer_of(way: &Counterfactual) -> String {
 /// The page.
 pub fn explanation_page(explanation: &Explanation) -> String {
     let title = format!("Explanation of {}", subject(explanation));
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) }
-                style { (PreEscaped(STYLE)) (PreEscaped(style())) }
-            }
-            body {
-                main {
-                    section.lead.note {
-                        p.run { (rows(explanation)) " · " (explanation.hash.chars().take(16).collect::<String>()) }
-                        h1 { (title) }
-                    }
-                    (notes(explanation))
-                    @match &explanation.row {
-                        Some(row) => (row_page(explanation, row)),
-                        None => (global_page(explanation)),
-                    }
-                    footer { "Made by Cupola " (env!("CARGO_PKG_VERSION")) ". `cupola explain --json` gives all numbers of this page." }
-                }
-            }
+    let main = html! {
+        section.lead.note {
+            p.run { (rows(explanation)) " · " (explanation.hash.chars().take(16).collect::<String>()) }
+            h1 { (title) }
         }
+        (notes(explanation))
+        @match &explanation.row {
+            Some(row) => (row_page(explanation, row)),
+            None => (global_page(explanation)),
+        }
+        footer { "Made by Cupola " (env!("CARGO_PKG_VERSION")) ". `cupola explain --json` gives all numbers of this page." }
     };
-    page.into_string()
+    page(&title, "", &main)
 }
 
 fn notes(explanation: &Explanation) -> Markup {
@@ -192,10 +178,6 @@ fn notes(explanation: &Explanation) -> Markup {
             section { h2 { "Notes" } ul.remarks { @for note in explanation.notes.iter().take(20) { li.note { span.tag { "note" } p { (shown(note, 500)) } } } } }
         }
     }
-}
-
-fn figure(plot: &Plot) -> Markup {
-    html! { figure.wide[plot.is_wide()] { h3 { (plot.title) } (PreEscaped(plot.inline())) figcaption { (plot.caption) } } }
 }
 
 fn figures(plots: impl Iterator<Item = Plot>) -> Markup {

@@ -16,7 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-pub(super) const STYLE: &str = include_str!("page.css");
+const STYLE: &str = include_str!("page.css");
 
 /// Names and values are cut to so many characters, sentences to [`SENTENCE`].
 const NAME: usize = 80;
@@ -42,6 +42,25 @@ const PICTURES_MAX: usize = 24;
 /// Writes the page.
 pub fn html(report: &Report) -> String {
     let verdict = verdict(report);
+    let main = html! {
+        (lead(report, &verdict))
+        (remarks(report, &verdict))
+        (gates(report))
+        (warnings(report))
+        @for (i, target) in report.targets.iter().take(TARGETS_MAX).enumerate() { (measured(report, target, i)) }
+        (more(report.targets.len(), TARGETS_MAX, "targets"))
+        (leaderboard(report))
+        @if let Some(tuning) = &report.tuning { (super::tuning::section(tuning)) }
+        (data(report))
+        (settings(report))
+        (again(report))
+        footer { "Made by Cupola " (shown(&report.cupola, NAME)) ". All numbers of this page, and more, are in report.json." }
+    };
+    page(&format!("{} - report", shown(&report.name, NAME)), "", &main)
+}
+
+/// A whole page in the report's style; `more` is what its style has beside that.
+pub(super) fn page(title: &str, more: &str, main: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -49,25 +68,10 @@ pub fn html(report: &Report) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (shown(&report.name, NAME)) " - report" }
-                style { (PreEscaped(STYLE)) (PreEscaped(style())) }
+                title { (title) }
+                style { (PreEscaped(STYLE)) (PreEscaped(style())) (PreEscaped(more)) }
             }
-            body {
-                main {
-                    (lead(report, &verdict))
-                    (remarks(report, &verdict))
-                    (gates(report))
-                    (warnings(report))
-                    @for (i, target) in report.targets.iter().take(TARGETS_MAX).enumerate() { (measured(report, target, i)) }
-                    (more(report.targets.len(), TARGETS_MAX, "targets"))
-                    (leaderboard(report))
-                    @if let Some(tuning) = &report.tuning { (super::tuning::section(tuning)) }
-                    (data(report))
-                    (settings(report))
-                    (again(report))
-                    footer { "Made by Cupola " (shown(&report.cupola, NAME)) ". All numbers of this page, and more, are in report.json." }
-                }
-            }
+            body { main { (main) } }
         }
     };
     page.into_string()

@@ -49,6 +49,11 @@ fn shortened(line: &str, max: usize) -> String {
     short
 }
 
+/// As it may stand in a text or an attribute of an SVG that is written by hand.
+pub(super) fn xml(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 /// As it may stand in a cell or sentence of Markdown, where none of its characters marks anything up.
 pub(super) fn markdown(text: &str, max: usize) -> String {
     let mut safe = String::new();

@@ -1,15 +1,14 @@
 //! What a table holds, as one page that needs nothing else, in the report's style: `cupola data profile --html`. It stays under 1 MB whatever the
 //! table: long lists are cut with "and N more", for the JSON form has them all.
 
-use super::names::{plural, shown};
+use super::html::page;
+use super::names::{plural, shown, xml};
 use super::numbers::{count, percent};
-use super::plots::style;
 use cupola_data::survey::{ClassShare, ColumnSurvey, GroupRow, GroupSurvey, Numbers, Survey, TargetSurvey};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 use std::fmt::Write;
 use std::sync::Arc;
 
-const STYLE: &str = include_str!("page.css");
 const CARDS: &str = include_str!("survey.css");
 
 /// Names and values are cut to so many characters, sentences to [`SENTENCE`].
@@ -22,7 +21,7 @@ const HINTS_MAX: usize = 80;
 /// Frequent values on a card.
 const VALUES_MAX: usize = 6;
 const PAIRS_MAX: usize = 20;
-/// Columns of the map of associations, and below which strength none is drawn.
+/// Columns of the map of associations, at most, and how many make one.
 const MAP_MAX: usize = 24;
 const MAP_MIN: usize = 3;
 const CLASSES_MAX: usize = 20;
@@ -33,34 +32,20 @@ const PATTERNS_MAX: usize = 12;
 
 /// Writes the page.
 pub fn survey_page(survey: &Survey) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (shown(&survey.name, NAME)) " - profile" }
-                style { (PreEscaped(STYLE)) (PreEscaped(style())) (PreEscaped(CARDS)) }
-            }
-            body {
-                main {
-                    (lead(survey))
-                    (hints(survey))
-                    @for target in survey.targets.iter().take(SURVEYS_MAX) { (target_section(survey, target)) }
-                    @for group in survey.groups.iter().take(SURVEYS_MAX) { (group_section(group)) }
-                    (columns(survey))
-                    (missing(survey))
-                    (associations(survey))
-                    footer {
-                        "Made by Cupola. Distinct values and quantiles of columns with more than 4 096 distinct values are sketches: "
-                        "the first have a standard error of 1.1 %."
-                    }
-                }
-            }
+    let main = html! {
+        (lead(survey))
+        (hints(survey))
+        @for target in survey.targets.iter().take(SURVEYS_MAX) { (target_section(survey, target)) }
+        @for group in survey.groups.iter().take(SURVEYS_MAX) { (group_section(group)) }
+        (columns(survey))
+        (missing(survey))
+        (associations(survey))
+        footer {
+            "Made by Cupola. Distinct values and quantiles of columns with more than 4 096 distinct values are sketches: "
+            "the first have a standard error of 1.1 %."
         }
     };
-    page.into_string()
+    page(&format!("{} - profile", shown(&survey.name, NAME)), CARDS, &main)
 }
 
 fn lead(survey: &Survey) -> Markup {
@@ -403,7 +388,7 @@ fn map(survey: &Survey) -> Markup {
 }
 
 fn escaped(text: &str) -> String {
-    shown(text, 24).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    xml(&shown(text, 24))
 }
 
 fn more(all: usize, max: usize, what: &str) -> Markup {

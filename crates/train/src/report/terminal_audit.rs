@@ -2,7 +2,7 @@
 
 use super::audit::{CrossValidation, FoldMeasure, GroupReport, Postprocessing, SliceReport};
 use super::names::{plural, shown};
-use super::numbers::{decimals, decimals_of_spread, fixed, interval, percent};
+use super::numbers::{decimals, decimals_of_spread, fixed, percent, with_interval};
 use super::report::{Measure, Report, TargetReport};
 use super::terminal::{Screen, Tone};
 use super::verdict::Level;
@@ -42,14 +42,6 @@ pub(super) fn gates(screen: &mut Screen, report: &Report) {
     }
     if report.gates.len() > GATES_MAX {
         screen.line(&format!("  and {} more in the report", report.gates.len() - GATES_MAX));
-    }
-}
-
-fn value(measure: Measure) -> String {
-    let digits = decimals(measure);
-    match measure.has_interval() {
-        true => format!("{} ({})", fixed(measure.value, digits), interval(measure, digits)),
-        false => fixed(measure.value, digits),
     }
 }
 
@@ -94,10 +86,10 @@ fn groups(screen: &mut Screen, groups: &[GroupReport]) {
     screen.heading("Groups", "how far they lie apart");
     for set in groups.iter().take(GROUPS_MAX) {
         let gaps = GAPS.iter().filter_map(|name| set.gaps.iter().find(|gap| gap.name == *name && gap.measure.is_defined()));
-        let mut parts: Vec<String> = gaps.map(|gap| format!("{} {}", gap.name, value(gap.measure))).collect();
+        let mut parts: Vec<String> = gaps.map(|gap| format!("{} {}", gap.name, with_interval(gap.measure))).collect();
         if parts.is_empty() {
             let accuracy = set.gaps.iter().find(|gap| gap.name == "accuracy_difference" && gap.measure.is_defined());
-            parts.extend(accuracy.map(|gap| format!("{} {}", gap.name, value(gap.measure))));
+            parts.extend(accuracy.map(|gap| format!("{} {}", gap.name, with_interval(gap.measure))));
         }
         let told = if parts.is_empty() { "too few rows in them to compare".to_owned() } else { parts.join(", ") };
         screen.wrapped(&format!("  {}  ", shown(&set.columns.join(" and "), 40)), Tone::Bold, &told);

@@ -3,7 +3,7 @@
 use super::{Progress, again, plan};
 use crate::arguments::DupArguments;
 use crate::commands::train::with_run;
-use crate::commands::use_machine;
+use crate::commands::{counted, use_machine};
 use crate::screen::Screen;
 use anyhow::{Context, Result};
 use cupola_data::near::{DUP, Duplicates, Rows, Spot, duplicates};
@@ -100,8 +100,4 @@ fn told(found: &Duplicates, is_split: bool) -> String {
         text += &format!("\n  and {left} more (--json lists {} of each)", found.groups.len().max(found.pairs.len()));
     }
     text
-}
-
-fn counted(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

@@ -1,7 +1,7 @@
 //! `cupola data lock`: a manifest of files by their content, and whether it still holds.
 
 use crate::arguments::LockArguments;
-use crate::commands::use_threads;
+use crate::commands::{counted, use_threads};
 use crate::screen::Screen;
 use anyhow::{Context, Result};
 use cupola_data::lock::{Checked, Lock, Trust};
@@ -29,7 +29,7 @@ pub fn run(arguments: &LockArguments, screen: &Screen) -> Result<ExitCode> {
     lock.save(own).context("failed to write the lock")?;
     let told = lock.told();
     screen.object(&json!({ "written": own, "root": told.root, "files": told.files, "bytes": told.bytes }));
-    screen.text(&format!("wrote {}: {}, {} bytes, root {}", own.display(), files(told.files), told.bytes, &told.root[..16]));
+    screen.text(&format!("wrote {}: {}, {} bytes, root {}", own.display(), counted(told.files, "file"), told.bytes, &told.root[..16]));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -60,14 +60,10 @@ fn told(checked: &Checked) -> String {
     }
     let read = format!("{} read", checked.read);
     text + &match checked.holds() {
-        true => format!("unchanged: {} ({read}), root {}", files(checked.files), &checked.root[..16]),
+        true => format!("unchanged: {} ({read}), root {}", counted(checked.files, "file"), &checked.root[..16]),
         false => {
             let [changed, added, removed] = [&checked.changed, &checked.added, &checked.removed].map(Vec::len);
-            format!("{changed} changed, {added} added, {removed} removed of {} ({read})", files(checked.files))
+            format!("{changed} changed, {added} added, {removed} removed of {} ({read})", counted(checked.files, "file"))
         }
     }
-}
-
-fn files(count: u64) -> String {
-    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
 }

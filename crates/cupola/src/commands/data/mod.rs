@@ -10,7 +10,7 @@ mod preview;
 mod profile;
 mod split;
 
-use super::{paths_and_pairs, recipe};
+use super::{is_among, paths_and_pairs, recipe};
 use crate::arguments::DataCommand;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
@@ -41,10 +41,7 @@ pub fn run(command: &DataCommand, screen: &Screen) -> Result<ExitCode> {
 /// The plan of what was typed, and the verb's own settings, which are taken out first.
 fn plan(arguments: &[String], own: &[Setting], verb: &str) -> Result<(Plan, Settings)> {
     let (paths, pairs) = paths_and_pairs(arguments);
-    let is_own = |pair: &&String| {
-        let key = pair.split('=').next().unwrap_or_default();
-        own.iter().any(|setting| setting.name == key || setting.alias.contains(&key))
-    };
+    let is_own = |pair: &&String| is_among(own, pair.split('=').next().unwrap_or_default());
     let (taken, left): (Vec<&String>, Vec<&String>) = pairs.iter().partition(is_own);
     let given: Vec<(&str, Value)> =
         taken.iter().filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key, Value::parse(value))).collect();

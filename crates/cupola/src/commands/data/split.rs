@@ -31,14 +31,14 @@ pub fn run(arguments: &SplitArguments, screen: &Screen) -> Result<ExitCode> {
     parts.warnings.iter().for_each(|warning| screen.note(&format!("warning: {warning}")));
     std::fs::create_dir_all(&folder).with_context(|| format!("failed to make folder {}", folder.display()))?;
     let types = if format.is_typed() { Some(Types::of(&plan.train, &plan.read).context("failed to read the table")?) } else { None };
-    let typed = |columns: Columns| types.as_ref().map_or_else(|| columns.clone(), |types| types.apply(&columns));
-    let mut files = Vec::new();
-    for ((side, word), count) in SIDES.iter().zip(parts.counts).filter(|(_, count)| *count > 0) {
-        let path = named(word);
-        write((&plan.train, &plan.read), (&parts.sides, *side), &typed, &path, format)
-            .with_context(|| format!("failed to write {}", path.display()))?;
-        files.push((*word, path, count));
-    }
+    let typed = |columns: Columns| match &types {
+        Some(types) => types.apply(&columns),
+        None => columns,
+    };
+    let filled = || SIDES.iter().zip(parts.counts).filter(|(_, count)| *count > 0);
+    let files: Vec<(&str, PathBuf, u64)> = filled().map(|((_, word), count)| (*word, named(word), count)).collect();
+    let outs: Vec<(Side, &Path)> = filled().zip(&files).map(|(((side, _), _), (_, path, _))| (*side, path.as_path())).collect();
+    write((&plan.train, &plan.read), &parts.sides, &outs, &typed, format).context("failed to write the sides")?;
     if let Some(path) = &arguments.sides {
         write_table(path, &parts.record)?;
     }
@@ -106,23 +106,28 @@ fn stem(input: &Input) -> String {
     if stem.is_empty() { "data".to_owned() } else { stem }
 }
 
+/// Reads the table once and writes the rows of each side into its file; the files appear when all are whole.
 fn write(
     (input, options): (&Input, &ReadOptions),
-    (sides, side): (&[Side], Side),
+    sides: &[Side],
+    outs: &[(Side, &Path)],
     typed: &dyn Fn(Columns) -> Columns,
-    path: &Path,
     format: OutputFormat,
 ) -> cupola_data::Result<()> {
-    let mut file = WholeFile::create(path)?;
-    let mut writer = Writer::new(&mut file, format);
+    let mut files = outs.iter().map(|(_, path)| WholeFile::create(path)).collect::<cupola_data::Result<Vec<_>>>()?;
+    let mut writers: Vec<_> = files.iter_mut().map(|file| Writer::new(file, format)).collect();
     let mut start = 0;
     for chunk in stream(input, options, CHUNK)? {
         let columns = chunk?.columns;
-        let own: Vec<u64> = (0..columns.rows()).filter(|row| sides.get(start + row) == Some(&side)).map(|row| row as u64).collect();
+        for ((side, _), writer) in outs.iter().zip(&mut writers) {
+            let own: Vec<u64> = (0..columns.rows()).filter(|row| sides.get(start + row) == Some(side)).map(|row| row as u64).collect();
+            // A chunk without a row of the side still says which columns there are.
+            writer.write(&typed(columns.take(&own)))?;
+        }
         start += columns.rows();
-        // A chunk without a row of the side still says which columns there are.
-        writer.write(&typed(columns.take(&own)))?;
     }
-    writer.finish()?;
-    file.commit()
+    for writer in writers {
+        writer.finish()?;
+    }
+    files.into_iter().try_for_each(WholeFile::commit)
 }

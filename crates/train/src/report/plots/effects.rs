@@ -1,15 +1,12 @@
 //! How a column acts: partial dependence with the curves of single rows, and the accumulated local effect.
 
+use super::bars::bars;
 use super::canvas::{Fasten, Ink, draw};
 use super::frame::{Frame, SMALL, is_drawable, range};
-use super::gallery::{NARROW, Plot, SQUARE};
-use super::swarm::{plot_title, text_of};
+use super::gallery::{Plot, SQUARE};
+use super::swarm::text_of;
 use crate::explain::{Ale, Dependence};
 use crate::report::names::shown;
-use crate::report::numbers::plain;
-
-/// Height of a class's bar.
-const PITCH: f64 = 24.0;
 
 /// Partial dependence: a line over numbers and dates, a bar for each class.
 pub(in crate::report) fn dependence(column: &str, score: &str, dependence: &Dependence, place: usize) -> Option<Plot> {
@@ -17,7 +14,7 @@ pub(in crate::report) fn dependence(column: &str, score: &str, dependence: &Depe
     match &dependence.positions {
         _ if !is_drawn => None,
         Some(positions) => Some(line(column, score, dependence, positions, place)),
-        None => Some(bars(column, score, dependence, place)),
+        None => Some(of_classes(column, score, dependence, place)),
     }
 }
 
@@ -51,24 +48,15 @@ fn line(column: &str, score: &str, dependence: &Dependence, positions: &[f64], p
         canvas.path(&path(&frame, &dependence.mean), Ink::MAIN, 2.5);
     });
     let caption = "Blue: the mean over rows with this column set to each value; grey: single rows. Lines that cross mean that other columns decide what it does.";
-    Plot::new(&format!("dependence-{place}"), &format!("Dependence on {}", plot_title(column)), caption, SQUARE, body)
+    Plot::new(&format!("dependence-{place}"), &format!("Dependence on {}", shown(column, 40)), caption, SQUARE, body)
 }
 
-fn bars(column: &str, score: &str, dependence: &Dependence, place: usize) -> Plot {
-    let size = [NARROW, 60.0 + PITCH * dependence.mean.len() as f64];
-    let body = draw(size, |canvas| {
-        let x = range(dependence.mean.iter().copied().chain([0.0]), 0.02);
-        let frame = Frame { across: [168.0, size[0] - 66.0], up: [size[1] - 46.0, 8.0], x, y: [0.0, 1.0], whole_x: false };
-        for (i, (class, mean)) in dependence.grid.iter().zip(&dependence.mean).enumerate() {
-            let middle = 8.0 + PITCH * (i as f64 + 0.5);
-            canvas.text(&shown(&text_of(class), 20), [frame.across[0] - 8.0, middle], Fasten::Right, Ink::Text, SMALL);
-            canvas.fill([frame.x(0.0), middle - 7.0], [frame.x(*mean), middle + 7.0], Ink::MAIN, 0.75);
-            canvas.text(&plain(*mean), [size[0] - 8.0, middle], Fasten::Right, Ink::Muted, SMALL);
-        }
-        frame.scale_below(canvas, score);
-    });
+fn of_classes(column: &str, score: &str, dependence: &Dependence, place: usize) -> Plot {
+    let classes: Vec<String> = dependence.grid.iter().map(text_of).collect();
+    let means: Vec<(&str, f64)> = classes.iter().map(String::as_str).zip(dependence.mean.iter().copied()).collect();
+    let (size, body) = bars(&means, Ink::MAIN, score);
     let caption = "The mean over rows with this column set to each class.";
-    Plot::new(&format!("dependence-{place}"), &format!("Dependence on {}", plot_title(column)), caption, size, body)
+    Plot::new(&format!("dependence-{place}"), &format!("Dependence on {}", shown(column, 40)), caption, size, body)
 }
 
 /// The accumulated local effect.
@@ -87,5 +75,5 @@ pub(in crate::report) fn effect(column: &str, score: &str, ale: &Ale, is_date: b
         path.iter().for_each(|at| canvas.dot(*at, 2.5, Ink::Line(2), 0.9));
     });
     let caption = "What the column does among rows like those there are, against the mean: right where columns go together, too. A dot ends an interval of about equally many rows.";
-    Some(Plot::new(&format!("effect-{place}"), &format!("Local effect of {}", plot_title(column)), caption, SQUARE, body))
+    Some(Plot::new(&format!("effect-{place}"), &format!("Local effect of {}", shown(column, 40)), caption, SQUARE, body))
 }

@@ -11,6 +11,7 @@ use super::precision_recall::precision_recall;
 use super::residuals::{histogram, scatter};
 use super::roc::roc;
 use super::trials::trials;
+use crate::report::names::xml;
 use crate::report::report::{Report, TargetReport};
 
 /// Size of most plots: two stand side by side on a page.
@@ -51,13 +52,13 @@ impl Plot {
             style(),
             sheet(&self.title, self.size, extra),
             self.body,
-            title = self.title,
+            title = xml(&self.title),
         )
     }
 
     /// The tag for a page that holds [`style`] and says in words what is shown.
     pub(in crate::report) fn inline(&self) -> String {
-        format!("<svg viewBox=\"{}\" role=\"img\" aria-label=\"{}\">{}</svg>", view_box(self.size, 0.0), self.title, self.body)
+        format!("<svg viewBox=\"{}\" role=\"img\" aria-label=\"{}\">{}</svg>", view_box(self.size, 0.0), xml(&self.title), self.body)
     }
 
     /// Whether it needs the width of a page.
@@ -87,4 +88,16 @@ pub(in crate::report) fn target_plots(target: &TargetReport) -> Vec<Plot> {
 /// The plot of the leaderboard.
 pub(in crate::report) fn leaderboard_plot(report: &Report) -> Option<Plot> {
     report.leaderboard.as_ref().and_then(leaderboard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_says_what_it_says_and_marks_nothing_up() {
+        let plot = Plot::new("x", "Dependence on <b>\"c\" & d", "", SQUARE, String::new());
+        assert!(plot.inline().contains("aria-label=\"Dependence on &lt;b&gt;&quot;c&quot; &amp; d\""), "{}", plot.inline());
+        assert!(!plot.file().contains("<b>") && plot.file().contains("<title>Dependence on &lt;b&gt;"), "{}", plot.file());
+    }
 }

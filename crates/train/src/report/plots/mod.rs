@@ -2,6 +2,7 @@
 //!
 //! Colours follow the reader's theme: plots are drawn in placeholder inks, which `canvas` turns into CSS classes.
 
+mod bars;
 mod canvas;
 mod frame;
 

@@ -2,7 +2,7 @@
 
 use super::canvas::{Canvas, Fasten, Ink, draw};
 use super::frame::{Frame, SMALL, is_drawable, range};
-use super::gallery::{NARROW, Plot, SQUARE, WIDE};
+use super::gallery::{Plot, SQUARE, WIDE};
 use crate::explain::{ColumnShap, RowExplanation, ShapPoint, ShapSummary};
 use crate::report::names::shown;
 use crate::report::numbers::{plain, signed};
@@ -75,12 +75,7 @@ pub(in crate::report) fn scatter(shap: &ShapSummary, column: &ColumnShap, place:
     });
     let caption = "A dot is a row. Where dots of one value lie far apart, other columns decide what it adds.";
     (points.len() > 2)
-        .then(|| Plot::new(&format!("shap-{place}"), &format!("What {} adds", plot_title(&column.column)), caption, SQUARE, body))
-}
-
-/// A title goes into attributes and text of an SVG, where it is not escaped again.
-pub(super) fn plot_title(name: &str) -> String {
-    shown(name, 40).chars().map(|c| if matches!(c, '<' | '>' | '&' | '"' | '\'') { ' ' } else { c }).collect()
+        .then(|| Plot::new(&format!("shap-{place}"), &format!("What {} adds", shown(&column.column, 40)), caption, SQUARE, body))
 }
 
 /// One row: from the base, part by part, to the score.
@@ -96,7 +91,7 @@ pub(in crate::report) fn waterfall(row: &RowExplanation) -> Option<Plot> {
     if !bars.iter().all(|(_, shap)| is_drawable(*shap)) || bars.is_empty() {
         return None;
     }
-    let size = [WIDE.max(NARROW), 64.0 + PART * bars.len() as f64];
+    let size = [WIDE, 64.0 + PART * bars.len() as f64];
     let body = draw(size, |canvas| {
         let ends = bars.iter().scan(row.base, |sum, (_, shap)| {
             *sum += shap;
