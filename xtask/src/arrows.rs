@@ -7,7 +7,8 @@ use toml::{Table, Value};
 /// Each crate and the crates of ours it may depend on. A crate that is not here has to be drawn first.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("cupola-task", &[]),
-    ("cupola-data", &["cupola-task"]),
+    ("cupola-data", &["cupola-task", "cupola-query"]),
+    ("cupola-query", &[]),
     ("cupola-classic", &["cupola-task", "cupola-kernels"]),
     ("cupola-kernels", &[]),
     ("cupola-nets", &["cupola-task", "cupola-kernels"]),

@@ -1,34 +1,20 @@
-//! Rows that a query makes of tables, by DataFusion (<https://datafusion.apache.org>, its SQL reference).
+//! Rows that a query makes of tables (the crate `query`).
 //!
 //! Tables come from the readers of this crate, so that what is broken is refused with its place. In a query, a column of which every value is an
-//! amount is a `DOUBLE`, one of dates in one format a `TIMESTAMP`, everything else a `VARCHAR`. Names are taken as they are written, capitals
-//! included; a name with other characters than letters, digits and `_` stands in double quotes.
-//!
-//! One thread answers, so that rows come in the same order each time; what differs from run to run (`random`, `now` and the like) is no function
-//! here. Nothing but reading can be asked for: no file is written and none is opened but those that the caller names.
+//! amount is a `DOUBLE`, one of dates in one format a `TIMESTAMP`, everything else a `VARCHAR`. No file is opened but those that the caller names.
 
 use crate::formats::normal::check_schema;
 use crate::formats::{BATCH, Chunk, Content, Markers, Pending, Rows, guarded};
 use crate::read::{Query, ReadOptions, Skipped};
 use crate::{Error, Result};
+use cupola_query::Answer;
 use cupola_task::{Column, Columns};
-use datafusion::common::TableReference;
-use datafusion::datasource::MemTable;
-use datafusion::error::DataFusionError;
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::Volatility;
-use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion::sql::sqlparser::parser::ParserError;
-use std::sync::Arc;
-use tokio::runtime::{Builder, Runtime};
 
 /// For messages.
 const NAME: &str = "data.sql";
 
 struct QueryRows {
-    runtime: Runtime,
-    batches: SendableRecordBatchStream,
+    answer: Answer,
     pending: Pending,
     markers: Markers,
     content: Content,
@@ -38,51 +24,26 @@ struct QueryRows {
 
 /// Reads the tables and begins to answer the query.
 pub(crate) fn open(query: &Query, options: &ReadOptions) -> Result<Box<dyn Rows>> {
-    let config = SessionConfig::new().with_target_partitions(1).with_batch_size(BATCH);
-    let config = config.set_bool("datafusion.sql_parser.enable_ident_normalization", false);
-    let context = SessionContext::new_with_config(config);
-    for name in unsteady(&context) {
-        context.deregister_udf(&name);
-    }
     let (mut skipped, mut warnings, mut hasher, mut bytes) = (Skipped::default(), Vec::new(), blake3::Hasher::new(), 0);
     hasher.update(&(query.sql.len() as u64).to_le_bytes()).update(query.sql.as_bytes());
+    let mut tables = Vec::with_capacity(query.tables.len());
     for (name, input) in &query.tables {
         // What is said about the format is said about the data.
         let format = options.format.clone().filter(|_| name == Query::DATA);
         let raw = crate::read(input, &ReadOptions { format, ..options.clone() })?;
-        let batch = crate::write::batch(&seen(&raw.columns))?;
-        let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).map_err(|error| failed(&error))?;
-        context.register_table(TableReference::bare(name.as_str()), Arc::new(table)).map_err(|error| failed(&error))?;
+        tables.push((name.as_str(), crate::write::batch(&seen(&raw.columns))?));
         hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes()).update(raw.hash.as_bytes());
         bytes += raw.bytes;
         skipped.extend(&raw.skipped);
         warnings.extend(raw.warnings);
     }
-    let runtime = Builder::new_current_thread().build().map_err(|error| Error::reading(NAME, error))?;
-    let reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let begin = async {
-        let frame = context.sql_with_options(&query.sql, reads).await?;
-        frame.execute_stream().await
-    };
-    let batches = guarded(NAME, || runtime.block_on(begin).map_err(|error| failed(&error)))?;
-    let schema = batches.schema();
+    let answer = guarded(NAME, || Answer::begin(&query.sql, tables, BATCH).map_err(failed))?;
+    let schema = answer.schema();
     let hint = "name columns with `as`, join by using (...), and leave out lists and structures";
     check_schema(NAME, &schema).map_err(|error| error.with_hint(hint))?;
     let content = Content { hash: hasher.finalize().to_hex().to_string(), bytes };
     let markers = Markers::new(&options.missing_values);
-    Ok(Box::new(QueryRows { runtime, batches, pending: Pending::new(schema), markers, content, skipped, warnings }))
-}
-
-/// Functions whose value may be another one in the next run.
-fn unsteady(context: &SessionContext) -> Vec<String> {
-    let functions = context.state().scalar_functions().clone();
-    let mut names: Vec<String> = functions
-        .iter()
-        .filter(|(_, function)| function.signature().volatility != Volatility::Immutable)
-        .map(|(name, _)| name.clone())
-        .collect();
-    names.sort();
-    names
+    Ok(Box::new(QueryRows { answer, pending: Pending::new(schema), markers, content, skipped, warnings }))
 }
 
 /// A table's columns as a query sees them.
@@ -91,45 +52,17 @@ fn seen(columns: &Columns) -> Columns {
     Columns::new(columns.iter().map(|(name, column)| (name.clone(), plain(column))).collect())
 }
 
-/// DataFusion's words without its names for stages and catalogues.
-fn said(error: &DataFusionError) -> String {
-    if let DataFusionError::SQL(parsing, _) = error.find_root()
-        && let ParserError::TokenizerError(text) | ParserError::ParserError(text) = &**parsing
-    {
-        return text.clone();
+fn failed(error: cupola_query::Error) -> Error {
+    match error {
+        cupola_query::Error::Query { found, hint } => Error::setting(NAME, found, "a query that can be answered").with_hint(hint),
+        cupola_query::Error::System(text) => Error::reading(NAME, std::io::Error::other(text)),
     }
-    let text = error.strip_backtrace();
-    let stages = ["Error during planning: ", "Schema error: ", "Arrow error: ", "Execution error: ", "This feature is not implemented: "];
-    let text = stages.iter().find_map(|stage| text.strip_prefix(stage)).unwrap_or(&text);
-    // Which function is nearest to an unknown one differs from run to run.
-    let text = text.split_once("\nDid you mean").map_or(text, |(said, _)| said);
-    text.trim_end_matches('.').replace("datafusion.public.", "").replace('\n', " ")
-}
-
-/// What DataFusion says, as far as a user can act on it.
-fn failed(error: &DataFusionError) -> Error {
-    let text = said(error);
-    let hint = match error.find_root() {
-        _ if text.contains("Invalid function") => {
-            "functions: https://datafusion.apache.org/user-guide/sql; random, now and others that differ from run to run are left out"
-        }
-        DataFusionError::SchemaError(..) => {
-            "names are taken as they are written; those with other characters than letters, digits and _ stand in double quotes"
-        }
-        DataFusionError::Plan(_) if text.contains("not found") => "tables are `data`, and those of [data.tables]",
-        _ => "queries: https://datafusion.apache.org/user-guide/sql",
-    };
-    Error::setting(NAME, text, "a query that can be answered").with_hint(hint)
 }
 
 impl Rows for QueryRows {
     fn next(&mut self, rows: usize) -> Result<Option<Chunk>> {
         while self.pending.rows() < rows {
-            let next = || {
-                let batch = std::future::poll_fn(|context| self.batches.as_mut().poll_next(context));
-                self.runtime.block_on(batch).transpose().map_err(|error| failed(&error))
-            };
-            match guarded(NAME, next)? {
+            match guarded(NAME, || self.answer.next().transpose().map_err(failed))? {
                 Some(batch) => self.pending.push(batch),
                 None => break,
             }
@@ -162,6 +95,7 @@ mod tests {
     use crate::{Input, read, stream};
     use cupola_task::Fault;
     use expect_test::expect;
+    use std::sync::Arc;
 
     fn table(name: &str, text: &str) -> (String, Input) {
         (name.to_owned(), Input::Bytes { name: format!("{name}.csv"), bytes: text.to_owned().into() })
@@ -263,12 +197,6 @@ mod tests {
               setting data.sql: found No SQL statements were provided in the query string, wanted a query that can be answered
               hint: queries: https://datafusion.apache.org/user-guide/sql"#]].assert_eq(&lines.join("\n").replace(&file, "out.csv"));
         assert!(!std::path::Path::new(&file).exists());
-    }
-
-    #[test]
-    fn functions_that_differ_from_run_to_run_are_known() {
-        expect!["current_date current_time current_timestamp file_row_index input_file_name now rand random today uuid"]
-            .assert_eq(&unsteady(&SessionContext::new()).join(" "));
     }
 
     #[test]
