@@ -5,13 +5,14 @@
 //! selection from libraries of models" (ICML 2004). A recipe may also name them.
 
 use crate::artifact::{CATALOG, PipelineRecord, from_json, open_pipeline, to_json};
-use crate::fit::{Fit, fit};
+use crate::fit::{Fit, fit, for_target, read_all};
+use crate::folds::folds;
 use crate::journal::heard_by;
 use crate::postprocess::Postprocess;
 use crate::{Error, Pipeline, Plan, Result};
 use cupola_task::{
-    Answer, Ask, Columns, Dataset, Event, Field, Fitted, Flow, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Range, Run,
-    Schema, Setting, Settings, Task, Trail, TrainSplit, Value, Where,
+    Answer, Ask, Columns, Dataset, Event, Field, Fitted, Flow, Key, Make, Math, ModelDef, Needs, Parts, Predictions, Predictor, Range, Run,
+    Schema, Setting, Settings, Side, Task, Trail, TrainSplit, Value, Where,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -36,6 +37,20 @@ pub(crate) const MODEL: ModelDef = ModelDef {
             range: Range::List(&Range::Real { min: 1e-9, max: 1e9 }),
             doc: "How much each member's answer counts; empty: all alike.",
         },
+        Setting {
+            name: "num_bag_folds",
+            alias: &[],
+            default: "0",
+            range: Range::Integer { min: 0, max: FOLDS_MAX as i64 },
+            doc: "A member is learned once for each of so many folds of the training rows, from all other folds, and answers with the mean of these models; 0: once, from all rows. AutoGluon's name.",
+        },
+        Setting {
+            name: "num_bag_models",
+            alias: &[],
+            default: "0",
+            range: Range::Integer { min: 0, max: FOLDS_MAX as i64 },
+            doc: "For how many of the folds a member is learned, where there is no time for all; 0: for each.",
+        },
     ],
     needs: Needs::Nothing,
     math: Math::Rounded(1e-9),
@@ -44,8 +59,11 @@ pub(crate) const MODEL: ModelDef = ModelDef {
     open,
 };
 
-/// Members that an ensemble may have.
+/// Members that an ensemble may have, and folds that each may be learned for.
 const MEMBERS_MAX: usize = 50;
+const FOLDS_MAX: usize = 20;
+/// What folds are drawn by: those of `model=auto` are the folds of its ensemble.
+pub(crate) const FOLDS: &str = "auto";
 /// The parts that say what it is made of, and that its members look at raw columns.
 const RECORD: &str = "model/ensemble.json";
 const RAW: &str = "prepare/raw.json";
@@ -124,26 +142,91 @@ pub(crate) fn fit_members(
     run: &Run<'_>,
 ) -> Result<Fit> {
     let members = members(settings)?;
-    let count = members.len();
-    let (mut fitted, mut described, mut notes, mut rows) = (Vec::new(), Vec::new(), Vec::new(), train.data().len());
-    for (place, member) in members.into_iter().enumerate() {
+    let sides = bag_folds(settings, target, train, run)?;
+    let count = members.len() * sides.as_ref().map_or(1, Vec::len);
+    let mut done = 0;
+    let mut one = |member: &Member, train: &TrainSplit, valid: &dyn Dataset| {
         let quiet = |event: &Event| match event {
             Event::Progress { .. } => {
-                run.tell(Event::Progress { done: place as u64, total: Some(count as u64), unit: "members".into(), score: None })
+                run.tell(Event::Progress { done: done as u64, total: Some(count as u64), unit: "members".into(), score: None })
             }
             Event::Resolved { .. } => Flow::Go,
             other => run.tell(other.clone()),
         };
         let mut inner = heard_by(run, &quiet);
         let now = (run.clock)();
-        inner.until = run.until.map(|until| now + until.saturating_sub(now) / (count - place) as u32);
-        let one = fit(member.def, &member.settings, target, train, valid, plan, &inner)?;
-        if described.is_empty() {
-            (described, notes, rows) = (one.described, one.notes, one.rows);
-        }
-        fitted.push((one.pipeline, member.weight));
+        inner.until = run.until.map(|until| now + until.saturating_sub(now) / (count - done) as u32);
+        let fitted = fit(member.def, &member.settings, target, train, valid, plan, &inner);
+        done += 1;
+        fitted
+    };
+    let mut fits = Vec::new();
+    for member in members {
+        let learned = match &sides {
+            None => vec![one(&member, train, valid)?],
+            Some(sides) => {
+                let fold = |sides: &Vec<Side>| {
+                    let splits = train.split(sides);
+                    one(&member, splits.train(), &**splits.valid())
+                };
+                sides.iter().map(fold).collect::<Result<_>>()?
+            }
+        };
+        fits.push((learned, member.weight));
     }
-    Ok(Fit { pipeline: together(fitted, settings), resolved: vec![], described, prepared: vec![], notes, trained: None, rows })
+    let rows = fits[0].0[0].rows;
+    bagged(fits, settings, if sides.is_some() { train.data().len() } else { rows })
+}
+
+/// The folds that each member is learned for, where that is asked for.
+fn bag_folds(settings: &Settings, target: &Field, train: &TrainSplit, run: &Run<'_>) -> Result<Option<Vec<Vec<Side>>>> {
+    let k = settings.integer("num_bag_folds") as usize;
+    if k < 2 {
+        return Ok(None);
+    }
+    let table = for_target(train.data(), &target.name)?;
+    let rows = read_all(&table)?;
+    if rows.rows.len() < k {
+        return Err(
+            cupola_task::Error::setting("model.num_bag_folds", k, format!("at most {} folds, one for each row", rows.rows.len())).into()
+        );
+    }
+    if let Some(time) = table.schema().keys(Key::Time).next() {
+        let error = cupola_task::Error::setting("model.num_bag_folds", format!("{k} with the time {}", time.name), "0");
+        return Err(Error::from(error).with_hint("folds in time learn from the past alone, so the newest rows would teach no member"));
+    }
+    let used = Some(settings.integer("num_bag_models") as usize).filter(|&used| used > 0).unwrap_or(k);
+    let mut sides = folds(table.schema(), &rows, k, run.draw(FOLDS))?;
+    sides.truncate(used);
+    Ok(Some(sides))
+}
+
+/// Members as one model; each is the mean of the models that its folds left.
+///
+/// # Errors
+/// When the folds of the training rows do not have the same classes.
+pub(crate) fn bagged(members: Vec<(Vec<Fit>, f64)>, settings: &Settings, rows: u64) -> Result<Fit> {
+    if members.iter().any(|(fits, _)| !agree(fits)) {
+        let error = Error::Data("a fold of the training rows has other classes than the others".into(), None);
+        return Err(error.with_hint("model.num_bag_folds=0, or leave out the rare class"));
+    }
+    let (mut pipelines, mut told) = (Vec::new(), None);
+    for (fits, weight) in members {
+        let share = weight / fits.len() as f64;
+        for Fit { pipeline, described, notes, .. } in fits {
+            told.get_or_insert((described, notes));
+            pipelines.push((pipeline, share));
+        }
+    }
+    let (described, notes) = told.unwrap_or_default();
+    Ok(Fit { pipeline: together(pipelines, settings), resolved: vec![], described, prepared: vec![], notes, trained: None, rows })
+}
+
+/// Whether models answer with the same classes.
+pub(crate) fn agree(fits: &[Fit]) -> bool {
+    let mut classes = fits.iter().map(|fit| fit.pipeline.field().ok().and_then(|field| field.kind.classes()));
+    let first = classes.next();
+    classes.all(|classes| Some(classes) == first)
 }
 
 /// Pipelines of one target, each with its weight, as one.
@@ -238,8 +321,8 @@ fn open(parts: &Parts, schema: &Schema, _: Where) -> cupola_task::Result<Box<dyn
     let wrong = |found: String, wanted: &str| cupola_task::Error::input(RECORD, found, wanted);
     let bytes = parts.0.get(RECORD).ok_or_else(|| wrong("no such part".to_owned(), "the members of an ensemble"))?;
     let records: Vec<MemberRecord> = from_json(RECORD, bytes).map_err(at_seam)?;
-    if records.is_empty() || records.len() > MEMBERS_MAX {
-        return Err(wrong(format!("{} members", records.len()), "1 to 50"));
+    if records.is_empty() || records.len() > MEMBERS_MAX * FOLDS_MAX {
+        return Err(wrong(format!("{} models", records.len()), "1 to 1000"));
     }
     let target = schema.targets().next().map(|(field, _)| field.name.clone());
     let target = target.ok_or_else(|| wrong("no target".to_owned(), "a target"))?;

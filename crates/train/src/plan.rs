@@ -3,7 +3,7 @@
 use crate::gates::{QualityGate, gates};
 use crate::models::model;
 use crate::postprocess::{self, Costs, DecisionPlan};
-use crate::recipe::{self, Entry, Recipe};
+use crate::recipe::{self, Entry, Origin, Recipe};
 use crate::tune::TuneOptions;
 use crate::{Error, Result};
 use cupola_data::augment::Augment;
@@ -260,6 +260,24 @@ impl Plan {
             monitor: monitor(&recipe)?,
             recipe,
         })
+    }
+
+    /// The same, where validation rows would decide nothing, with these rows among the training rows: `model=auto` makes folds of its own. A ratio that was said holds.
+    ///
+    /// # Errors
+    /// When the recipe's split cannot be read.
+    pub(crate) fn with_rows_that_teach(&self) -> Result<Plan> {
+        let mut plan = self.clone();
+        let choices = self.outputs.values().filter_map(|output| output.model.as_ref()).chain([&self.model]);
+        let learns = self.outputs.values().map(|output| &output.decision).chain([&self.decision]).any(DecisionPlan::learns);
+        let is_auto = choices.into_iter().all(|choice| matches!(choice, Choice::Auto));
+        if is_auto && !learns && self.recipe.entry(&["data", "split", "ratio"]).is_none() {
+            let path = ["data", "split", "ratio"].map(str::to_owned).to_vec();
+            let ratio = [0.9, 0.0, 0.1].map(Value::Real).to_vec();
+            plan.recipe.set(path, Value::List(ratio), Origin::Auto, "auto");
+            plan.split = settings(&plan.recipe, &["data", "split"])?;
+        }
+        Ok(plan)
     }
 }
 

@@ -27,6 +27,8 @@ use std::time::Duration;
 
 /// The time `model=auto` takes when nothing is said.
 const AUTO_TIME: Duration = Duration::from_secs(60);
+/// However long reading takes, a leaderboard has so much time.
+const TIME_MIN: Duration = Duration::from_secs(1);
 /// Training rows that are scored beside the test rows, to see overfitting.
 const TRAIN_ROWS_SCORED: usize = 10_000;
 /// Cells that permutation importance may shuffle: rows times columns times repeats.
@@ -92,6 +94,7 @@ pub(crate) struct TargetFit {
 /// When the data does not suit the plan, the leak gate closes, a file cannot be written, or the run was stopped before
 /// anything was learned.
 pub fn train(plan: &Plan, run: &Run<'_>, root: &Path, binary: &str) -> Result<Outcome> {
+    let plan = &plan.with_rows_that_teach()?;
     let journal = Journal::new(run);
     let listener = |event: &Event| journal.hear(event);
     let run = heard_by(run, &listener);
@@ -121,8 +124,8 @@ pub(crate) fn in_folder(
 ) -> Result<Outcome> {
     let mut targets = Vec::new();
     let count = divided.loaded.schema().targets().count() as u32;
-    for (field, task) in divided.loaded.schema().targets() {
-        targets.push(train_target(plan, run, divided, (field, task), count, folder)?);
+    for (place, target) in (0..).zip(divided.loaded.schema().targets()) {
+        targets.push(train_target(plan, run, divided, target, [place, count], folder)?);
     }
     for finding in divided.findings.iter().filter(|finding| finding.check == CONFLICTS) {
         run.tell(Event::Note { text: summary::leak_sentence(finding, &divided.loaded) });
@@ -253,12 +256,18 @@ fn gate(plan: &Plan, findings: &[Finding], loaded: &Loaded, run: &Run<'_>) -> Re
     Ok(())
 }
 
+/// How many rows a model is asked for, about, between its fit and its report.
+fn rows_asked(splits: &Splits) -> u64 {
+    let shuffled = if splits.train().data().schema().inputs().count() <= COLUMNS_SHUFFLED_MAX { CELLS_SHUFFLED } else { 0 };
+    (TRAIN_ROWS_SCORED + shuffled) as u64 + splits.valid().len() + 2 * splits.test().len()
+}
+
 fn train_target(
     plan: &Plan,
     run: &Run<'_>,
     divided: &Divided,
     (field, task): (&Field, Task),
-    count: u32,
+    [place, count]: [u32; 2],
     folder: &Path,
 ) -> Result<TargetFit> {
     let (train, valid) = (divided.splits.train(), &**divided.splits.valid());
@@ -271,14 +280,15 @@ fn train_target(
     let plain = balance::unbalanced(plan);
     let baseline = fit(base, &Settings::check("model", base.settings, [])?, field, train, valid, &plain, &heard_by(run, &quiet))?;
     decision_of(plan, field).check(baseline.pipeline.fitted.raw().field(&field.name).unwrap_or(field))?;
+    // What was read and looked at before is part of the time that was given.
+    let time = plan.time.unwrap_or(AUTO_TIME).saturating_sub(began).max(TIME_MIN) / (count - place);
     let (def, settings, board) = match choice_of(plan, field) {
         Choice::Named(def, settings) => (*def, settings.clone(), None),
         Choice::Auto => {
             run.tell(Event::Stage { name: "leaderboard".into() });
-            let time = plan.time.unwrap_or(AUTO_TIME) / count;
-            let board = auto::leaderboard(train, field, task, plan, run, time)?;
-            let best = board.best().clone();
-            (best.def, best.settings, Some(board))
+            let board = auto::leaderboard(train, (field, task), plan, run, time, rows_asked(&divided.splits))?;
+            let (def, settings) = board.best(!valid.is_empty())?;
+            (def, settings, Some(board))
         }
     };
     if init_model(def, &settings).is_some() && divided.split.keep.is_none() && divided.loaded.test.is_none() {
@@ -299,9 +309,13 @@ fn train_target(
         None => plan.time.map(|time| (run.clock)() + time / count),
         Some(board) if is_stopped => Some((run.clock)() + board.patience()),
         // A leaderboard that took its whole time leaves the final fit a quarter of it.
-        Some(_) => Some(plan.time.unwrap_or(AUTO_TIME) / count).map(|time| (began + time).max((run.clock)() + time / 4)),
+        Some(_) => Some((began + time).max((run.clock)() + time / 4)),
     };
-    let mut fit = fit(def, &settings, field, train, valid, plan, &timed)?;
+    let mut board = board;
+    let mut fit = match board.as_mut().and_then(|board| board.fitted.take()) {
+        Some(fit) => fit,
+        None => fit(def, &settings, field, train, valid, plan, &timed)?,
+    };
     for note in &fit.notes {
         let text = format!("preparation: {}", note.text);
         run.tell(if note.is_warning { Event::Warning { text } } else { Event::Note { text } });

@@ -174,7 +174,7 @@ pub(crate) struct Choice {
     pub outlier_rule: Option<OutlierRule>,
     pub outlier_factor: Option<f64>,
     pub spelling: Spelling,
-    pub max_features: usize,
+    pub max_features: Option<usize>,
     /// How texts are cut and weighed.
     pub text: How,
     /// The file of words' vectors.
@@ -214,7 +214,7 @@ impl Choice {
             outlier_rule: OutlierRule::open(said.word("outlier_method")),
             outlier_factor: said.number("outlier_factor"),
             spelling: Spelling::open(said.word("categories")).unwrap_or(Spelling::Keep),
-            max_features: said.whole("max_features").unwrap_or(256),
+            max_features: said.whole("max_features"),
             n_features: said.whole("n_features").unwrap_or(256),
             cyclic: said.word("dates") == "cyclic",
             text: how(needs, &said),

@@ -86,9 +86,9 @@ const DATES: Setting = Setting {
 const MAX_FEATURES: Setting = Setting {
     name: "max_features",
     alias: &["vocabulary"],
-    default: "256",
-    range: Range::Integer { min: 1, max: 65_536 },
-    doc: "How many words of a text column are weighed (TF-IDF): those in most training rows.",
+    default: "auto",
+    range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 1, max: 65_536 }]),
+    doc: "How many words of a text column are weighed (TF-IDF): those in most training rows. auto: 256; up to 4,096 for models that take numbers only.",
 };
 const TEXT: Setting = Setting {
     name: "text",
@@ -301,7 +301,7 @@ pub const COLUMN_SETTINGS: &[Setting] = &[
     BIN_ENCODE,
     Setting { default: "auto", range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 1, max: 65_536 }]), ..N_FEATURES },
     DATES,
-    Setting { default: "auto", range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 1, max: 65_536 }]), ..MAX_FEATURES },
+    MAX_FEATURES,
     TEXT,
     ANALYZER,
     NGRAM_RANGE,

@@ -60,7 +60,7 @@ pub const KEYS: &[Setting] = &[
         alias: &["time_limit", "max_time"],
         default: "auto",
         range: Range::Any(&[Range::Choice(&["auto"]), Range::Real { min: 0.1, max: 1e9 }, Range::Text]),
-        doc: "Time limit in seconds, or as 90s, 5m, 2h; auto: 60 seconds for model=auto, none for a named model.",
+        doc: "Time limit in seconds, or as 90s, 5m, 2h; auto: at most 60 seconds for model=auto, none for a named model. A time that is said is used by model=auto as far as a search finds anything better.",
     },
     Setting {
         name: "threads",

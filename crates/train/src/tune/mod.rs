@@ -34,6 +34,7 @@ pub(crate) use options::TuneOptions;
 pub use parzen::{Bandwidth, Densities, Parzen};
 pub use sampler::{Sampler, suggest};
 pub use space::{Domain, Parameter, Point, Space, State, Trial};
+pub(crate) use spaces::default_space;
 pub(crate) use store::is_study;
 pub(crate) use study::resume;
 pub use study::tune;

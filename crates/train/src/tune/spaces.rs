@@ -54,7 +54,7 @@ fn of_model(name: &str) -> Option<&'static [(&'static str, &'static str)]> {
 ///
 /// # Errors
 /// When the model has nothing to search.
-pub(super) fn default_space(model: Option<&str>, task: Task, schema: &Schema) -> Result<Vec<(String, Value, String)>> {
+pub(crate) fn default_space(model: Option<&str>, task: Task, schema: &Schema) -> Result<Vec<(String, Value, String)>> {
     let place = "the model's own search space";
     let parameter = |model: &str, name: &str, domain: &str| {
         let name = if name.contains('.') { name.to_owned() } else { format!("{model}.{name}") };

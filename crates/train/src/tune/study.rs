@@ -324,12 +324,9 @@ fn check_fits(plan: &Plan, space: &Space, divided: &Divided) -> Result<bool> {
     Ok(has_network)
 }
 
-/// The measure that decides: the first that the recipe asks for and the task takes; else that of `model=auto`.
+/// The measure that decides, as for `model=auto`.
 pub(crate) fn measure(plan: &Plan, target: &Field, task: Task, divided: &Divided) -> Result<MetricDef> {
-    match plan.metrics.iter().flatten().find(|metric| metric.tasks.contains(&task)) {
-        Some(asked) => Ok(**asked),
-        None => Ok(auto::decider(target, task, &read_all(divided.splits.train().data())?)),
-    }
+    Ok(auto::decider(plan, target, task, &read_all(divided.splits.train().data())?))
 }
 
 fn by_cross_validation(plan: &Plan, target: &Field, divided: &Divided, run: &Run<'_>) -> Result<Vec<Splits>> {

@@ -11,13 +11,17 @@ use super::category::vectors as column;
 use super::choice::{Analyzer, Choice, Frequency, Norm, TextEncode};
 use super::hashing;
 use arrow_array::{Array, ArrayRef, StringArray};
-use cupola_task::{Error, Result, Value};
+use cupola_task::{Error, Needs, Result, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The longest run of words or characters.
 pub(crate) const RUN_MAX: i64 = 16;
+/// Words that `auto` weighs for trees, and at most for what takes numbers only, and how many cells of these there may be.
+const WORDS_NATIVE: usize = 256;
+const WORDS_DENSE: usize = 4096;
+const CELLS_MAX: usize = 64_000_000;
 /// No vector is wider.
 const FEATURES_MAX: usize = 65_536;
 /// The vectors of no more words are kept: those in most training texts.
@@ -87,6 +91,14 @@ impl How {
     }
 }
 
+/// How many words `auto` weighs: trees look at every word in each split and want the most frequent; what multiplies numbers profits from many, as far as their cells go into memory.
+fn words_max(needs: Needs, rows: usize) -> usize {
+    match needs {
+        Needs::Dense => (CELLS_MAX / rows.max(1)).clamp(WORDS_NATIVE, WORDS_DENSE),
+        _ => WORDS_NATIVE,
+    }
+}
+
 impl TextStep {
     /// Learns the tokens of training texts.
     ///
@@ -95,7 +107,7 @@ impl TextStep {
     pub fn fit(array: &StringArray, choice: &Choice) -> Result<TextStep> {
         let how = choice.text.clone();
         check(&how, choice)?;
-        let features_max = choice.max_features;
+        let features_max = choice.max_features.unwrap_or_else(|| words_max(choice.needs, array.len()));
         let mut step =
             TextStep { words: vec![], idf: vec![], features_max, vectors: None, codes: HashMap::new(), names: Arc::from([]), how };
         match step.how.encode {
