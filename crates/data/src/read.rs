@@ -639,6 +639,17 @@ pub fn stream(input: &Input, options: &ReadOptions, rows: usize) -> Result<Strea
     Ok(Stream { rows: opened, chunk_rows: rows.max(1), format, is_ended: false })
 }
 
+/// Opens an input to be read in one piece, for who looks at rows beside each other.
+///
+/// # Errors
+/// As [`read`].
+pub fn whole(input: &Input, options: &ReadOptions) -> Result<Stream> {
+    let Raw { columns, places, layout, skipped, warnings, format, .. } = read(input, options)?;
+    let chunk_rows = columns.rows().max(1);
+    let rows = formats::Listed::new(columns, places).with(layout, skipped).warned(warnings);
+    Ok(Stream { rows: Box::new(rows), chunk_rows, format, is_ended: false })
+}
+
 impl Stream {
     /// The format's name.
     pub fn format(&self) -> &'static str {

@@ -28,6 +28,7 @@
 //! ```
 
 mod interval;
+mod labels;
 mod registry;
 mod rows;
 mod score;
@@ -76,6 +77,7 @@ pub use confusion::{Confusion, confusion};
 pub use curves::{CalibrationPoint, RecallPoint, RocPoint, calibration_curve, precision_recall_curve, roc_curve};
 pub use groups::{GROUP_ROWS_MIN, Gap, GroupMeasure, Groups, Ranged, group_measures, groups};
 pub use interval::wilson;
+pub use labels::{LABEL_METRICS, LabelSets, label_differences, label_scores};
 pub use registry::{METRICS, Ruler, find, plain, ruler};
 pub use residuals::{Residuals, residuals};
 pub use score::{Difference, Sampling, Score, paired, score, value};

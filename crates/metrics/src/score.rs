@@ -150,13 +150,13 @@ fn resample(pairs: &mut [Pair], sampling: Sampling) -> Result<()> {
     Ok(())
 }
 
-fn draws(rows: usize, sampling: Sampling) -> usize {
+pub(crate) fn draws(rows: usize, sampling: Sampling) -> usize {
     if rows > ROWS_RESAMPLED_MAX { sampling.draws.min(DRAWS_OF_SPREAD) } else { sampling.draws }
 }
 
 /// How often a resample of the same size has each row. Each half of a random number draws a row, whose chance is uneven by
 /// less than rows / 2^32.
-fn resampled(rows: usize, draw: Draw, step: usize) -> Vec<u32> {
+pub(crate) fn resampled(rows: usize, draw: Draw, step: usize) -> Vec<u32> {
     let key = draw.stream("bootstrap").at(step as u64).key();
     let mut counts = vec![0; rows];
     let mut add = |half: u64| counts[((half * rows as u64) >> 32) as usize] += 1;
@@ -209,7 +209,7 @@ fn bootstrap(metric: &dyn Metric, value: f64, sampling: Sampling) -> Result<[f64
 
 /// The interval that resampled values give, always with the value itself: their percentiles, or with many rows their
 /// spread around it.
-fn spread(values: &mut Vec<f64>, value: f64, rows: usize, level: f64) -> [f64; 2] {
+pub(crate) fn spread(values: &mut Vec<f64>, value: f64, rows: usize, level: f64) -> [f64; 2] {
     if rows <= ROWS_RESAMPLED_MAX {
         return percentiles(values, value, level);
     }

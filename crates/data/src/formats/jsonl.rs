@@ -1,7 +1,8 @@
 //! JSON lines: one flat object a line. A key that a line does not have is missing there; columns come in the order in which their keys
 //! are first seen.
 //!
-//! A column all of whose values are numbers is `Float64`, any other `Utf8`. Whole numbers beyond 2^53 keep their digits as text.
+//! A column all of whose values are numbers is `Float64`, any other `Utf8`. Whole numbers beyond 2^53 keep their digits as text. A list of texts is
+//! one text, the list as JSON.
 //!
 //! ```
 //! use cupola_data::{Input, ReadOptions, read};
@@ -323,8 +324,16 @@ impl<'de> Visitor<'de> for Value<'_> {
         Ok(Cell::Text(text.to_owned()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Cell, A::Error> {
-        Err(A::Error::custom(format!("a nested list under the key {}", self.key)))
+    /// A list of texts, as labels come, is one cell that holds it as JSON.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Cell, A::Error> {
+        let mut texts: Vec<String> = Vec::new();
+        while let Some(item) = list.next_element::<serde_json::Value>()? {
+            let serde_json::Value::String(text) = item else {
+                return Err(A::Error::custom(format!("a nested list under the key {}", self.key)));
+            };
+            texts.push(text);
+        }
+        Ok(Cell::Text(serde_json::to_string(&texts).expect("texts are JSON")))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Cell, A::Error> {

@@ -12,16 +12,22 @@ pub(crate) struct Listed {
     given: usize,
     layout: Layout,
     skipped: Skipped,
+    warnings: Vec<String>,
 }
 
 impl Listed {
-    pub(super) fn new(columns: Columns, places: Places) -> Listed {
-        Listed { columns, places, given: 0, layout: Layout::default(), skipped: Skipped::default() }
+    pub(crate) fn new(columns: Columns, places: Places) -> Listed {
+        Listed { columns, places, given: 0, layout: Layout::default(), skipped: Skipped::default(), warnings: vec![] }
     }
 
     /// With the columns that the format made, and the rows that it left out.
-    pub(super) fn with(self, layout: Layout, skipped: Skipped) -> Listed {
+    pub(crate) fn with(self, layout: Layout, skipped: Skipped) -> Listed {
         Listed { layout, skipped, ..self }
+    }
+
+    /// With what looked odd about it.
+    pub(crate) fn warned(self, warnings: Vec<String>) -> Listed {
+        Listed { warnings, ..self }
     }
 }
 
@@ -41,6 +47,10 @@ impl Rows for Listed {
 
     fn skipped(&self) -> &Skipped {
         &self.skipped
+    }
+
+    fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     fn layout(&self) -> Layout {

@@ -84,9 +84,38 @@ words! {
     OutlierRule { Quartiles = "iqr", Deviations = "zscore", Quantile = "quantile" }
 }
 
-words! {
-    /// Which spellings of a class are one.
-    Spelling { Keep = "keep", Trim = "trim", Fold = "fold" }
+/// Which spellings of a class are one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Spelling {
+    /// None: each is a class of its own.
+    #[default]
+    Keep,
+    /// Those that differ in white space, or in how an accent is written.
+    Trim,
+    /// Those that differ in case and compatible forms as well.
+    Fold,
+}
+
+impl Spelling {
+    /// What a recipe's word stands for; none for `auto`.
+    pub fn open(word: &str) -> Option<Spelling> {
+        match word {
+            "keep" => Some(Spelling::Keep),
+            "trim" => Some(Spelling::Trim),
+            "fold" => Some(Spelling::Fold),
+            _ => None,
+        }
+    }
+
+    /// The word that stands for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Spelling::Keep => "keep",
+            Spelling::Trim => "trim",
+            Spelling::Fold => "fold",
+        }
+    }
 }
 
 words! {

@@ -26,19 +26,21 @@ mod rows;
 mod select;
 mod settings;
 mod shape;
-mod spelling;
+pub(crate) mod spelling;
 mod step;
 mod table;
 mod target;
 mod text;
 mod weight;
 
+pub use choice::Spelling;
 pub use fitted::{FittedTable, open};
 pub(crate) use image::luma_of;
 pub use notes::Note;
 pub(crate) use number::quantile;
 pub use rows::{Contradictions, contradictions};
 pub use settings::{COLUMN_SETTINGS, SETTINGS};
+pub use spelling::{respelled, unified};
 pub use table::TablePreparation;
 
 #[cfg(test)]

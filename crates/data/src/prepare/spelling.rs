@@ -4,8 +4,10 @@
 //! Spellings that become one take the name that most training cells have (of equals the first by alphabet).
 
 use super::choice::Spelling;
+use arrow_array::StringArray;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfkc_quick};
 
 /// What all spellings of a class have in common.
@@ -58,6 +60,30 @@ pub(crate) fn merge<'a>(counts: &HashMap<&'a str, u64>, spelling: Spelling) -> M
     merged
 }
 
+/// A target's texts with one spelling for each class, the most frequent one, and how many cells had another and how many spellings were given up.
+pub fn unified(texts: &StringArray, spelling: Spelling) -> (StringArray, u64, u64) {
+    let mut counts: HashMap<&str, u64> = HashMap::new();
+    texts.iter().flatten().for_each(|text| *counts.entry(text).or_default() += 1);
+    let merged = merge(&counts, spelling);
+    let names: Vec<Arc<str>> = merged.counts.keys().map(|name| Arc::from(*name)).collect();
+    (respelled(texts, &names, spelling).0, merged.cells, merged.spellings)
+}
+
+/// Texts in the spelling of the known class that they are, and how many were spelled otherwise; others stay as they are.
+pub fn respelled(texts: &StringArray, classes: &[Arc<str>], spelling: Spelling) -> (StringArray, u64) {
+    let known: HashMap<Cow<'_, str>, &str> = classes.iter().map(|class| (key(class, spelling), &**class)).collect();
+    let mut cells = 0;
+    let mut one = |text: &str| match known.get(&key(text, spelling)) {
+        Some(class) if **class != *text => {
+            cells += 1;
+            (*class).to_owned()
+        }
+        _ => text.to_owned(),
+    };
+    let texts = texts.iter().map(|text| text.map(&mut one)).collect();
+    (texts, cells)
+}
+
 /// Classes whose spellings were merged.
 pub(crate) struct Merged<'a> {
     /// Training cells of each class, under its name.
@@ -92,5 +118,16 @@ mod tests {
         let counts = HashMap::from([("Paris", 3), ("paris", 2), ("PARIS ", 1), ("Rome", 1), ("rome", 1)]);
         let merged = merge(&counts, Spelling::Fold);
         assert_eq!((merged.counts, merged.cells, merged.spellings), (HashMap::from([("Paris", 6), ("Rome", 2)]), 4, 3));
+    }
+
+    #[test]
+    fn a_target_takes_one_spelling_and_later_rows_follow_it() {
+        let cells = |array: &StringArray| array.iter().map(|cell| cell.unwrap_or("?").to_owned()).collect::<Vec<_>>().join("|");
+        let texts = StringArray::from(vec![Some("Yes"), Some("YES"), None, Some("no"), Some("yes "), Some("Yes")]);
+        let (unified, cells_changed, spellings) = unified(&texts, Spelling::Fold);
+        assert_eq!((cells(&unified).as_str(), cells_changed, spellings), ("Yes|Yes|?|no|Yes|Yes", 2, 2));
+        let later = StringArray::from(vec!["yEs", "NO", "perhaps", "Yes"]);
+        let (later, changed) = respelled(&later, &["Yes".into(), "no".into()], Spelling::Fold);
+        assert_eq!((cells(&later).as_str(), changed), ("Yes|no|perhaps|Yes", 2));
     }
 }

@@ -200,7 +200,7 @@ fn hostile_files_are_refused_or_read_as_meant() {
         json-named.csv: ok jsonl a|b: 1.0|2.0 / 3.0|4.0
         nested.jsonl: nested.jsonl:2: found a nested object under the key a at character 7, wanted one flat JSON object a line
             hint: flatten it, or leave the key out
-        list.jsonl: list.jsonl:1: found a nested list under the key a at character 7, wanted one flat JSON object a line
+        list.jsonl: list.jsonl:1: found a nested list under the key a at character 10, wanted one flat JSON object a line
             hint: flatten it, or leave the key out
         twice.jsonl: twice.jsonl:1: found the key a twice at character 12, wanted one flat JSON object a line
             hint: each line must be whole JSON; data.bad_rows=skip leaves such lines out
@@ -218,7 +218,7 @@ fn hostile_files_are_refused_or_read_as_meant() {
         scalar.jsonl: scalar.jsonl:2: found invalid type: integer `3`, expected an object at character 1, wanted one flat JSON object a line
             hint: each line must be whole JSON; data.bad_rows=skip leaves such lines out
         skip.jsonl: ok jsonl a: 1.0 / 3.0
-            skipped: skip.jsonl:2: found a nested list under the key a, wanted one flat JSON object a line
+            skipped: skip.jsonl:2: found a line that breaks off, wanted one flat JSON object a line
         sheet.csv: sheet.csv: found a zip archive, wanted parquet, arrow, numpy, sheet, sqlite, jsonl, arff, libsvm, tsv, csv, idx, cifar, webdataset, images, tables
             hint: unpack it
         page.csv: page.csv: found an HTML page, wanted parquet, arrow, numpy, sheet, sqlite, jsonl, arff, libsvm, tsv, csv, idx, cifar, webdataset, images, tables
