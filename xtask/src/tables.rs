@@ -101,12 +101,13 @@ fn registry_text(registry: &Registry) -> String {
 
 /// The keys of every table of a recipe but `[model]` and `[augment]`, whose keys have lists of their own.
 fn recipe_text() -> String {
-    const TABLES: [&[&str]; 13] = [
+    const TABLES: [&[&str]; 14] = [
         &[],
         &["data"],
         &["data", "split"],
         &["data", "images"],
         &["data", "clean"],
+        &["data", "lag"],
         &["inputs", "NAME"],
         &["outputs", "NAME"],
         &["train"],

@@ -3,8 +3,8 @@
 use crate::rows::Unseen;
 use arrow_array::{Array, Float64Array, StringArray};
 use cupola_task::{Column, Columns, Predictions};
-use cupola_train::answer_columns;
 use cupola_train::explain::AnswersExplained;
+use cupola_train::{Artifact, answers_by_target};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use std::io::Write;
@@ -45,21 +45,21 @@ impl Serialize for Explanations {
 
 /// One object a row: `prediction` and the like, or one such object under the name of each target.
 pub(crate) struct Rows {
-    targets: Vec<(String, Columns)>,
+    /// Each target's columns, and whether its prediction is a list of labels.
+    targets: Vec<(String, Columns, bool)>,
     rows: usize,
 }
 
 struct RowOf<'a>(&'a Rows, usize);
 
-struct CellsOf<'a>(&'a Columns, usize);
+struct CellsOf<'a>(&'a Columns, bool, usize);
 
 struct Cell<'a>(&'a Column, usize);
 
 impl Rows {
-    pub(crate) fn new(predictions: Predictions) -> Rows {
-        let rows = predictions.rows();
-        let flat = |answer| answer_columns(&Predictions(vec![answer]));
-        Rows { targets: predictions.0.into_iter().map(|answer| (answer.0.to_string(), flat(answer))).collect(), rows }
+    pub(crate) fn new(artifact: &Artifact, predictions: &Predictions) -> Rows {
+        let targets = answers_by_target(artifact, predictions).into_iter();
+        Rows { targets: targets.map(|(name, columns, is_list)| (name.to_string(), columns, is_list)).collect(), rows: predictions.rows() }
     }
 }
 
@@ -74,10 +74,12 @@ impl Serialize for Rows {
 impl Serialize for RowOf<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match &self.0.targets[..] {
-            [(_, columns)] => CellsOf(columns, self.1).serialize(to),
+            [(_, columns, is_list)] => CellsOf(columns, *is_list, self.1).serialize(to),
             targets => {
                 let mut map = to.serialize_map(Some(targets.len()))?;
-                targets.iter().try_for_each(|(target, columns)| map.serialize_entry(target, &CellsOf(columns, self.1)))?;
+                targets
+                    .iter()
+                    .try_for_each(|(target, columns, is_list)| map.serialize_entry(target, &CellsOf(columns, *is_list, self.1)))?;
                 map.end()
             }
         }
@@ -87,13 +89,14 @@ impl Serialize for RowOf<'_> {
 impl Serialize for CellsOf<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(Some(self.0.len()))?;
+        let is_list = |name: &str| name == "prediction_set" || self.1 && name == "prediction";
         self.0.iter().try_for_each(|(name, column)| match &**name {
-            "prediction_set" => {
+            name if is_list(name) => {
                 // A flat table holds a set as the text of a list; here it can be one.
-                let list = text(column, self.1).map(|list| serde_json::from_str::<Vec<String>>(list).expect("a set is written as a list"));
-                map.serialize_entry(&**name, &list)
+                let list = text(column, self.2).map(|list| serde_json::from_str::<Vec<String>>(list).expect("a set is written as a list"));
+                map.serialize_entry(name, &list)
             }
-            name => map.serialize_entry(name, &Cell(column, self.1)),
+            name => map.serialize_entry(name, &Cell(column, self.2)),
         })?;
         map.end()
     }
@@ -120,8 +123,8 @@ fn text(column: &Column, row: usize) -> Option<&str> {
 }
 
 /// The answers as CSV, with the columns that `predict` writes.
-pub(crate) fn to_csv(predictions: &Predictions) -> Vec<u8> {
-    let columns = answer_columns(predictions);
+pub(crate) fn to_csv(artifact: &Artifact, predictions: &Predictions) -> Vec<u8> {
+    let columns = artifact.answers(predictions);
     let mut csv = Vec::new();
     write_row(&mut csv, columns.names().map(str::to_owned));
     for row in 0..columns.rows() {

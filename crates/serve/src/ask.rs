@@ -7,7 +7,7 @@ use crate::rows::{Inputs, Unseen};
 use crate::service::{Lineup, Model, Service};
 use crate::{Challenger, pictures};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
-use cupola_task::{Columns, Kind, Predictions};
+use cupola_task::{Columns, Kind, Predictions, Role};
 use cupola_train::answer_columns;
 use cupola_train::explain::{AnswersExplained, explain_answers};
 use cupola_watch::log::{self, Lines};
@@ -216,8 +216,9 @@ fn shadow(app: &Arc<App>, service: &Arc<Service>, lineup: &Lineup, answered: &Ar
 
 /// The model's inputs, typed.
 fn conformed(model: &Model, columns: &Columns) -> Result<Columns, Problem> {
-    let columns = model.artifact.conform(columns, &|row| format!("row {}", row + 1)).map_err(|error| misfit(&model.inputs, error))?;
-    Ok(columns.select(|name| model.inputs.input(name).is_some()))
+    let columns = model.inputs.sent(columns)?;
+    let columns = model.artifact.conform(&columns, &|row| format!("row {}", row + 1)).map_err(|error| misfit(&model.inputs, error))?;
+    Ok(columns.select(|name| model.artifact.raw().field(name).is_some_and(|field| field.role == Role::Input)))
 }
 
 fn count(app: &App, model: &Model, columns: &Columns) -> Vec<Unseen> {

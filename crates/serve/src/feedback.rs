@@ -9,6 +9,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use cupola_task::{Field, Kind};
+use cupola_train::Artifact;
 use cupola_watch::labels::{Labels, NewLabel, NewLabels};
 use cupola_watch::{Durability, StoreAt};
 use serde::Deserialize;
@@ -66,7 +67,10 @@ const SHAPE: &str =
 pub(crate) async fn feedback(mut call: Call) -> Result<Response, Problem> {
     let bytes = call.body(call.app.options.max_body_bytes).await?;
     let Call { app, service, asked, .. } = &call;
-    check_values(&bytes, app.options.max_rows.saturating_mul(VALUES_MAX))?;
+    let champion = service.champion();
+    let made = champion.artifact.made();
+    let in_list = made.labels.iter().map(|list| list.names.len()).max().unwrap_or_default();
+    check_values(&bytes, app.options.max_rows.saturating_mul(VALUES_MAX + in_list))?;
     let said = match serde_json::from_slice(&bytes) {
         Ok(Sent::Several { labels } | Sent::List(labels)) => labels,
         Ok(Sent::One(label)) => vec![label],
@@ -83,11 +87,14 @@ pub(crate) async fn feedback(mut call: Call) -> Result<Response, Problem> {
         return Err(Problem::too_large(message).with_hint("send fewer labels at once"));
     }
     let now_us = (app.world.now_us)();
-    let champion = service.champion();
     let targets: Vec<&Field> = champion.artifact.raw().targets().map(|(field, _)| field).collect();
     let mut unseen = 0;
-    let labels = said.into_iter().enumerate().map(|(row, said)| label(&targets, row + 1, said, now_us, &mut unseen));
-    let labels = labels.collect::<Result<Vec<_>, _>>()?;
+    let mut labels = Vec::new();
+    for (row, said) in said.into_iter().enumerate() {
+        for said in each_label(&champion.artifact, &targets, row + 1, said, &mut unseen)? {
+            labels.push(label(&targets, row + 1, said, now_us, &mut unseen)?);
+        }
+    }
     let count = labels.len();
     let batch = NewLabels { name: service.name.to_string(), received_us: now_us, source: "http".to_owned(), labels };
     batch.check().map_err(|error| Problem::fault(&error))?;
@@ -98,6 +105,36 @@ pub(crate) async fn feedback(mut call: Call) -> Result<Response, Problem> {
         answer["unseen_classes"] = unseen.into();
     }
     Ok(Json(answer).into_response())
+}
+
+/// What is said of a list of labels, as it is said of each of its labels; of another target, in the spelling that training saw.
+fn each_label(artifact: &Artifact, targets: &[&Field], row: usize, said: Said, unseen: &mut usize) -> Result<Vec<Said>, Problem> {
+    let made = artifact.made();
+    let list = match &said.target {
+        Some(target) => made.labels.iter().find(|list| *list.column == **target),
+        None => made.labels.first().filter(|list| targets.iter().all(|field| list.targets().any(|name| name == field.name))),
+    };
+    let Some(list) = list else {
+        let target = said.target.as_deref().or(targets.first().map(|field| &*field.name));
+        let label = match (&said.label, target) {
+            (Value::String(text), Some(target)) => made.class(artifact.raw(), target, text).into(),
+            _ => said.label,
+        };
+        return Ok(vec![Said { label, ..said }]);
+    };
+    let text = match &said.label {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let told = made.told(list, &text).map_err(|_| Problem::misfit("label", Some(row), &said.label, "a list of texts").with_hint(SHAPE))?;
+    *unseen += told.1;
+    let one = |(target, is): (Arc<str>, &str)| Said {
+        id: said.id.clone(),
+        label: is.into(),
+        target: Some(target.to_string()),
+        at: said.at.clone(),
+    };
+    Ok(told.0.into_iter().map(one).collect())
 }
 
 /// A label that can be kept, checked against its target.

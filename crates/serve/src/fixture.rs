@@ -6,7 +6,7 @@ use cupola_task::{
     Against, Answer, Ask, Column, Columns, Contributions, Draw, Error, Field, Fitted, Kind, Make, Math, ModelDef, Needs, Parts,
     Predictions, Predictor, Result, Role, Schema, Settings, Task, Trail, Unit,
 };
-use cupola_train::{Artifact, Contents, GoldenMode, Pipeline, Postprocess};
+use cupola_train::{Artifact, Contents, GoldenMode, Made, Pipeline, Postprocess};
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -151,7 +151,7 @@ pub(crate) fn artifact(gate: &Arc<Gate>, targets: usize) -> Arc<Artifact> {
     let (profile, extra) = (serde_json::Value::Null, serde_json::Value::Null);
     let missing_values = cupola_data::ReadOptions::default().missing_values;
     let notation = cupola_data::Notation { missing_values, ..Default::default() };
-    let contents = Contents { notation, pipelines, scores: vec![], profile, extra, raw, watched: None };
+    let contents = Contents { notation, made: Made::default(), pipelines, scores: vec![], profile, extra, raw, watched: None };
     let x = Column::Array(Arc::new(Float64Array::from(vec![1.0, 2.0, 4.0])));
     let text = |values: Vec<Option<&str>>| Column::Array(Arc::new(StringArray::from(values)));
     let rows = vec![("x".into(), x), ("colour".into(), text(vec![Some("green"); 3])), ("day".into(), text(vec![None; 3]))];
@@ -208,6 +208,7 @@ fn brightness() -> Arc<Artifact> {
     let (profile, extra) = (serde_json::Value::Null, serde_json::Value::Null);
     let contents = Contents {
         notation: Default::default(),
+        made: Made::default(),
         pipelines: vec![pipeline("light", own(), own())],
         scores: vec![],
         profile,

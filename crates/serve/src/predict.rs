@@ -48,14 +48,14 @@ fn write(answered: Answered<()>, form: Form) -> Response {
     let (content_type, bytes) = match form {
         Form::Json => {
             let (hash, version) = (model.artifact.hash(), &*model.version);
-            let predictions = Rows::new(answered.predictions);
+            let predictions = Rows::new(&model.artifact, &answered.predictions);
             let is_one = model.artifact.pipelines().len() == 1;
             let explanations = answered.explained.map(|rows| rows.into_iter().map(|targets| Explanations { targets, is_one }).collect());
             let (name, logged) = (&*model.name, answered.logged);
             let body = Answer { model: name, version, hash, id: &answered.id, logged, predictions, explanations, unseen };
             ("application/json", serde_json::to_vec(&body).expect("names, numbers and texts are JSON"))
         }
-        _ => ("text/csv; charset=utf-8", to_csv(&answered.predictions)),
+        _ => ("text/csv; charset=utf-8", to_csv(&model.artifact, &answered.predictions)),
     };
     (mark, [(header::CONTENT_TYPE, content_type)], bytes).into_response()
 }

@@ -8,6 +8,7 @@ use arrow_array::builder::{BinaryBuilder, Float64Builder, StringBuilder};
 use arrow_array::{Array, ArrayRef, StringArray};
 use cupola_data::Notation;
 use cupola_task::{Column, Columns, Kind, Schema, nearest};
+use cupola_train::Made;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -22,6 +23,9 @@ pub(crate) struct Inputs {
     place: HashMap<Arc<str>, usize>,
     /// Targets, keys and ignored columns: they may stand in a row and are not looked at.
     others: HashSet<Arc<str>>,
+    /// Columns that are made of rows before a row where they do not come with it, and what says which those are.
+    made: Vec<Arc<str>>,
+    order: Vec<Arc<str>>,
     /// Texts that stand for a missing value, as when training data is read.
     missing: HashSet<String>,
 }
@@ -31,6 +35,8 @@ pub(crate) struct Input {
     pub(crate) name: Arc<str>,
     pub(crate) kind: Kind,
     known: HashSet<Arc<str>>,
+    /// Whether a row may come without it: what is made of rows before it, and what only that is made of.
+    pub(crate) is_optional: bool,
 }
 
 /// A category that training did not see.
@@ -45,7 +51,7 @@ pub(crate) struct Unseen {
 impl Inputs {
     /// # Errors
     /// When an input is none that can be sent as a cell.
-    pub(crate) fn new(raw: &Schema, notation: &Notation) -> Result<Inputs, String> {
+    pub(crate) fn new(raw: &Schema, notation: &Notation, made: &Made) -> Result<Inputs, String> {
         let fits = |kind: &Kind| matches!(kind, Kind::Number | Kind::Category { .. } | Kind::Text | Kind::Date | Kind::Image { .. });
         if let Some(field) = raw.inputs().find(|field| !fits(&field.kind)) {
             return Err(format!(
@@ -60,15 +66,26 @@ impl Inputs {
                 name: field.name.clone(),
                 kind: field.kind.clone(),
                 known: field.kind.classes().into_iter().flat_map(|classes| classes.iter().cloned()).collect(),
+                is_optional: made.makes(&field.name),
             })
             .collect();
+        // What rows before a row are known by; a target's value may come with the rows that go before the one to answer.
+        let looked_at = made.lags.iter().flat_map(|lags| lags.fields());
+        let more: Vec<Input> = looked_at
+            .filter(|field| !columns.iter().any(|input| input.name == field.name))
+            .map(|field| Input { name: field.name.clone(), kind: field.kind.clone(), known: HashSet::new(), is_optional: true })
+            .collect();
+        let columns: Vec<Input> = columns.into_iter().chain(more).collect();
         Ok(Inputs {
+            made: made.lags.iter().flat_map(|lags| lags.names()).collect(),
+            order: made.lags.iter().flat_map(|lags| lags.order()).map(|field| field.name.clone()).collect(),
             place: columns.iter().enumerate().map(|(place, input)| (input.name.clone(), place)).collect(),
             others: raw
                 .fields
                 .iter()
                 .map(|field| field.name.clone())
                 .filter(|name| !columns.iter().any(|input| input.name == *name))
+                .chain(made.labels.iter().map(|labels| labels.column.clone()))
                 .collect(),
             missing: notation.missing_values.iter().map(|word| word.trim().to_owned()).collect(),
             columns,
@@ -95,7 +112,7 @@ impl Inputs {
         if let Some(name) = columns.names().find(|name| !self.is_known(name)) {
             return Err(self.unknown(name, None));
         }
-        match self.columns.iter().find(|input| columns.get(&input.name).is_none()) {
+        match self.columns.iter().find(|input| !input.is_optional && columns.get(&input.name).is_none()) {
             Some(input) => Err(missing(&input.name, None)),
             None => Ok(()),
         }
@@ -129,6 +146,23 @@ impl Inputs {
     pub(crate) fn values_max(&self, max_rows: usize) -> usize {
         let columns = self.columns.len() + self.others.len();
         if self.has_images() { usize::MAX } else { columns.saturating_mul(max_rows).saturating_mul(2).saturating_add(DESCRIPTION_MAX) }
+    }
+
+    /// The columns without those that may stay away and of which no row has a value.
+    ///
+    /// # Errors
+    /// When something is to be made of rows before a row, and nothing says which those are.
+    pub(crate) fn sent(&self, columns: &Columns) -> Result<Columns, Problem> {
+        let is_empty = |name: &str| columns.get(name).and_then(Column::array).is_some_and(|array| array.null_count() == array.len());
+        let sent = columns.select(|name| !(self.input(name).is_some_and(|input| input.is_optional) && is_empty(name)));
+        let lacks = |names: &[Arc<str>]| names.iter().find(|name| sent.get(name).is_none()).cloned();
+        match (lacks(&self.made), lacks(&self.order)) {
+            (Some(made), Some(name)) => {
+                let hint = format!("the model looks at rows before each row, so it must know their order; or send {made} and the like");
+                Err(missing(&name, None).with_hint(hint))
+            }
+            _ => Ok(sent),
+        }
     }
 
     /// Whether an input holds images.
@@ -212,8 +246,11 @@ impl<'a> Table<'a> {
 
     fn end_row<E: de::Error>(&mut self) -> Result<(), E> {
         let row = self.rows + 1;
-        if let Some(place) = self.filled.iter().position(|filled| !filled) {
-            return Err(self.stop(missing(&self.inputs.columns[place].name, Some(row))));
+        for place in (0..self.filled.len()).filter(|place| !self.filled[*place]) {
+            if !self.inputs.columns[place].is_optional {
+                return Err(self.stop(missing(&self.inputs.columns[place].name, Some(row))));
+            }
+            self.cells[place].skip();
         }
         if row > self.max_rows {
             return Err(
@@ -477,6 +514,15 @@ impl CellSeed<'_, '_, '_> {
 }
 
 impl Cells {
+    /// A cell that did not come.
+    fn skip(&mut self) {
+        match self {
+            Cells::Numbers(cells) => cells.append_null(),
+            Cells::Texts(cells) => cells.append_null(),
+            Cells::Pictures(cells) => cells.append_null(),
+        }
+    }
+
     /// Takes a value that fits its column, and hands back one that does not.
     fn push<'v>(&mut self, value: Value<'v>, input: &Input, inputs: &Inputs) -> Result<(), Value<'v>> {
         let is_missing = matches!(value, Value::Null) || matches!(value, Value::Text(text) if inputs.is_missing(text));

@@ -102,7 +102,7 @@ const TIMED: u32 = 10;
 impl Model {
     pub(crate) fn new(name: Arc<str>, version: String, artifact: Arc<Artifact>, options: &ServeOptions) -> Result<Model> {
         let wrong = |what: String| Error::Models(format!("{name}: {what}"));
-        let inputs = Inputs::new(artifact.raw(), artifact.notation()).map_err(wrong)?;
+        let inputs = Inputs::new(artifact.raw(), artifact.notation(), artifact.made()).map_err(wrong)?;
         let example = example::row(&artifact);
         let window = options.batch_window.unwrap_or(if inputs.has_images() { IMAGE_WINDOW } else { Duration::ZERO });
         // Those who wait for company are answered together: a batch of them waits no longer than one.

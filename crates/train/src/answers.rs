@@ -1,6 +1,6 @@
 //! Answers as columns: what `predict` writes and the server says.
 
-use crate::Artifact;
+use crate::{Artifact, Made, lists};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, Float64Array, StringArray};
@@ -19,6 +19,51 @@ pub fn columns(predictions: &Predictions) -> Columns {
         }
     }
     columns
+}
+
+impl Artifact {
+    /// Predictions as columns, as [`columns`] gives them; labels of one list together: `prediction` as a JSON list, and `probability_<label>`.
+    pub fn answers(&self, predictions: &Predictions) -> Columns {
+        answers(self.made(), predictions)
+    }
+}
+
+pub(crate) fn answers(made: &Made, predictions: &Predictions) -> Columns {
+    let groups = grouped(made, predictions);
+    let is_one = groups.len() == 1;
+    let mut columns = Columns::default();
+    for (target, own) in groups {
+        let prefix = if is_one { String::new() } else { format!("{target}_") };
+        for (name, array) in own {
+            columns.insert(format!("{prefix}{name}").into(), Column::Array(array));
+        }
+    }
+    columns
+}
+
+/// Columns with their names.
+type Named = Vec<(String, ArrayRef)>;
+
+/// The columns of each target's answers, a list of labels counting as one target in the place of its first label.
+fn grouped(made: &Made, predictions: &Predictions) -> Vec<(Arc<str>, Named)> {
+    let mut groups: Vec<(Arc<str>, Named)> = Vec::new();
+    for (target, answer) in &predictions.0 {
+        match made.label_of(target) {
+            None => groups.push((target.clone(), answer_columns(answer))),
+            Some((labels, _)) if groups.iter().all(|(name, _)| *name != labels.column) => {
+                groups.extend(lists::columns(labels, predictions).map(|columns| (labels.column.clone(), columns)));
+            }
+            Some(_) => {}
+        }
+    }
+    groups
+}
+
+/// The same for the server: each target's columns under its name, and whether its `prediction` is a list.
+pub fn answers_by_target(artifact: &Artifact, predictions: &Predictions) -> Vec<(Arc<str>, Columns, bool)> {
+    let named = |columns: Named| Columns::new(columns.into_iter().map(|(name, array)| (name.into(), Column::Array(array))).collect());
+    let is_list = |name: &str| artifact.made().labels.iter().any(|labels| *labels.column == *name);
+    grouped(artifact.made(), predictions).into_iter().map(|(name, columns)| (name.clone(), named(columns), is_list(&name))).collect()
 }
 
 fn answer_columns(answer: &Answer) -> Vec<(String, ArrayRef)> {

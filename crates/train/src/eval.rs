@@ -5,9 +5,9 @@ use crate::gates::{self, GateOn, QualityGate};
 use crate::plan::{Plan, SlicePlan};
 use crate::postprocess::coverage;
 use crate::recipe::Recipe;
-use crate::report::{DataFile, GateResult, Postprocessing, TargetReport};
+use crate::report::{DataFile, GateResult, LabelsReport, Postprocessing, TargetReport};
 use crate::training::answer_of;
-use crate::{Artifact, Error, Result, audit, load};
+use crate::{Artifact, Error, Result, audit, lists, load};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use cupola_data::{Input, Raw, ReadOptions, Wanted, conform, conform_files, read};
@@ -37,6 +37,8 @@ pub struct Evaluation {
     pub file: DataFile,
     /// One report a target.
     pub targets: Vec<TargetReport>,
+    /// Targets whose cells list labels.
+    pub labels: Vec<LabelsReport>,
     /// What looked odd or was left out.
     pub warnings: Vec<String>,
     /// Whether quality gates hold.
@@ -74,7 +76,8 @@ pub fn evaluate_file(
     let raw = &file.raw;
     let schema = artifact.raw();
     crate::training::check_measures(schema, asked.metrics.as_deref(), &asked.gates)?;
-    let Labelled { columns, batch, weights, has_weights } = file.rows(artifact, "eval needs the truth; `cupola predict` does without")?;
+    let Labelled { columns, batch, weights, has_weights, notes } =
+        file.rows(artifact, "eval needs the truth; `cupola predict` does without")?;
     let answers = artifact.predict(&columns)?;
     let sampling = Sampling { level: asked.level, draws: asked.draws, draw: Draw::new(asked.seed).stream("intervals") };
     let measure = |(field, task): (&Field, cupola_task::Task)| {
@@ -90,6 +93,7 @@ pub fn evaluate_file(
         Ok(report)
     };
     let targets = schema.targets().map(measure).collect::<Result<Vec<_>>>()?;
+    let labels = lists::measured(artifact.made(), &batch.targets, weights.as_deref(), &answers, None, sampling)?;
     let read = DataFile {
         path: raw.name.clone(),
         purpose: "test".into(),
@@ -99,6 +103,7 @@ pub fn evaluate_file(
     };
     let mut warnings = raw.warnings.clone();
     warnings.extend(file.warning());
+    warnings.extend(notes);
     warnings.extend(schema.targets().filter_map(|(field, _)| unseen(field, batch.targets.array(&field.name).ok()?)));
     if !has_weights {
         warnings.push("the model was trained with weights, and the file has none: every row counts alike".into());
@@ -106,7 +111,7 @@ pub fn evaluate_file(
     let is_timed = asked.gates.iter().any(|gate| gate.on == GateOn::Latency);
     let latency = if is_timed { gates::latency_ms(artifact, &columns, clock)? } else { None };
     let gates = gates::judge(&asked.gates, &targets.iter().collect::<Vec<_>>(), latency);
-    Ok(Evaluation { gates, file: read, targets, warnings })
+    Ok(Evaluation { gates, file: read, targets, labels, warnings })
 }
 
 /// A file whose rows have their targets; of one that holds training rows beside test rows, and says so, the test rows alone.
@@ -124,6 +129,8 @@ pub(crate) struct Labelled {
     pub weights: Option<Vec<f64>>,
     /// Whether the file has the weights that the model was trained with, where it was.
     pub has_weights: bool,
+    /// What was left out of the truth, or read otherwise, as sentences.
+    pub notes: Vec<String>,
 }
 
 impl LabelledFile<'_> {
@@ -142,10 +149,11 @@ impl LabelledFile<'_> {
     /// When a column that the model needs is not there, and, with the hint given, when a target is not; when a row has none.
     pub fn rows(&self, artifact: &Artifact, hint: &str) -> Result<Labelled> {
         let place = |row: usize| self.raw.place(self.kept.as_ref().map_or(row, |rows| rows[row] as usize));
-        let (schema, raw) = (artifact.raw(), &self.raw.columns);
+        let schema = artifact.raw();
+        let (raw, notes) = artifact.made().whole_rows(&self.raw.columns, schema, artifact.notation(), &place, hint)?;
         let columns = match self.input.folder() {
-            Some(base) => conform_files(raw, schema, artifact.notation(), &place, Wanted::Inputs, &base)?.columns,
-            None => conform(raw, schema, artifact.notation(), &place, Wanted::Inputs)?.columns,
+            Some(base) => conform_files(&raw, schema, artifact.notation(), &place, Wanted::Inputs, &base)?.columns,
+            None => conform(&raw, schema, artifact.notation(), &place, Wanted::Inputs)?.columns,
         };
         load::check_weights(schema, &columns, &place)?;
         for (field, _) in schema.targets() {
@@ -157,7 +165,7 @@ impl LabelledFile<'_> {
         let batch = Batch::new((0..columns.rows() as u64).collect(), &columns, schema);
         let has_weights = schema.keys(cupola_task::Key::Weight).all(|field| batch.keys.get(&field.name).is_some());
         let weights = if has_weights { load::weights(schema, &batch)? } else { None };
-        Ok(Labelled { columns, batch, weights, has_weights })
+        Ok(Labelled { columns, batch, weights, has_weights, notes })
     }
 
     /// That rows were left out.

@@ -19,7 +19,7 @@ pub(crate) struct Finished {
 
 /// What the recipe says about a target's answers.
 pub(crate) fn decision_of<'a>(plan: &'a Plan, field: &Field) -> &'a DecisionPlan {
-    plan.outputs.get(&*field.name).map_or(&plan.decision, |output| &output.decision)
+    plan.output(&field.name).map_or(&plan.decision, |output| &output.decision)
 }
 
 /// Learns what is to be done to the answers of a fitted model, from validation rows or, where there are none, from rows of the training

@@ -172,7 +172,7 @@ fn learn(make: MakeLearner, def: &ModelDef, settings: &Settings, data: &Data<'_>
 fn preparation(def: &ModelDef, target: &Field, schema: &Schema, plan: &Plan) -> TablePreparation {
     let is_input = |name: &str| schema.field(name).is_some_and(|field| field.role == Role::Input);
     let columns = plan.inputs.iter().filter(|(name, _)| is_input(name));
-    let positive = plan.outputs.get(&*target.name).and_then(|output| output.positive.clone());
+    let positive = plan.output(&target.name).and_then(|output| output.positive.clone());
     TablePreparation {
         needs: def.needs,
         table: plan.prepare.clone(),

@@ -1,12 +1,14 @@
 //! Files into typed tables: reading, types, roles, and what the target must be like.
 
 use crate::fit::read_all;
+use crate::making::{self, Making};
 use crate::recipe;
 use crate::report::{ColumnSummary, DataFile};
 use crate::{Error, Plan, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, StringArray};
+use cupola_data::lags::Lags;
 use cupola_data::split::{self, SplitSettings, TestRows};
 use cupola_data::{Chunk, ColumnType, Inferred, Input, Layout, Notation, Places, Raw, Wanted, conform, infer, picture_columns, read};
 use cupola_task::{Batch, Column, Columns, Dataset, Field, Key, Kind, Role, Schema, Splits, Table, Task, TrainSplit, Value, nearest};
@@ -33,6 +35,8 @@ pub(crate) struct Loaded {
     pub split: SplitSettings,
     /// How dates and missing values are written.
     pub notation: Notation,
+    /// What is made of targets before they have types.
+    pub making: Making,
     origin: Provenance,
     test_origin: Option<Provenance>,
 }
@@ -80,18 +84,28 @@ impl Loaded {
 /// When a file cannot be read, a column the plan names is not there, a value does not fit its column's type, or rows have no target.
 pub(crate) fn load(plan: &Plan) -> Result<Loaded> {
     let raw = read(&plan.train, &plan.read)?;
-    let (plan, notes) = laid_out(plan, raw.layout);
+    let (plan, mut notes) = laid_out(plan, raw.layout);
+    let mut raw = raw;
+    let mut columns = raw.columns.clone();
+    let (plan, mut making) = making::make(plan, &mut columns, &|row| raw.place(row))?;
+    raw.columns = columns;
     let plan = &*plan;
     let names = named_pictures(plan, &plan.train, &raw.columns, raw.layout);
-    let raw = with_pictures(plan, &plan.train, raw, &names)?;
-    let typed = typed(plan, raw.layout, &raw.columns, &|row| raw.place(row))?;
+    let mut raw = with_pictures(plan, &plan.train, raw, &names)?;
+    let mut typed = typed(plan, raw.layout, &raw.columns, &|row| raw.place(row))?;
+    making.tell_lists(&mut typed.columns);
+    let mut columns = raw.columns.clone();
+    making.lag(plan, &mut columns, &mut typed, &|row| raw.place(row))?;
+    raw.columns = columns;
     let mut warnings = raw.warnings.clone();
     warnings.extend(left_out(plan, &typed.columns));
     let mut files = vec![data_file(&raw, "data")];
     let (table, kept) = table(plan, &raw, &typed, &mut warnings)?;
-    let test = plan.test.as_ref().map(|test| test_table(plan, test, &typed, &mut files, &mut warnings)).transpose()?;
+    let test = plan.test.as_ref().map(|test| test_table(plan, test, &typed, &mut making, &mut files, &mut warnings)).transpose()?;
     let test = test.map(|(test, origin)| without_repeats(plan, &table, test, origin, &mut warnings)).transpose()?;
     let (test, test_origin) = test.unzip();
+    notes.extend(making.finish(plan));
+    warnings.append(&mut making.warnings);
     for file in &files {
         if file.rows_skipped > 0 {
             warnings.push(format!("{} of {} left out: not readable (bad_rows=skip)", counted(file.rows_skipped), file.path));
@@ -99,7 +113,7 @@ pub(crate) fn load(plan: &Plan) -> Result<Loaded> {
     }
     let origin = Provenance { places: raw.places, kept };
     let Typed { columns, notation, split, .. } = typed;
-    Ok(Loaded { table, test, columns, files, warnings, notes, split, notation, origin, test_origin })
+    Ok(Loaded { table, test, columns, files, warnings, notes, split, notation, making, origin, test_origin })
 }
 
 /// The columns of a table that name pictures.
@@ -188,7 +202,7 @@ pub(crate) fn typed(plan: &Plan, layout: Layout, columns: &Columns, place: &(dyn
         typed.columns.push(summary(&column, role));
         typed.schema.fields.push(Field { name: column.name.as_str().into(), kind: column.kind, role });
     }
-    if typed.schema.inputs().next().is_none() {
+    if typed.schema.inputs().next().is_none() && !Lags::are_asked(&plan.lag) {
         return Err(no_inputs(plan, &typed.columns));
     }
     Ok(typed)
@@ -257,7 +271,8 @@ fn check_names(plan: &Plan, columns: &Columns) -> Result<()> {
         if plan.targets.contains(&name) && matches!(key, "weight" | "group" | "ignore" | "sensitive") {
             return Err(Error::recipe("recipe", format!("{key} names column {name}, which is a target")));
         }
-        if columns.get(&name).is_none() {
+        let is_made = key == "inputs" && Lags::may_make(&plan.lag, &name);
+        if columns.get(&name).is_none() && !is_made {
             let error = Error::recipe(plan.train.name(), format!("{key} names column {name}, which is not there"));
             let near = nearest(&name, columns.names()).map(|near| format!("did you mean {near}?"));
             let all = || format!("the columns are {}", columns.names().take(20).collect::<Vec<_>>().join(", "));
@@ -355,6 +370,7 @@ fn test_table(
     plan: &Plan,
     input: &Input,
     typed: &Typed,
+    making: &mut Making,
     files: &mut Vec<DataFile>,
     warnings: &mut Vec<String>,
 ) -> Result<(Table, Provenance)> {
@@ -365,6 +381,7 @@ fn test_table(
     let mut raw = with_pictures(plan, input, raw, &names)?;
     warnings.extend(raw.warnings.iter().cloned());
     files.push(data_file(&raw, "test"));
+    raw.columns = making.remake(&raw.columns, &typed.notation, &|row| raw.place(row))?;
     if let (Some(TestRows::Given), Some(column)) = (typed.split.laid_out, &typed.split.key) {
         // The column was made for the training files; in a test file every row measures.
         let sides = StringArray::from(vec!["test"; raw.columns.rows()]);
@@ -508,13 +525,18 @@ pub fn preview(plan: &Plan) -> Result<Preview> {
     let stream = cupola_data::stream(&plan.train, &plan.read, ROWS_PREVIEWED)?;
     let (layout, total, warnings) = (stream.layout(), stream.total(), stream.warnings().to_vec());
     let (plan, _) = laid_out(plan, layout);
-    let plan = &*plan;
     let mut chunk = stream.sample(ROWS_PREVIEWED)?.ok_or_else(|| Error::Data(format!("{} has no rows", plan.train.name()), None))?;
+    let mut columns = chunk.columns.clone();
+    let targets = plan.targets.clone();
+    let (plan, mut making) = making::make(plan, &mut columns, &|row| chunk.places.place(row))?;
+    chunk.columns = columns;
+    let plan = &*plan;
     let names = named_pictures(plan, &plan.train, &chunk.columns, layout);
     if let (Some(base), false) = (plan.train.folder(), names.is_empty()) {
         chunk.columns = with_some_pictures(&chunk, &names, &base, plan)?;
     }
-    let typed = typed(plan, layout, &chunk.columns, &|row| chunk.places.place(row))?;
+    let mut typed = typed(plan, layout, &chunk.columns, &|row| chunk.places.place(row))?;
+    making.tell_lists(&mut typed.columns);
     let conformed = conform(&chunk.columns, &typed.schema, &typed.notation, &|row| chunk.places.place(row), Wanted::All)?;
     if let Some(test) = &plan.test {
         let stream = cupola_data::stream(test, &plan.read, ROWS_PREVIEWED)?;
@@ -523,10 +545,11 @@ pub fn preview(plan: &Plan) -> Result<Preview> {
             let is_named = |name: &str| names.iter().any(|known| known == name);
             let is_wanted = |field: &&Field| Some(&*field.name) != layout.split && !is_named(&field.name);
             let fields = typed.schema.fields.iter().filter(is_wanted).cloned().collect();
-            conform(&chunk.columns, &Schema { fields }, &typed.notation, &|row| chunk.places.place(row), Wanted::All)?;
+            let columns = making.remake(&chunk.columns, &typed.notation, &|row| chunk.places.place(row))?;
+            conform(&columns, &Schema { fields }, &typed.notation, &|row| chunk.places.place(row), Wanted::All)?;
         }
     }
-    Ok(Preview { rows: conformed.columns.rows(), rows_total: total, targets: plan.targets.clone(), columns: typed.columns, warnings })
+    Ok(Preview { rows: conformed.columns.rows(), rows_total: total, targets, columns: typed.columns, warnings })
 }
 
 /// A chunk's columns with a few of the pictures that they name, again and again: all rows tell about the other columns.

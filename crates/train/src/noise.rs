@@ -109,7 +109,7 @@ pub fn noise(plan: &Plan, run: &Run<'_>, settings: &Settings) -> Result<Noise> {
         let error = Error::Data(format!("labels are judged by their class, and {} holds numbers", plan.targets.join(", ")), None);
         error.with_hint("if they are classes, say outputs.NAME.type=category")
     })?;
-    let (def, own) = match plan.outputs.get(&*target.name).and_then(|output| output.model.as_ref()).unwrap_or(&plan.model) {
+    let (def, own) = match plan.output(&target.name).and_then(|output| output.model.as_ref()).unwrap_or(&plan.model) {
         Choice::Named(def, own) => (*def, own.clone()),
         Choice::Auto => {
             let def = crate::model(JUDGE)?;

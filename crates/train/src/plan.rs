@@ -1,12 +1,15 @@
 //! A checked recipe: every name known, every value in range, every default filled in.
 
+mod outputs;
+
 use crate::gates::{QualityGate, gates};
 use crate::models::model;
-use crate::postprocess::{self, Costs, DecisionPlan};
+use crate::postprocess::DecisionPlan;
 use crate::recipe::{self, Entry, Origin, Recipe};
 use crate::tune::TuneOptions;
 use crate::{Error, Result};
 use cupola_data::augment::Augment;
+use cupola_data::prepare::Spelling;
 use cupola_data::{ColumnType, ImageOptions, Input, ReadOptions};
 use cupola_metrics::METRICS;
 use cupola_task::{ImageNeeds, Make, MetricDef, ModelDef, Needs, Setting, Settings, Task, Value, Where, nearest};
@@ -14,6 +17,10 @@ use cupola_watch::MonitorOptions;
 use cupola_watch::policy::Policy;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+pub(crate) use outputs::LABELS;
+use outputs::outputs;
+pub use outputs::{LabelsPlan, OutputPlan};
 
 /// What to do about findings of the leak check.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,19 +60,6 @@ pub struct InputPlan {
     pub column_type: Option<ColumnType>,
     /// How to prepare it.
     pub prepare: Settings,
-}
-
-/// What is said about one target.
-#[derive(Clone)]
-pub struct OutputPlan {
-    /// Its type, when said.
-    pub column_type: Option<ColumnType>,
-    /// The class that counts as positive, when said.
-    pub positive: Option<String>,
-    /// A model of its own, when said.
-    pub model: Option<Choice>,
-    /// What is done to the answers.
-    pub decision: DecisionPlan,
 }
 
 /// Where slices are sought.
@@ -142,6 +136,8 @@ pub struct Plan {
     pub drops_missing_target: bool,
     /// How to prepare all columns.
     pub prepare: Settings,
+    /// Which columns are made of earlier rows: the recipe's `[data.lag]`.
+    pub lag: Settings,
     /// What is said about single inputs.
     pub inputs: BTreeMap<String, InputPlan>,
     /// What is said about single targets.
@@ -181,6 +177,19 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What is said about a target; of a label, what is said about its list where nothing is said about the label.
+    pub fn output(&self, target: &str) -> Option<&OutputPlan> {
+        let of_list = |column: &&String| target.strip_prefix(column.as_str()).is_some_and(|rest| rest.starts_with(':'));
+        let list = || self.targets.iter().filter(of_list).find_map(|column| self.outputs.get(column));
+        self.outputs.get(target).or_else(|| if self.targets.iter().any(|known| known == target) { None } else { list() })
+    }
+
+    /// Which spellings of a target's classes are one: what is said about the target, or about all columns.
+    pub fn spelling(&self, target: &str) -> Spelling {
+        let own = self.output(target).and_then(|output| output.spelling);
+        own.or_else(|| Spelling::open(self.prepare.text("categories"))).unwrap_or_default()
+    }
+
     /// Checks a recipe. No file is opened.
     ///
     /// # Errors
@@ -198,7 +207,8 @@ impl Plan {
                 .with_hint("cupola train DATA target=COLUMN, or [data] train = \"...\" in a recipe"));
         };
         let test = input(&recipe, &data, "test")?;
-        let (model, inputs, outputs) = (choice(&recipe, &["model"])?, inputs(&recipe)?, outputs(&recipe)?);
+        let targets = texts(&top, "target");
+        let (model, inputs, outputs) = (choice(&recipe, &["model"])?, inputs(&recipe)?, outputs(&recipe, &targets)?);
         let mut recipe = recipe;
         if let Choice::Named(def, _) = &model {
             recipe.rename(&["model"], def.settings);
@@ -209,7 +219,7 @@ impl Plan {
             }
         }
         Ok(Plan {
-            targets: texts(&top, "target").into_iter().filter(|name| !name.is_empty()).collect(),
+            targets: targets.into_iter().filter(|name| !name.is_empty()).collect(),
             task: match top.text("task") {
                 "classify" => Some(Task::Classify),
                 "regress" => Some(Task::Regress),
@@ -240,6 +250,7 @@ impl Plan {
             drops_duplicates: clean.text("duplicates") == "drop",
             drops_missing_target: clean.text("missing_target") == "drop",
             prepare: clean,
+            lag: settings(&recipe, &["data", "lag"])?,
             inputs,
             outputs,
             decision: DecisionPlan::from_settings(&settings(&recipe, &["decision"])?),
@@ -504,57 +515,6 @@ fn augment(recipe: &Recipe) -> Result<Settings> {
     let settings = settings(recipe, &["augment"])?;
     Augment::open(&settings).map_err(|error| located(recipe, &["augment"], error))?;
     Ok(settings)
-}
-
-fn outputs(recipe: &Recipe) -> Result<BTreeMap<String, OutputPlan>> {
-    let mut plans = BTreeMap::new();
-    for column in columns(recipe, "outputs") {
-        let settings = settings(recipe, &["outputs", column])?;
-        let positive = filled(&plain(settings.value("positive")));
-        let decision = DecisionPlan { costs: costs(recipe, column, &settings)?, ..DecisionPlan::from_settings(&decision(recipe, column)?) };
-        let table = ["outputs", column, "model"];
-        let model = recipe.table(&table).next().is_some().then(|| choice(recipe, &table)).transpose()?;
-        plans.insert(column.to_owned(), OutputPlan { column_type: column_type(&settings), positive, model, decision });
-    }
-    Ok(plans)
-}
-
-/// The `[decision]` keys of a target: its own before those of all.
-fn decision(recipe: &Recipe, column: &str) -> Result<Settings> {
-    let table = ["outputs", column];
-    let is_decision = |name: &str| postprocess::DECISION.iter().any(|setting| setting.name == name || setting.alias.contains(&name));
-    let own: Vec<(&str, &Value)> =
-        recipe.table(&table).filter(|(name, _)| is_decision(name)).map(|(name, entry)| (name, &entry.value)).collect();
-    let all = recipe.table(&["decision"]).filter(|(name, _)| own.iter().all(|(known, _)| known != name));
-    let given: Vec<(&str, &Value)> = all.map(|(name, entry)| (name, &entry.value)).chain(own.iter().copied()).collect();
-    Settings::check(&table.join("."), postprocess::DECISION, given).map_err(|error| located(recipe, &table, error))
-}
-
-/// What answers cost: a matrix, or numbers by the names of classes.
-fn costs(recipe: &Recipe, column: &str, settings: &Settings) -> Result<Option<Costs>> {
-    let table: Vec<&str> = vec!["outputs", column, "costs"];
-    let named = recipe.iter().filter(|(path, _)| path.len() == 5 && path[..3].iter().map(String::as_str).eq(table.iter().copied()));
-    let pairs = named.map(|(path, entry)| match &entry.value {
-        Value::Integer(cost) => Ok((path[3].clone(), path[4].clone(), *cost as f64)),
-        Value::Real(cost) if cost.is_finite() => Ok((path[3].clone(), path[4].clone(), *cost)),
-        other => Err(Error::recipe(&entry.place, format!("{}: found {other}, wanted a number", path.join(".")))),
-    });
-    let pairs = pairs.collect::<Result<Vec<_>>>()?;
-    let number = |value: &Value| match value {
-        Value::Integer(cost) => *cost as f64,
-        Value::Real(cost) => *cost,
-        _ => f64::NAN,
-    };
-    let lines = settings.list("costs").iter().map(|line| match line {
-        Value::List(costs) => costs.iter().map(number).collect(),
-        single => vec![number(single)],
-    });
-    let lines: Vec<Vec<f64>> = lines.collect();
-    Ok(match (lines.is_empty(), pairs.is_empty()) {
-        (true, true) => None,
-        (false, _) => Some(Costs::Matrix(lines)),
-        (true, false) => Some(Costs::Named(pairs)),
-    })
 }
 
 /// The model that a table names: `[model]`, or `[outputs.NAME.model]`.

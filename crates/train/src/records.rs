@@ -1,8 +1,8 @@
 //! Tables in the run folder: every measure of every side, and what the model answered to each test row.
 
-use crate::report::{Measure, TargetReport};
+use crate::report::{Measure, Score};
 use crate::runs::write_file;
-use crate::{Error, Result, answers};
+use crate::{Error, Made, Result, answers};
 use arrow_array::{ArrayRef, Float64Array, StringArray};
 use cupola_data::{OutputFormat, WholeFile, Writer};
 use cupola_task::{Batch, Column, Columns, Predictions};
@@ -13,13 +13,13 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(crate) fn write_results(folder: &Path, targets: &[&TargetReport]) -> Result<()> {
+pub(crate) fn write_results(folder: &Path, targets: &[(&str, &[Score])]) -> Result<()> {
     let mut rows: Vec<([String; 3], Measure)> = Vec::new();
-    for target in targets {
-        for score in &target.scores {
+    for (target, scores) in targets {
+        for score in *scores {
             let sides = [("test", Some(score.test)), ("valid", score.valid), ("train", score.train), ("baseline", score.baseline)];
             let taken = sides.into_iter().filter_map(|(side, measure)| Some((side, measure?)));
-            rows.extend(taken.map(|(side, measure)| ([target.name.clone(), score.name.clone(), side.to_owned()], measure)));
+            rows.extend(taken.map(|(side, measure)| ([(*target).to_owned(), score.name.clone(), side.to_owned()], measure)));
         }
     }
     let texts = |place: usize| Arc::new(StringArray::from_iter_values(rows.iter().map(|(words, _)| &words[place]))) as ArrayRef;
@@ -45,10 +45,10 @@ pub(crate) fn write_results(folder: &Path, targets: &[&TargetReport]) -> Result<
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(crate) fn write_predictions(folder: &Path, test: &Batch, predictions: &Predictions) -> Result<()> {
+pub(crate) fn write_predictions(folder: &Path, test: &Batch, made: &Made, predictions: &Predictions) -> Result<()> {
     let numbers = Float64Array::from_iter_values(test.rows.iter().map(|&row| row as f64));
     let mut table = Columns::new(vec![("row".into(), Column::Array(Arc::new(numbers)))]);
-    for (name, column) in test.targets.iter().chain(answers::columns(predictions).iter()) {
+    for (name, column) in test.targets.iter().chain(answers::answers(made, predictions).iter()) {
         // A target may be called like one of ours: the first of a name is kept, and the next gets a mark.
         let mut free = name.to_string();
         while table.get(&free).is_some() {

@@ -4,6 +4,7 @@ use crate::fit::Fit;
 use crate::journal::Journal;
 use crate::load::Loaded;
 use crate::networks::Trained;
+use crate::plan::LABELS;
 use crate::recipe::{self, Origin, Recipe};
 use crate::report::{self, OutputFile, Report, SettingSource, SplitRows, Step, TargetReport};
 use crate::runs::write_file;
@@ -37,6 +38,8 @@ pub(crate) struct Facts<'a> {
     pub divided: &'a Divided,
     pub artifact: &'a Artifact,
     pub targets: Vec<Target>,
+    /// What was measured about lists of labels.
+    pub labels: Vec<report::LabelsReport>,
     pub hash: &'a str,
     pub binary: &'a str,
     /// How long single rows take, when a gate asks.
@@ -176,7 +179,9 @@ fn write_records(facts: &Facts<'_>, resolved: &(Recipe, BTreeMap<String, String>
     if !boards.is_empty() {
         write_file(&folder.join("leaderboard.json"), &pretty(&json!(boards)))?;
     }
-    records::write_results(folder, &facts.targets.iter().map(|target| &target.measured).collect::<Vec<_>>())?;
+    let lists = facts.labels.iter().map(|list| (list.name.as_str(), &list.scores[..]));
+    let all = lists.chain(facts.targets.iter().map(|target| (&*target.field.name, &target.measured.scores[..])));
+    records::write_results(folder, &all.collect::<Vec<_>>())?;
     let test: Vec<_> =
         facts.targets.iter().map(|target| json!({ "target": &*target.field.name, "scores": target.measured.scores })).collect();
     write_file(&folder.join("eval/test.json"), &pretty(&json!(test)))
@@ -203,7 +208,8 @@ fn resolved_recipe(facts: &Facts<'_>) -> (Recipe, BTreeMap<String, String>) {
     let has_images = facts.divided.loaded.schema().inputs().any(|field| matches!(field.kind, Kind::Image { .. }));
     let images: &[&[&str]] = if has_images { &[&["data", "images"], &["augment"]] } else { &[] };
     let tables: [&[&str]; 6] = [&[], &["data"], &["data", "split"], &["data", "clean"], &["decision"], &["eval"]];
-    for table in tables.into_iter().chain(images.iter().copied()).chain(networks.iter().copied()) {
+    let lags: &[&[&str]] = if facts.artifact.made().lags.is_some() { &[&["data", "lag"]] } else { &[] };
+    for table in tables.into_iter().chain(lags.iter().copied()).chain(images.iter().copied()).chain(networks.iter().copied()) {
         for setting in recipe::lists(table).into_iter().flatten() {
             let path: Vec<&str> = table.iter().copied().chain([setting.name]).collect();
             if recipe.entry(&path).is_none() {
@@ -216,7 +222,17 @@ fn resolved_recipe(facts: &Facts<'_>) -> (Recipe, BTreeMap<String, String>) {
         recipe.set(owned(&["time"]), Value::Text("auto".into()), Origin::Auto, "auto");
         notes.insert("time".into(), "the limit has settled what it had to".into());
     }
-    for column in &facts.divided.loaded.columns {
+    for labels in &facts.artifact.made().labels {
+        for (key, value) in [("type", LABELS), ("separator", labels.form.word())] {
+            let path = ["outputs", &labels.column, key];
+            if recipe.entry(&path).is_none() {
+                recipe.set(owned(&path), Value::Text(value.to_owned()), Origin::Inferred, "inferred");
+                let reason = facts.divided.loaded.making.reasons.get(&labels.column);
+                notes.insert(path.join("."), reason.cloned().unwrap_or_default());
+            }
+        }
+    }
+    for column in facts.divided.loaded.columns.iter().filter(|column| !facts.artifact.made().makes(&column.name)) {
         let table = match column.role.as_str() {
             "target" => "outputs",
             _ => "inputs",
@@ -330,10 +346,12 @@ fn report(facts: &Facts<'_>, (recipe, notes): &(Recipe, BTreeMap<String, String>
                 out: crate::training::count(&divided.cut.sides, Side::Out),
             },
             columns: prepared_columns(facts),
+            made: divided.loaded.making.told.clone(),
         },
         findings: divided.findings.iter().map(finding).collect(),
         leaderboard: facts.targets.iter().find_map(|target| target.board.as_ref().map(auto::Board::leaderboard)),
         targets: facts.targets.iter().map(|target| target.measured.clone()).collect(),
+        labels: facts.labels.clone(),
         gates: gates::judge(&facts.plan.gates, &facts.targets.iter().map(|target| &target.measured).collect::<Vec<_>>(), facts.latency_ms),
         timings: vec![],
         warnings: facts.journal.warnings(),

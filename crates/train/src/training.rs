@@ -10,7 +10,7 @@ use crate::networks::{self, Estimate, Trained};
 use crate::report::{self, GateResult, MeanShap, Report, TargetReport};
 use crate::{
     Artifact, Choice, Contents, Error, GateOn, Golden, GoldenMode, LeakGate, Pipeline, Plan, QualityGate, Result, Score, audit, auto,
-    balance, gates, models, postprocess, records, resume, runs, summary, watching,
+    balance, gates, lists, making, models, postprocess, records, resume, runs, summary, watching,
 };
 use cupola_data::Input;
 use cupola_data::leaks::{self, Finding, Severity};
@@ -137,6 +137,7 @@ pub(crate) fn in_folder(
     }
     let answers = targets.iter_mut().filter_map(|target| Some((target.field.name.clone(), target.answer.take()?)));
     let answers = Predictions(answers.collect());
+    let labels = labels(plan, run, divided, &sides, &targets, &answers)?;
     let (mut artifact, targets) = assemble(plan, run, divided, &sides, targets)?;
     // The model file keeps it, so a run that was stopped measures it, too: its recipe gives the same bytes again.
     let targets = match plan.importance {
@@ -151,7 +152,7 @@ pub(crate) fn in_folder(
     run.tell(Event::Stage { name: "report".into() });
     let is_timed = plan.gates.iter().any(|gate| gate.on == GateOn::Latency);
     let latency_ms = if is_timed { gates::latency_ms(&artifact, &sides.test.inputs, run.clock)? } else { None };
-    records::write_predictions(folder, &sides.test, &answers)?;
+    records::write_predictions(folder, &sides.test, artifact.made(), &answers)?;
     let report = summary::write(&summary::Facts {
         plan,
         journal,
@@ -159,6 +160,7 @@ pub(crate) fn in_folder(
         divided,
         artifact: &artifact,
         targets,
+        labels,
         hash: &hash,
         binary,
         latency_ms,
@@ -181,7 +183,7 @@ pub fn test_rows(plan: &Plan, run: &Run<'_>) -> Result<Batch> {
 /// Reads, splits and looks for leaks.
 pub(crate) fn divide(plan: &Plan, run: &Run<'_>) -> Result<Divided> {
     run.tell(Event::Stage { name: "read".into() });
-    let loaded = load::load(plan)?;
+    let mut loaded = load::load(plan)?;
     for note in &loaded.notes {
         run.tell(Event::Note { text: note.clone() });
     }
@@ -197,6 +199,9 @@ pub(crate) fn divide(plan: &Plan, run: &Run<'_>) -> Result<Divided> {
         let text = format!("{kept} of {} rows keep their side from {path}", keys.len());
         run.tell(if kept == 0 { Event::Warning { text } } else { Event::Note { text } });
     }
+    let (notes, warnings) = making::settle(plan, &mut loaded, &cut.sides)?;
+    notes.into_iter().for_each(|text| _ = run.tell(Event::Note { text }));
+    warnings.into_iter().for_each(|text| _ = run.tell(Event::Warning { text }));
     let mut splits = Splits::new(Arc::new(loaded.table.clone()), &cut.sides);
     if let Some(test) = &loaded.test {
         splits = splits.with_test(Arc::new(test.clone()));
@@ -349,7 +354,7 @@ pub fn estimate(plan: &Plan, run: &Run<'_>) -> Result<Vec<Estimate>> {
 }
 
 fn choice_of<'a>(plan: &'a Plan, field: &Field) -> &'a Choice {
-    plan.outputs.get(&*field.name).and_then(|output| output.model.as_ref()).unwrap_or(&plan.model)
+    plan.output(&field.name).and_then(|output| output.model.as_ref()).unwrap_or(&plan.model)
 }
 
 /// Every named model must be able to do its target's task and to look at the inputs; what is said about images needs some.
@@ -473,6 +478,29 @@ fn measure(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target:
     Ok((report, answer))
 }
 
+/// What the test rows tell about lists of labels.
+fn labels(
+    plan: &Plan,
+    run: &Run<'_>,
+    divided: &Divided,
+    sides: &Sides,
+    targets: &[TargetFit],
+    answers: &Predictions,
+) -> Result<Vec<report::LabelsReport>> {
+    let made = &divided.loaded.making.made;
+    if made.labels.is_empty() || sides.test.rows.is_empty() {
+        return Ok(vec![]);
+    }
+    let rows = columns(&sides.test);
+    let baseline = |target: &TargetFit| {
+        let answer = target.fit.pipeline.postprocess.decide(target.baseline.pipeline.answer(&rows)?);
+        Ok((target.field.name.clone(), answer))
+    };
+    let baseline = Predictions(targets.iter().map(baseline).collect::<Result<_>>()?);
+    let weights = load::weights(&sides.schema, &sides.test)?;
+    lists::measured(made, &sides.test.targets, weights.as_deref(), answers, Some(&baseline), sampling(plan, run))
+}
+
 fn assemble(
     plan: &Plan,
     run: &Run<'_>,
@@ -496,6 +524,7 @@ fn assemble(
     let contents = Contents {
         raw,
         notation: divided.loaded.notation.clone(),
+        made: divided.loaded.making.made.clone(),
         pipelines,
         scores: contents_scores,
         profile: serde_json::to_value(profile).expect("a profile is plain data"),

@@ -5,7 +5,7 @@ use super::{aligned, number, open, use_threads};
 use crate::arguments::DataArguments;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
-use cupola_train::report::{GateResult, Measure, TargetReport};
+use cupola_train::report::{GateResult, Measure, Score};
 use serde_json::json;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -22,9 +22,13 @@ pub fn run(arguments: &DataArguments, screen: &Screen) -> Result<ExitCode> {
     let asked = cupola_train::EvalPlan::parse(&eval_pairs).context("failed to read the command line")?;
     let began = Instant::now();
     let evaluation = cupola_train::evaluate_file(&artifact, &input, &options, &asked, &|| began.elapsed()).context("failed to evaluate")?;
-    screen.object(&json!({ "model": path, "hash": artifact.hash(), "data": evaluation.file, "targets": evaluation.targets, "gates": evaluation.gates, "warnings": evaluation.warnings }));
+    screen.object(&json!({ "model": path, "hash": artifact.hash(), "data": evaluation.file, "targets": evaluation.targets, "labels": evaluation.labels, "gates": evaluation.gates, "warnings": evaluation.warnings }));
+    for list in &evaluation.labels {
+        screen.text(&table(&list.name, &list.scores, evaluation.file.rows_read));
+        screen.text(&list.phrase());
+    }
     for target in &evaluation.targets {
-        screen.text(&table(target, evaluation.file.rows_read));
+        screen.text(&table(&target.name, &target.scores, evaluation.file.rows_read));
         let audit = cupola_train::report::audit_text(target, screen.width());
         if !audit.is_empty() {
             screen.text(&audit);
@@ -43,12 +47,12 @@ pub fn run(arguments: &DataArguments, screen: &Screen) -> Result<ExitCode> {
     }
 }
 
-fn table(target: &TargetReport, rows: u64) -> String {
+fn table(name: &str, scores: &[Score], rows: u64) -> String {
     let interval = |measure: &Measure| match measure.has_interval() {
         true => format!("{} to {}", number(measure.low), number(measure.high)),
         false => String::new(),
     };
     let lines: Vec<Vec<String>> =
-        target.scores.iter().map(|score| vec![score.name.clone(), number(score.test.value), interval(&score.test)]).collect();
-    format!("{} on {}\n{}", target.name, super::rows(rows), aligned(&["measure", "value", "interval"], &lines))
+        scores.iter().map(|score| vec![score.name.clone(), number(score.test.value), interval(&score.test)]).collect();
+    format!("{name} on {}\n{}", super::rows(rows), aligned(&["measure", "value", "interval"], &lines))
 }

@@ -119,14 +119,15 @@ fn rows(artifact: &Artifact, words: &[String], screen: &Screen, take: &mut dyn F
     let (input, mut options) = predict::data(words)?;
     options.images.shrink = artifact.notation().shrink;
     let base = input.folder();
-    let mut stream = cupola_data::stream(&input, &options, CHUNK_ROWS).context("failed to read the data")?;
+    let mut stream = predict::stream(artifact, &input, &options, CHUNK_ROWS)?;
     for chunk in stream.by_ref() {
         let chunk = chunk.context("failed to read the data")?;
         let place = |row: usize| chunk.places.place(row);
         let (schema, notation) = (artifact.raw(), artifact.notation());
+        let (columns, _) = artifact.made().rows(&chunk.columns, schema, notation, &place).context("failed to read the data")?;
         let conformed = match &base {
-            Some(base) => cupola_data::conform_files(&chunk.columns, schema, notation, &place, Wanted::Inputs, base),
-            None => cupola_data::conform(&chunk.columns, schema, notation, &place, Wanted::Inputs),
+            Some(base) => cupola_data::conform_files(&columns, schema, notation, &place, Wanted::Inputs, base),
+            None => cupola_data::conform(&columns, schema, notation, &place, Wanted::Inputs),
         };
         take(&conformed.context("failed to read the data")?.columns)?;
     }

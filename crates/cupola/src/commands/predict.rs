@@ -22,7 +22,7 @@ pub fn run(arguments: &PredictArguments, screen: &Screen) -> Result<ExitCode> {
     let (input, mut options) = data(&arguments.data.arguments)?;
     options.images.shrink = artifact.notation().shrink;
     let base = input.folder();
-    let mut stream = cupola_data::stream(&input, &options, CHUNK_ROWS).context("failed to read the data")?;
+    let mut stream = stream(&artifact, &input, &options, CHUNK_ROWS)?;
     let format = format(arguments, stream.format()).context("failed to write predictions")?;
     let rows = match &arguments.output {
         Some(output) => {
@@ -44,6 +44,15 @@ pub fn run(arguments: &PredictArguments, screen: &Screen) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The rows of a table, piece by piece; in one piece for a model that looks at the rows before each row.
+pub fn stream(artifact: &Artifact, input: &Input, options: &ReadOptions, rows: usize) -> Result<Stream> {
+    let stream = match artifact.made().lags {
+        Some(_) => cupola_data::whole(input, options),
+        None => cupola_data::stream(input, options, rows),
+    };
+    stream.context("failed to read the data")
+}
+
 fn answer(
     artifact: &Artifact,
     base: Option<&Path>,
@@ -55,7 +64,7 @@ fn answer(
     for chunk in stream.by_ref() {
         let chunk = chunk.context("failed to read the data")?;
         let answers = answered(artifact, base, &chunk).context("failed to predict")?;
-        let table = joined(&told(&chunk), &cupola_train::answer_columns(&answers), bare)?;
+        let table = joined(&told(&chunk), &artifact.answers(&answers), bare)?;
         rows += table.rows();
         writer.write(&table).context("failed to write predictions")?;
     }

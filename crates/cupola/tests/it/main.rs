@@ -15,6 +15,7 @@ mod pictures;
 mod preview;
 mod releases;
 mod retrain;
+mod series;
 mod stop;
 mod tune;
 mod whole;

@@ -439,6 +439,11 @@ fn training_table(artifact: &Artifact, plan: &Plan, rows: &Joined, with_train: b
     if schema.inputs().any(|field| matches!(field.kind, Kind::Image { .. })) {
         return Err(Error::Models("pictures are not in the log, so no challenger can learn from it".to_owned()));
     }
+    let made = artifact.made();
+    if made.lags.is_some() || !made.labels.is_empty() {
+        let text = "its columns are made of others (lists of labels, earlier rows), which are not in the log: train it from the table";
+        return Err(Error::Models(text.to_owned()));
+    }
     let new = schema.fields.iter().map(|field| (field.name.clone(), Column::Array(column(field, rows))));
     let new = Columns::new(new.collect());
     if !with_train {

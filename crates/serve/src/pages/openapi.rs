@@ -69,7 +69,7 @@ fn predict(app: &App, model: &Model) -> Value {
             "unseen": {"type": "array", "items": {"type": "object", "properties": {"column": {"type": "string"}, "row": {"type": "integer"}, "value": {"type": "string"}}}}
         }
     });
-    let shown = json!({"model": model.name, "version": model.version, "hash": model.artifact.hash(), "id": "r1", "logged": false, "predictions": crate::answers::Rows::new(model.sample.clone())});
+    let shown = json!({"model": model.name, "version": model.version, "hash": model.artifact.hash(), "id": "r1", "logged": false, "predictions": crate::answers::Rows::new(&model.artifact, &model.sample)});
     let mut responses = json!({"200": {"description": "One prediction a row.", "content": {
         "application/json": {"schema": answer, "example": shown},
         "text/csv": {}
@@ -137,7 +137,7 @@ fn infer() -> Value {
 
 fn row(model: &Model) -> Value {
     let properties: Map<String, Value> = model.inputs.columns.iter().map(|input| (input.name.to_string(), column(input))).collect();
-    let required: Vec<&str> = model.inputs.columns.iter().map(|input| &*input.name).collect();
+    let required: Vec<&str> = model.inputs.columns.iter().filter(|input| !input.is_optional).map(|input| &*input.name).collect();
     json!({"type": "object", "properties": properties, "required": required, "example": model.example})
 }
 

@@ -14,7 +14,8 @@ function digits(number) {
 }
 
 function show(target, cells) {
-  const parts = [element("p", "target", target), element("p", "value", digits(cells.prediction))];
+  const said = Array.isArray(cells.prediction) ? cells.prediction.join(", ") || "no label" : digits(cells.prediction);
+  const parts = [element("p", "target", target), element("p", "value", said)];
   if ("prediction_low" in cells) parts.push(element("p", "note", digits(cells.prediction_low) + " to " + digits(cells.prediction_high)));
   const classes = Object.entries(cells).filter(([name]) => name.startsWith("probability_")).sort((a, b) => b[1] - a[1]);
   for (const [name, probability] of classes.slice(0, 20)) {
@@ -61,7 +62,7 @@ async function ask() {
   const body = await response.json();
   if (!response.ok) throw new Error(body.error.hint ? body.error.message + " (" + body.error.hint + ")" : body.error.message);
   const cells = body.predictions[0];
-  const parts = "prediction" in cells && typeof cells.prediction !== "object"
+  const parts = "prediction" in cells && (Array.isArray(cells.prediction) || typeof cells.prediction !== "object")
     ? show("Prediction", cells)
     : Object.entries(cells).flatMap(([target, own]) => show(target, own));
   for (const unseen of body.unseen ?? []) parts.push(element("p", "note", unseen.column + ": training did not see " + unseen.value));

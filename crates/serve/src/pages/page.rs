@@ -164,7 +164,7 @@ fn model_docs(app: &App, model: &Model) -> Markup {
     let path = if app.services.len() == 1 { "/predict".to_owned() } else { format!("/models/{}/predict", encode(&model.name)) };
     let row = json!({"rows": [model.example]});
     let request = serde_json::to_string_pretty(&row).unwrap_or_default();
-    let answered = crate::answers::Rows::new(model.sample.clone());
+    let answered = crate::answers::Rows::new(&model.artifact, &model.sample);
     let answer = serde_json::to_string_pretty(&json!({"model": model.name, "version": model.version, "hash": model.artifact.hash(), "id": "r1", "logged": false, "predictions": answered}))
         .unwrap_or_default();
     html! {

@@ -113,6 +113,7 @@ pub(super) fn contents() -> Contents {
     Contents {
         raw,
         notation: cupola_data::Notation::default(),
+        made: crate::Made::default(),
         pipelines: vec![pipeline],
         scores: vec![score],
         profile: serde_json::json!({"rows": 100}),

@@ -2,7 +2,7 @@
 
 use super::exact;
 use crate::postprocess::Postprocess;
-use crate::{Error, Result};
+use crate::{Error, Made, Result};
 use cupola_data::Notation;
 use cupola_task::{Field, Kind, Schema, Settings};
 use serde::de::DeserializeOwned;
@@ -51,6 +51,8 @@ pub(super) struct Manifest {
     pub(super) raw: Schema,
     #[serde(default)]
     pub(super) notation: Notation,
+    #[serde(default, skip_serializing_if = "Made::is_none")]
+    pub(super) made: Made,
     pub(super) pipelines: Vec<PipelineRecord>,
     pub(super) scores: Vec<Score>,
     pub(super) extra: serde_json::Value,
@@ -66,6 +68,13 @@ impl Manifest {
     /// Checks what the rest of the program takes for granted about a schema and its targets.
     pub(super) fn check(&self, place: &str) -> Result<()> {
         check_schema(place, &self.raw)?;
+        if !self.made.is_sound() {
+            return Err(Error::artifact(
+                format!("{place}: made"),
+                "rows or labels that are not whole",
+                "what this version of cupola writes",
+            ));
+        }
         let wanted: Vec<&str> = self.raw.targets().map(|(field, _)| &*field.name).collect();
         let found: Vec<&str> = self.pipelines.iter().map(|record| &*record.target).collect();
         if wanted.is_empty() || wanted != found {

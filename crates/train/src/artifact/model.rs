@@ -5,7 +5,7 @@ use super::golden::{self, Golden, GoldenAnswer, GoldenMode, Verified};
 use super::manifest::{Manifest, PipelineRecord, Score, to_json};
 use super::watched::Watched;
 use crate::postprocess::Postprocess;
-use crate::{Error, Result};
+use crate::{Error, Made, Result};
 use cupola_data::{Notation, Wanted};
 use cupola_task::{Answer, Ask, Classes, Columns, Draw, Field, Fitted, ModelDef, Parts, Predictions, Predictor, Role, Schema, Settings};
 use std::path::Path;
@@ -37,6 +37,8 @@ pub struct Contents {
     pub raw: Schema,
     /// How dates and missing values are written.
     pub notation: Notation,
+    /// What is made of columns before they have types.
+    pub made: Made,
     /// One for each target of the schema, in its order.
     pub pipelines: Vec<Pipeline>,
     /// Measures on the test rows.
@@ -100,6 +102,11 @@ impl Artifact {
         &self.contents.notation
     }
 
+    /// What is made of columns before they have types, as it was in training.
+    pub fn made(&self) -> &Made {
+        &self.contents.made
+    }
+
     /// What the training data looked like.
     pub fn profile(&self) -> &serde_json::Value {
         &self.contents.profile
@@ -149,6 +156,7 @@ impl Artifact {
     /// # Errors
     /// As [`Artifact::predict`].
     pub fn conform(&self, raw: &Columns, place: &dyn Fn(usize) -> String) -> Result<Columns> {
+        let (raw, _) = self.contents.made.lagged(raw, &self.contents.notation, place)?;
         let inputs = raw.select(|name| self.contents.raw.field(name).is_none_or(|field| field.role == Role::Input));
         let conformed = cupola_data::conform(&inputs, &self.contents.raw, &self.contents.notation, place, Wanted::Inputs)?;
         Ok(conformed.columns)
@@ -160,6 +168,7 @@ impl Artifact {
     /// # Errors
     /// As [`Artifact::conform`], and when a picture's path leads out of `base` or its file cannot be read.
     pub fn conform_files(&self, raw: &Columns, place: &dyn Fn(usize) -> String, base: &Path) -> Result<Columns> {
+        let (raw, _) = self.contents.made.lagged(raw, &self.contents.notation, place)?;
         let inputs = raw.select(|name| self.contents.raw.field(name).is_none_or(|field| field.role == Role::Input));
         let conformed = cupola_data::conform_files(&inputs, &self.contents.raw, &self.contents.notation, place, Wanted::Inputs, base)?;
         Ok(conformed.columns)
@@ -224,6 +233,7 @@ impl Artifact {
             cupola: env!("CARGO_PKG_VERSION").to_owned(),
             raw: contents.raw.clone(),
             notation: contents.notation.clone(),
+            made: contents.made.clone(),
             pipelines: contents.pipelines.iter().map(|pipeline| pipeline.record()).collect(),
             scores: contents.scores.clone(),
             extra: contents.extra.clone(),

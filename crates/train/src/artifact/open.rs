@@ -81,6 +81,7 @@ pub(super) fn decode(place: &str, bytes: &[u8], opening: Opening<'_>, catalog: &
         watched: Watched::open(place, reference.as_deref(), losses, manifest.monitor.as_ref())?,
         raw: manifest.raw,
         notation: manifest.notation,
+        made: manifest.made,
         scores: manifest.scores,
         profile,
         extra: manifest.extra,

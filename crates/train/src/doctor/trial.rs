@@ -180,7 +180,7 @@ fn target_field(divided: &Divided, name: &str) -> Result<(Field, Task)> {
 }
 
 fn named<'a>(plan: &'a Plan, field: &Field) -> Option<(&'static cupola_task::ModelDef, &'a Settings)> {
-    match plan.outputs.get(&*field.name).and_then(|output| output.model.as_ref()).unwrap_or(&plan.model) {
+    match plan.output(&field.name).and_then(|output| output.model.as_ref()).unwrap_or(&plan.model) {
         Choice::Named(def, settings) => Some((def, settings)),
         Choice::Auto => None,
     }

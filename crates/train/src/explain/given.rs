@@ -49,9 +49,10 @@ pub fn rows_of_table(artifact: &Artifact, input: &Input, options: &ReadOptions) 
     let raw = read(input, options)?;
     let place = |row: usize| raw.place(row);
     let schema = artifact.raw();
+    let (rows, notes) = artifact.made().rows(&raw.columns, schema, artifact.notation(), &place)?;
     let conformed = match input.folder() {
-        Some(base) => conform_files(&raw.columns, schema, artifact.notation(), &place, Wanted::Inputs, &base)?,
-        None => conform(&raw.columns, schema, artifact.notation(), &place, Wanted::Inputs)?,
+        Some(base) => conform_files(&rows, schema, artifact.notation(), &place, Wanted::Inputs, &base)?,
+        None => conform(&rows, schema, artifact.notation(), &place, Wanted::Inputs)?,
     };
     let columns = conformed.columns;
     load::check_weights(schema, &columns, &place)?;
@@ -59,7 +60,8 @@ pub fn rows_of_table(artifact: &Artifact, input: &Input, options: &ReadOptions) 
     let batch = Batch::new((0..rows as u64).collect(), &columns, schema);
     let has_weights = schema.keys(cupola_task::Key::Weight).all(|field| batch.keys.get(&field.name).is_some());
     let weights = if has_weights { load::weights(schema, &batch)? } else { None };
-    given(batch, weights, raw.name.clone(), (0..rows).map(place).collect(), raw.warnings.clone())
+    let warnings = raw.warnings.iter().cloned().chain(notes).collect();
+    given(batch, weights, raw.name.clone(), (0..rows).map(place).collect(), warnings)
 }
 
 /// The test rows of the run that made a model, read again from where its recipe says.

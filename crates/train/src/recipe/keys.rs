@@ -154,8 +154,36 @@ pub const OUTPUT: &[Setting] = &[
         name: "type",
         alias: &[],
         default: "auto",
-        range: Range::Choice(&["auto", "number", "category", "binary"]),
-        doc: "What the target holds; number makes it a regression.",
+        range: Range::Choice(&["auto", "number", "category", "binary", "labels"]),
+        doc: "What the target holds; number makes it a regression, labels takes each cell as a list of labels, of which each has a model of its own (binary relevance).",
+    },
+    Setting {
+        name: "separator",
+        alias: &[],
+        default: "auto",
+        range: Range::Text,
+        doc: "What stands between the labels of a cell, or json for JSON lists; said, it makes the target one of labels. auto: a semicolon, a bar or a comma where what it parts comes back in other cells, and JSON where all cells are such lists.",
+    },
+    Setting {
+        name: "min_rows",
+        alias: &[],
+        default: "5",
+        range: Range::Integer { min: 1, max: i64::MAX },
+        doc: "How many training rows a label must have to be learned. Others are counted and told.",
+    },
+    Setting {
+        name: "max_labels",
+        alias: &[],
+        default: "100",
+        range: Range::Integer { min: 1, max: 2000 },
+        doc: "How many labels of a list are learned, the most frequent ones.",
+    },
+    Setting {
+        name: "categories",
+        alias: &["spelling"],
+        default: "auto",
+        range: Range::Choice(&["auto", "keep", "trim", "fold"]),
+        doc: "Which spellings of the target's classes, or labels, are one, as data.clean.categories says it of inputs. The most frequent spelling names the class, what was merged is counted, and rows that come later are read in the same way. auto: as data.clean.categories says.",
     },
     Setting {
         name: "positive",
@@ -329,6 +357,7 @@ pub fn lists(table: &[&str]) -> Vec<&'static [Setting]> {
         ["data", "split"] => vec![cupola_data::split::SETTINGS],
         ["data", "images"] => vec![cupola_data::ImageOptions::SETTINGS],
         ["data", "clean"] => vec![CLEAN, cupola_data::prepare::SETTINGS],
+        ["data", "lag"] => vec![cupola_data::lags::SETTINGS],
         ["inputs", _] => vec![INPUT, cupola_data::prepare::COLUMN_SETTINGS],
         ["outputs", _] => vec![OUTPUT, crate::postprocess::DECISION],
         ["model"] | ["outputs", _, "model"] => vec![MODEL],
@@ -347,12 +376,13 @@ pub fn lists(table: &[&str]) -> Vec<&'static [Setting]> {
 
 /// Every key that can be written without naming a column, as dotted names, for "did you mean".
 pub fn names() -> Vec<String> {
-    let tables: [&[&str]; 15] = [
+    let tables: [&[&str]; 16] = [
         &[],
         &["data"],
         &["data", "split"],
         &["data", "images"],
         &["data", "clean"],
+        &["data", "lag"],
         &["augment"],
         &["model"],
         &["train"],
@@ -382,6 +412,7 @@ pub fn json_schema() -> Json {
     data.insert("split".into(), table(&["data", "split"]));
     data.insert("images".into(), table(&["data", "images"]));
     data.insert("clean".into(), table(&["data", "clean"]));
+    data.insert("lag".into(), table(&["data", "lag"]));
     let files = json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] });
     let tables = "Further tables of data.sql: a name for each file, folder, pattern or list of files.";
     data.insert("tables".into(), json!({ "type": "object", "description": tables, "additionalProperties": files }));

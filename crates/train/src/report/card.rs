@@ -83,6 +83,7 @@ fn data(report: &Report) -> String {
     }
     let split = if data.split.is_empty() { "not stated".to_owned() } else { markdown(&data.split, SENTENCE) };
     text.push_str(&format!("- Rows: {}\n- Split: {split}\n- Columns: {}\n\n", rows_phrase(report), count(data.columns.len() as u64)));
+    data.made.iter().for_each(|made| text.push_str(&format!("{}.\n\n", markdown(made, SENTENCE))));
     text.push_str("| column | type | role | missing | distinct |\n|---|---|---|---:|---:|\n");
     let total = data.files.iter().map(|file| file.rows_read).sum();
     data.columns.iter().take(COLUMNS_MAX).for_each(|column| text.push_str(&column_line(column, total)));
@@ -109,6 +110,11 @@ fn more(all: usize, max: usize, what: &str) -> String {
 
 fn scores(report: &Report) -> String {
     let mut text = format!("## Scores on {}, with 95 % intervals\n", plural(report.data.rows.test, "test row"));
+    for list in &report.labels {
+        text.push_str(&format!("\n### {}\n\n{}.\n\n", markdown(&list.name, NAME), markdown(&list.phrase(), SENTENCE)));
+        text.push_str("| measure | test | baseline | difference | |\n|---|---:|---:|---:|---|\n");
+        list.scores.iter().for_each(|score| text.push_str(&score_line(score)));
+    }
     for target in report.targets.iter().take(TARGETS_MAX) {
         text.push_str(&format!("\n### {}\n\n", markdown(&target.name, NAME)));
         if !target.baseline.is_empty() {

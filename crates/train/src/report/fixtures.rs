@@ -134,6 +134,7 @@ pub(super) fn binary() -> Report {
         ],
         split: "the test file; 90/10 of the data stratified by income".into(),
         rows: SplitRows { train: 29_304, valid: 3257, test: 16_281, out: 0 },
+        made: vec![],
         columns: vec![
             column("age", "number", "input", "all values are numbers", 0, 73),
             column("workclass", "category", "input", "9 different words", 1836, 9),

@@ -47,6 +47,7 @@ pub fn html(report: &Report) -> String {
         (remarks(report, &verdict))
         (gates(report))
         (warnings(report))
+        (super::labels::sections(report, lists))
         @for (i, target) in report.targets.iter().take(TARGETS_MAX).enumerate() { (measured(report, target, i)) }
         (more(report.targets.len(), TARGETS_MAX, "targets"))
         (leaderboard(report))
@@ -230,6 +231,16 @@ fn score_table(report: &Report, target: &TargetReport) -> Markup {
             "On " (plural(report.data.rows.test, "test row")) ", with 95 % intervals."
             @if !target.baseline.is_empty() { " The baseline answers " (shown(&target.baseline, NAME)) "." }
         }
+        (score_lines(&target.scores, &target.main))
+    }
+}
+
+fn lists(scores: &[Score]) -> Markup {
+    score_lines(scores, "")
+}
+
+fn score_lines(scores: &[Score], main: &str) -> Markup {
+    html! {
         div.scroll {
             table {
                 thead {
@@ -238,10 +249,10 @@ fn score_table(report: &Report, target: &TargetReport) -> Markup {
                         th.n { "95 % interval" } th { "" } th.n { "train" } th.n { "valid" }
                     }
                 }
-                tbody { @for score in target.scores.iter().take(SCORES_MAX) { (score_line(score, score.name == target.main)) } }
+                tbody { @for score in scores.iter().take(SCORES_MAX) { (score_line(score, score.name == main)) } }
             }
         }
-        (more(target.scores.len(), SCORES_MAX, "measures"))
+        (more(scores.len(), SCORES_MAX, "measures"))
     }
 }
 
@@ -478,6 +489,7 @@ fn data(report: &Report) -> Markup {
         section {
             h2 { "Data" }
             p { (rows_phrase(report)) "." @if !data.split.is_empty() { " Split: " (shown(&data.split, SENTENCE)) "." } }
+            @for made in &data.made { p { (shown(made, SENTENCE)) "." } }
             (files_read(report))
             h3 { (plural(data.columns.len() as u64, "column")) }
             (columns(report))

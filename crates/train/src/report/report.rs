@@ -32,6 +32,9 @@ pub struct Report {
     pub leaderboard: Option<Leaderboard>,
     /// What was measured, target by target; the first is the one that headlines.
     pub targets: Vec<TargetReport>,
+    /// Targets whose cells list labels; each label is one of `targets` as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<super::labels::LabelsReport>,
     /// Whether quality gates hold.
     #[serde(default)]
     pub gates: Vec<GateResult>,
@@ -104,6 +107,9 @@ pub struct DataSummary {
     pub rows: SplitRows,
     /// The columns, in the file's order.
     pub columns: Vec<ColumnSummary>,
+    /// What was made of columns before they were learned from, as sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made: Vec<String>,
 }
 
 /// One file of data.

@@ -35,14 +35,16 @@ pub fn terminal(report: &Report, width: usize, paint: Paint) -> String {
     let mut screen = Screen { text: String::new(), width: width.clamp(*WIDTHS.start(), *WIDTHS.end()), paint };
     let verdict = verdict(report);
     opening(&mut screen, report, &verdict);
-    for target in report.targets.iter().take(TARGETS_MAX) {
+    super::labels::told(&mut screen, report, list_scores);
+    let plain: Vec<&TargetReport> = report.targets.iter().filter(|target| !report.is_label(&target.name)).collect();
+    for &target in plain.iter().take(TARGETS_MAX) {
         scores(&mut screen, report, target);
         if report.targets.len() == 1 {
             classes(&mut screen, target);
             audit(&mut screen, target);
         }
     }
-    if let Some(more) = report.targets.len().checked_sub(TARGETS_MAX).filter(|more| *more > 0) {
+    if let Some(more) = plain.len().checked_sub(TARGETS_MAX).filter(|more| *more > 0) {
         screen.line(&format!("  and {} more in the report", plural(more as u64, "target")));
     }
     tuning(&mut screen, report);
@@ -157,16 +159,20 @@ fn scores(screen: &mut Screen, report: &Report, target: &TargetReport) {
     let most = SCORES_MAX[usize::from(report.targets.len() > 1)];
     let (first, rest): (Vec<&Score>, Vec<&Score>) = target.scores.iter().partition(|score| score.name == target.main);
     let shown_scores: Vec<&Score> = first.into_iter().chain(rest).take(most).collect();
-    screen.heading(&format!("Test scores of {}", shown(&target.name, 40)), "with 95 % intervals");
-    let full = table(&shown_scores, Detail::Full);
+    list_scores(screen, &target.name, &shown_scores);
+    if target.scores.len() > most {
+        screen.line(&format!("  and {} more in the report", target.scores.len() - most));
+    }
+}
+
+fn list_scores(screen: &mut Screen, name: &str, shown_scores: &[&Score]) {
+    screen.heading(&format!("Test scores of {}", shown(name, 40)), "with 95 % intervals");
+    let full = table(shown_scores, Detail::Full);
     let is_narrow = full.iter().any(|row| row.chars().count() > screen.width);
-    let rows = if is_narrow { table(&shown_scores, Detail::Brief) } else { full };
+    let rows = if is_narrow { table(shown_scores, Detail::Brief) } else { full };
     for (i, row) in rows.iter().enumerate() {
         let row = if i == 0 { screen.tone(row.trim_end(), Tone::Faint) } else { row.clone() };
         screen.line(&row);
-    }
-    if target.scores.len() > most {
-        screen.line(&format!("  and {} more in the report", target.scores.len() - most));
     }
 }
 
