@@ -5,6 +5,7 @@ mod commands;
 mod fault;
 mod memory;
 mod screen;
+mod surroundings;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return fault::usage(&error, words.iter().any(|word| word == "--json")),
     };
+    surroundings::grant_access();
     let screen = screen::Screen::new(arguments.json, arguments.quiet);
     match commands::run(arguments, &screen) {
         Ok(code) => code,

@@ -22,6 +22,7 @@ pub mod near;
 pub mod prepare;
 pub mod profile;
 mod read;
+pub mod remote;
 mod source;
 pub mod split;
 #[cfg(feature = "sql")]

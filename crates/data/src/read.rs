@@ -11,7 +11,7 @@
 use crate::formats::{self, Chunk, Content, Layout, Rows};
 use crate::images::ImageOptions;
 use crate::{Error, Result};
-use crate::{source, sql};
+use crate::{remote, source, sql};
 use bytes::Bytes;
 use cupola_task::{Columns, Range, Setting, Settings, Value, size};
 use std::ops;
@@ -25,6 +25,8 @@ pub enum Input {
     Path(PathBuf),
     /// Several files or patterns, whose rows follow one another.
     Paths(Vec<PathBuf>),
+    /// A table of a database, or an object or several on a server, by a URL without a password: see [`remote`](crate::remote).
+    Url(String),
     /// What a query makes of other inputs.
     Query(Arc<Query>),
     /// Standard input.
@@ -186,10 +188,11 @@ const MAX_MEMORY_LEAST: u64 = 64 << 20;
 const PLACES_MAX: usize = 20;
 
 impl Input {
-    /// `-` is standard input, everything else a path.
+    /// `-` is standard input, a URL of `postgres` or `s3` a table elsewhere, everything else a path.
     pub fn parse(text: &str) -> Input {
         match text {
             "-" => Input::Stdin,
+            url if remote::is_url(url) => Input::Url(remote::without_password(url)),
             path => Input::Path(path.into()),
         }
     }
@@ -198,7 +201,7 @@ impl Input {
     pub fn parse_all(texts: &[String]) -> Input {
         match texts {
             [text] => Input::parse(text),
-            texts => Input::Paths(texts.iter().map(PathBuf::from).collect()),
+            texts => Input::Paths(texts.iter().map(|text| remote::without_password(text).into()).collect()),
         }
     }
 
@@ -254,7 +257,7 @@ impl Input {
             Input::Path(path) => length(path),
             Input::Paths(paths) => paths.iter().map(length).sum(),
             Input::Query(query) => query.tables.iter().map(|(_, input)| input.file_bytes()).sum(),
-            Input::Stdin => 0,
+            Input::Stdin | Input::Url(_) => 0,
             Input::Bytes { bytes, .. } => bytes.len() as u64,
         }
     }
@@ -268,6 +271,7 @@ impl Input {
                 [first, others @ ..] => format!("{} and {} more", first.display(), others.len()),
             },
             Input::Query(_) => "data.sql".to_owned(),
+            Input::Url(url) => url.clone(),
             Input::Stdin => "standard input".to_owned(),
             Input::Bytes { name, .. } => name.clone(),
         }
@@ -341,7 +345,7 @@ impl ReadOptions {
             alias: &["sheet_name", "table"],
             default: "\"\"",
             range: Range::Text,
-            doc: "which sheet of a workbook, or table of a database, is read; empty: the first sheet, the only table",
+            doc: "which sheet of a workbook, or table or view of a database, is read; empty: the first sheet, the only table",
         },
         Setting { name: "header", alias: &[], default: "true", range: Range::Flag, doc: "whether the first line names the columns" },
         Setting {
@@ -613,6 +617,11 @@ fn open(input: &Input, options: &ReadOptions, is_whole: bool) -> Result<(&'stati
             return Ok((format.name, rows, Content::default()));
         }
         Input::Query(query) => return Ok(("sql", sql::open(query, options)?, Content::default())),
+        Input::Url(url) => {
+            if let Some((format, rows)) = formats::open_url(url, options, is_whole)? {
+                return Ok((format, rows, Content::default()));
+            }
+        }
         _ => {}
     }
     if let Input::Path(path) = input

@@ -2,7 +2,7 @@
 
 use crate::formats::Window;
 use crate::read::{Encoding, Input, ReadOptions};
-use crate::{Error, Result};
+use crate::{Error, Result, remote};
 use bytes::Bytes;
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
@@ -108,6 +108,8 @@ pub(crate) fn open(input: &Input, options: &ReadOptions, whole: bool) -> Result<
         Input::Bytes { bytes, .. } => Plain::Memory(bytes.clone()),
         Input::Stdin => Plain::Pipe(Box::new(io::stdin())),
         Input::Path(path) => open_file(path)?,
+        // The copy of an object is a file; messages go on to name the object.
+        Input::Url(url) => open_file(&remote::fetch(url, remote::granted(url)?, options)?)?,
         Input::Paths(_) | Input::Query(_) => unreachable!("several files are opened one by one"),
     };
     let plain = if whole { read_whole(plain, &name, options)? } else { plain };
@@ -135,6 +137,9 @@ fn open_file(path: &Path) -> Result<Plain> {
 
 /// The error for a file that is not there, with the nearest that is.
 fn missing(path: &Path) -> Error {
+    if let Some(error) = path.to_str().and_then(remote::foreign) {
+        return error;
+    }
     let error = Error::refused(path.display(), "no such file", "a file");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Ok(entries) = std::fs::read_dir(folder) else {

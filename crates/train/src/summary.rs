@@ -70,7 +70,10 @@ pub(crate) fn label(plan: &Plan) -> String {
         Input::Query(query) => query.tables.first().map_or_else(String::new, |(_, data)| data.name()),
         input => input.name(),
     };
-    let stem = Path::new(&name).file_name().map_or_else(|| "data".into(), |stem| stem.to_string_lossy());
+    // Of a database the table names the run, not who asks it and how.
+    let (place, query) = name.split_once('?').filter(|_| cupola_data::remote::is_url(&name)).unwrap_or((&name, ""));
+    let table = query.split('&').find_map(|pair| pair.strip_prefix("table="));
+    let stem = table.map(Into::into).or_else(|| Path::new(place).file_name().map(|stem| stem.to_string_lossy())).unwrap_or("data".into());
     let stem: String =
         stem.split('.').next().unwrap_or("data").chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).take(60).collect();
     let stem = stem.trim_matches(['-', '_']);

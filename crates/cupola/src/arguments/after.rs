@@ -5,8 +5,9 @@ Keys follow the command as key=value, dots for nesting: cupola train data.csv ta
 `cupola schema` lists every key, `cupola models` every model, `cupola metrics` every measure.
 
 Exit codes: 0 ok, 1 failure, 2 usage or recipe, 3 data or leak gate, 4 quality gate, 5 out of budget, 130 interrupted and saved.
-Environment: CUPOLA_HOME is the folder that holds runs/ and deploy/ (default: the present one); CUPOLA_STORE is a PostgreSQL URL for
-what deploy/ keeps in registry.sqlite; NO_COLOR turns colours off.";
+Environment: CUPOLA_HOME is the folder that holds runs/, deploy/ and cache/ (default: the present one); CUPOLA_STORE is a PostgreSQL URL for
+what deploy/ keeps in registry.sqlite; NO_COLOR turns colours off. Tables may stand elsewhere: postgres://USER@HOST/DATABASE?table=NAME goes by
+PGPASSWORD, ~/.pgpass and what else libpq knows, s3://BUCKET/KEY by AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL.";
 
 pub const AFTER_INIT: &str = "\
 Example: cupola init data.csv target=y && cupola train cupola.toml";
@@ -15,6 +16,8 @@ Examples:
   cupola train data.csv target=y                       the best of a leaderboard, in 60 seconds
   cupola train data.csv target=y model=gbdt test=other.csv
   cupola train data.csv target=y data.split.by=time data.split.key=date
+  cupola train postgres://ann@db/shop table=orders target=returned
+  cupola train \"s3://bucket/2024/*.parquet\" target=y
   cupola train recipe.toml time=10m                    what is typed goes before what the file says
   cupola train runs/latest/run.toml                    the same model again";
 pub const AFTER_COMPARE: &str = "\

@@ -153,7 +153,7 @@ fn recipe(arguments: &[String], tiny: bool) -> Result<Recipe> {
 
 /// The paths that come first, and what follows them.
 fn paths_and_pairs(arguments: &[String]) -> (&[String], &[String]) {
-    let is_path = |word: &String| !word.contains('=') || Path::new(word).exists();
+    let is_path = |word: &String| !word.contains('=') || cupola_data::remote::is_url(word) || Path::new(word).exists();
     arguments.split_at(arguments.iter().position(|word| !is_path(word)).unwrap_or(arguments.len()))
 }
 

@@ -16,6 +16,7 @@ mod preview;
 mod releases;
 mod retrain;
 mod series;
+mod sources;
 mod stop;
 mod tune;
 mod whole;

@@ -8,7 +8,7 @@ use arrow_array::{ArrayRef, StringArray};
 use std::sync::Arc;
 
 /// A value as the file has it.
-pub(super) enum Cell {
+pub(crate) enum Cell {
     Missing,
     Number(f64),
     /// Microseconds since 1970 in UTC.
@@ -18,7 +18,7 @@ pub(super) enum Cell {
 
 impl Cell {
     /// Nothing where the value stands for a missing one.
-    pub(super) fn unless_marked(self, markers: &Markers) -> Cell {
+    pub(crate) fn unless_marked(self, markers: &Markers) -> Cell {
         match &self {
             Cell::Number(number) if markers.contain_number(*number) => Cell::Missing,
             Cell::Text(text) if markers.contain(text) => Cell::Missing,
@@ -27,7 +27,7 @@ impl Cell {
     }
 
     /// A whole number, as text where a `f64` does not hold it.
-    pub(super) fn whole(number: i64) -> Cell {
+    pub(crate) fn whole(number: i64) -> Cell {
         match number.unsigned_abs() <= super::normal::EXACT_MAX {
             true => Cell::Number(number as f64),
             false => Cell::Text(number.to_string()),
@@ -45,7 +45,7 @@ impl Cell {
 }
 
 /// Cells one below the other.
-pub(super) struct Cells {
+pub(crate) struct Cells {
     rows: usize,
     values: Values,
 }
@@ -59,12 +59,12 @@ enum Values {
 }
 
 impl Cells {
-    pub(super) fn new() -> Cells {
+    pub(crate) fn new() -> Cells {
         Cells { rows: 0, values: Values::None }
     }
 
     /// Marks the rows before that one missing where there are none yet.
-    pub(super) fn fill(&mut self, row: usize) {
+    pub(crate) fn fill(&mut self, row: usize) {
         for _ in self.rows..row {
             self.append(Cell::Missing);
         }
@@ -72,7 +72,7 @@ impl Cells {
 
     /// Whether there was room.
     #[must_use]
-    pub(super) fn push(&mut self, cell: Cell) -> bool {
+    pub(crate) fn push(&mut self, cell: Cell) -> bool {
         let size = match (&self.values, &cell) {
             (Values::Texts(texts), Cell::Text(text)) => texts.values_slice().len() + text.len(),
             (Values::Texts(texts), _) => texts.values_slice().len() + SPELLED_MAX,
@@ -107,7 +107,7 @@ impl Cells {
     }
 
     /// So many rows as an array; the next begin anew.
-    pub(super) fn finish(&mut self, rows: usize) -> ArrayRef {
+    pub(crate) fn finish(&mut self, rows: usize) -> ArrayRef {
         self.fill(rows);
         self.rows = 0;
         match std::mem::replace(&mut self.values, Values::None) {
@@ -145,6 +145,6 @@ impl Values {
 }
 
 /// A column has no more room.
-pub(super) fn full(name: &str, place: String) -> Error {
+pub(crate) fn full(name: &str, place: String) -> Error {
     Error::column(name, place, "more than 2 GiB of text", "at most 2 GiB").with_hint("read the table in parts")
 }

@@ -2,7 +2,7 @@
 
 use crate::read::{Input, ReadOptions};
 use crate::source::{self, Opened, Plain, Store};
-use crate::{Error, Result};
+use crate::{Error, Result, remote};
 use bytes::Bytes;
 use std::fs;
 use std::io::Read;
@@ -82,16 +82,34 @@ impl Folder {
     pub(crate) fn matching(path: &Path) -> Result<Folder> {
         let pattern = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let patterns = expand(&pattern);
-        let mut folder = Folder::open(parent)?;
+        let mut folder = Folder::open(parent)?.chosen(&pattern, &|missing| parent.join(missing).display().to_string())?;
+        folder.name = path.display().to_string().into();
+        Ok(folder)
+    }
+
+    /// The objects in a folder on a server, or of a pattern there. What is a folder there is not told from what begins alike: none is shown.
+    pub(crate) fn objects(url: &str) -> Result<Folder> {
+        let listed = remote::list(url, remote::granted(url)?)?;
+        let files = listed.into_iter().map(|(name, url)| Entry { name, input: Input::Url(url) }).collect();
+        let folder = Folder { name: url.into(), files, folders: vec![], root: None, is_one_file: false, is_choice: false };
+        let (parent, pattern) = url.rsplit_once('/').unwrap_or(("", url));
+        match pattern.is_empty() {
+            true => Ok(folder),
+            false => folder.chosen(pattern, &|missing| format!("{parent}/{missing}")),
+        }
+    }
+
+    /// The files of a folder that a pattern means; `place` is where one would be that is not there.
+    fn chosen(self, pattern: &str, place: &dyn Fn(&str) -> String) -> Result<Folder> {
+        let mut folder = self;
+        let patterns = expand(pattern);
         if let Some(missing) = patterns.iter().find(|pattern| !folder.files.iter().any(|entry| matches(pattern, &entry.name))) {
-            let error = Error::refused(parent.join(missing).display(), "no such file", "a file");
+            let error = Error::refused(place(missing), "no such file", "a file");
             return Err(error.with_hint(format!("{pattern} stands for {}", counted_files(patterns.len()))));
         }
         folder.files.retain(|entry| patterns.iter().any(|pattern| matches(pattern, &entry.name)));
         folder.folders.clear();
         folder.is_choice = true;
-        folder.name = path.display().to_string().into();
         Ok(folder)
     }
 
@@ -100,8 +118,12 @@ impl Folder {
         let mut files = Vec::new();
         for path in paths {
             match is_pattern(path) && !path.exists() {
+                true if path.to_str().is_some_and(remote::is_url) => files.extend(Folder::objects(&path.to_string_lossy())?.files),
                 true => files.extend(Folder::matching(path)?.files),
-                false => files.extend(Folder::around(&Input::Path(path.clone())).files),
+                false => {
+                    let url = path.to_str().filter(|text| remote::is_url(text));
+                    files.extend(Folder::around(&url.map_or_else(|| Input::Path(path.clone()), Input::parse)).files);
+                }
             }
         }
         let name = Input::Paths(paths.to_vec()).name().into();
@@ -112,6 +134,7 @@ impl Folder {
     pub(crate) fn around(input: &Input) -> Folder {
         let (name, root) = match input {
             Input::Path(path) => (path.file_name().map(|name| name.to_string_lossy().into_owned()), path.parent().map(Path::to_owned)),
+            Input::Url(url) => (url.rsplit('/').next().map(str::to_owned), None),
             _ => (None, None),
         };
         let entry = Entry { name: name.unwrap_or_else(|| input.name()), input: input.clone() };

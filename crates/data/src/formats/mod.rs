@@ -11,7 +11,7 @@ mod archive;
 mod arff;
 mod arrow;
 mod bulk;
-mod cell;
+pub(crate) mod cell;
 mod cifar;
 mod csv;
 mod dialect;
@@ -44,6 +44,7 @@ pub(crate) use parquet::{BATCH, Pending};
 pub(crate) use window::Window;
 
 use crate::read::{Input, Lines, Places, ReadOptions, Skipped};
+use crate::remote::{self, Scheme};
 use crate::source::{Plain, Store};
 use crate::{Error, Result};
 use cupola_task::Columns;
@@ -185,7 +186,22 @@ impl FormatDef {
 
 /// Opens a folder, or the files of a pattern, as the first format that knows its layout, or as the one asked for.
 pub(crate) fn open_folder(path: &Path, options: &ReadOptions, is_whole: bool) -> Result<(&'static FormatDef, Box<dyn Rows>)> {
-    let folder = if path.is_dir() { Folder::open(path)? } else { Folder::matching(path)? };
+    open_files(if path.is_dir() { Folder::open(path)? } else { Folder::matching(path)? }, options, is_whole)
+}
+
+/// Opens what a URL names that is no single object: a table of a database, or the objects of a folder or a pattern, as the files of one.
+pub(crate) fn open_url(url: &str, options: &ReadOptions, is_whole: bool) -> Result<Option<(&'static str, Box<dyn Rows>)>> {
+    match Scheme::of(url) {
+        Some((Scheme::Postgresql, _)) => Ok(Some(("postgresql", remote::open_table(url, remote::granted(url)?, options)?))),
+        _ if url.ends_with('/') || is_pattern(url.as_ref()) => {
+            let (format, rows) = open_files(Folder::objects(url)?, options, is_whole)?;
+            Ok(Some((format.name, rows)))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn open_files(folder: Folder, options: &ReadOptions, is_whole: bool) -> Result<(&'static FormatDef, Box<dyn Rows>)> {
     let asked = options.format.as_deref().and_then(FormatDef::named);
     // A format of single files is then that of each.
     if asked.is_some_and(|format| !format.is_folder()) {
@@ -296,7 +312,7 @@ fn refuse_foreign(name: &str, head: &[u8]) -> Result<()> {
 }
 
 /// The table or sheet that was asked for, of those that are there.
-fn chosen(name: &str, what: &str, asked: &str, known: &[String]) -> Result<String> {
+pub(crate) fn chosen(name: &str, what: &str, asked: &str, known: &[String]) -> Result<String> {
     if let Some(found) = known.iter().find(|name| *name == asked) {
         return Ok(found.clone());
     }
@@ -308,7 +324,7 @@ fn chosen(name: &str, what: &str, asked: &str, known: &[String]) -> Result<Strin
 }
 
 /// Names of columns that a file gives in one place.
-fn check_names<'a>(place: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {
+pub(crate) fn check_names<'a>(place: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     for (at, name) in names.enumerate() {
         if name.trim().is_empty() {

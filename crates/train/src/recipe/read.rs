@@ -2,6 +2,7 @@
 
 use super::canonical;
 use crate::{Error, Result};
+use cupola_data::remote::{is_url, without_password};
 use cupola_task::{Setting, Value, nearest};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -111,8 +112,10 @@ impl Recipe {
     /// # Errors
     /// When there is no `=`, or no key before it.
     pub fn argue(&mut self, argument: &str) -> Result<()> {
-        let (key, value) = split_pair(argument).filter(|(key, _)| !key.trim().is_empty()).ok_or_else(|| {
-            Error::recipe("command line", format!("found {argument:?}, wanted key=value"))
+        // A URL that comes too late may hold a password, and an equals sign.
+        let plain = without_password(argument);
+        let (key, value) = split_pair(argument).filter(|(key, _)| !key.trim().is_empty() && !is_url(argument)).ok_or_else(|| {
+            Error::recipe("command line", format!("found {plain:?}, wanted key=value"))
                 .with_hint("paths of data come first, then key=value pairs")
         })?;
         self.set(split_path(key.trim().trim_start_matches("--")), Value::parse(value), Origin::Flag, "command line");
@@ -121,7 +124,7 @@ impl Recipe {
 
     /// Sets a value, replacing what was said before.
     pub fn set(&mut self, path: Vec<String>, value: Value, origin: Origin, place: &str) {
-        self.entries.insert(canonical(path), Entry { value, origin, place: place.to_owned() });
+        self.entries.insert(canonical(path), Entry { value: plain(value), origin, place: place.to_owned() });
     }
 
     /// Writes a table's keys by their own names where aliases of the list were used.
@@ -178,9 +181,18 @@ fn insert(entries: &mut BTreeMap<Vec<String>, Entry>, path: Vec<String>, entry: 
     let path = canonical(path);
     let key = path.join(".");
     let place = entry.place.clone();
-    match entries.insert(path, entry) {
+    match entries.insert(path, Entry { value: plain(entry.value), ..entry }) {
         Some(before) => Err(Error::recipe(place, format!("{key} is said twice, first at {} under another name", before.place))),
         None => Ok(()),
+    }
+}
+
+/// A value as it is kept: URLs of tables have lost their passwords, so that nothing that is made of a recipe can repeat them.
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Text(text) => Value::Text(without_password(&text)),
+        Value::List(items) => Value::List(items.into_iter().map(plain).collect()),
+        other => other,
     }
 }
 

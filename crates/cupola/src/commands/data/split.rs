@@ -97,8 +97,9 @@ fn format(arguments: &SplitArguments, input: &Input, options: &ReadOptions) -> R
 /// The name of the table's file without its endings.
 fn stem(input: &Input) -> String {
     let path = match input {
-        Input::Path(path) => Some(path),
-        Input::Paths(paths) => paths.first(),
+        Input::Path(path) => Some(path.as_path()),
+        Input::Paths(paths) => paths.first().map(PathBuf::as_path),
+        Input::Url(url) => Some(Path::new(url.split('?').next().unwrap_or(url))),
         _ => None,
     };
     let name = path.and_then(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
