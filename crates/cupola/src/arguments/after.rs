@@ -133,7 +133,7 @@ fn after_data(about: &str, settings: &[cupola_task::Setting], examples: &str) ->
 pub fn after_dup() -> String {
     after_data(
         "Columns that name rows do not count, nor do those of `ignore`. Exit code 3 when a split is named (data.split.by=.., or test=FILE) and rows of one \
-         side stand on another. About 150 bytes a row are kept in memory.",
+         side stand on another. About 150 bytes a row are kept in memory, and 300 more of a picture.",
         cupola_data::near::DUP,
         "  cupola data dup data.csv\n  cupola data dup train.csv test=test.csv threshold=0.9\n  cupola data dup data.csv target=y data.split.by=random --json",
     )

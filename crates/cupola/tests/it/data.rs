@@ -135,7 +135,7 @@ fn leaks_are_told_and_fail() {
     desk.put("good.csv", good(300));
     let clean = desk.ok(&["data", "leaks", "good.csv", "target=c", "ignore=y"]);
     expect![[r#"
-        no leak found: 9 checks on 240 training, 30 validation and 30 test rows (split by stratified)
+        no leak found: 11 checks on 240 training, 30 validation and 30 test rows (split by stratified)
     "#]]
     .assert_eq(&clean.stdout);
     let leaky = good(300)
@@ -147,7 +147,7 @@ fn leaks_are_told_and_fail() {
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     expect![[r#"
         leak  target_copy: column copy is the target c under another name: it tells it in every row, one value for one value (for example leaky.csv:3, leaky.csv:4, leaky.csv:5): leave it out (ignore=copy)
-        1 certain, 0 to look at: 9 checks on 240 training, 30 validation and 30 test rows (split by stratified)
+        1 certain, 0 to look at: 11 checks on 240 training, 30 validation and 30 test rows (split by stratified)
     "#]].assert_eq(&ran.stdout);
     let json = told(&desk.run(&["--json", "data", "leaks", "leaky.csv", "target=c", "ignore=y"]).stdout);
     assert_eq!((json["certain"].as_bool(), json["findings"][0]["check"].as_str()), (Some(true), Some("target_copy")));

@@ -12,6 +12,7 @@ mod table;
 pub(crate) use cells::cells;
 pub use decode::{Changes, Decoded, decode};
 pub use settings::{ImageOptions, Keep};
+pub(crate) use shrink::resized;
 pub(crate) use store::Store;
 pub use table::picture_columns;
 

@@ -23,12 +23,21 @@ pub(crate) fn shrunk(pixels: &[u8], shape: [u32; 3], side: u32) -> (Cow<'_, [u8]
     if [height, width, channels] == shape {
         return (Cow::Borrowed(pixels), shape);
     }
-    let kind = if channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
+    (Cow::Owned(scaled(pixels, shape, [height, width])), [height, width, channels])
+}
+
+/// Pixels of a square of that side, whatever the shape was.
+pub(crate) fn resized(pixels: &[u8], shape: [u32; 3], side: u32) -> Vec<u8> {
+    scaled(pixels, shape, [side, side])
+}
+
+fn scaled(pixels: &[u8], shape: [u32; 3], [height, width]: [u32; 2]) -> Vec<u8> {
+    let kind = if shape[2] == 1 { PixelType::U8 } else { PixelType::U8x3 };
     let source = ImageRef::new(shape[1], shape[0], pixels, kind).expect("pixels are as many as the shape says");
-    let mut small = Image::new(width, height, kind);
+    let mut other = Image::new(width, height, kind);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new().resize(&source, &mut small, &options).expect("both images are of one kind and have pixels");
-    (Cow::Owned(small.into_vec()), [height, width, channels])
+    Resizer::new().resize(&source, &mut other, &options).expect("both images are of one kind and have pixels");
+    other.into_vec()
 }
 
 /// The picture with the shorter side at most `side`.

@@ -1,9 +1,10 @@
 //! What all checks look at: every column as codes, computed once, and the side of every row.
 
-use super::{after_event, duplicates, group_overlap, id_order, near_duplicates, row_order, single_feature, target_copy, target_in_text};
-use crate::cells::{Cells, Codes, joined, joined_codes};
+use super::{after_event, duplicates, group_overlap, id_order, near_duplicates, near_pictures, row_order};
+use super::{single_feature, target_copy, target_in_text, target_sum};
+use crate::cells::{Cells, Codes, column, joined, joined_codes};
 use arrow_array::{StringArray, TimestampMicrosecondArray};
-use cupola_task::{Batch, Dataset, Draw, Error, Field, Key, Kind, Result, Role, Side, Task};
+use cupola_task::{Batch, Column, Dataset, Draw, Error, Field, Images, Key, Kind, Result, Role, Side, Task};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -12,11 +13,13 @@ use std::sync::Arc;
 pub const LEAKS: &[LeakDef] = &[
     target_copy::TARGET_COPY,
     target_in_text::TARGET_IN_TEXT,
+    target_sum::TARGET_SUM,
     after_event::AFTER_EVENT,
     id_order::ID_ORDER,
     group_overlap::GROUP_OVERLAP,
     duplicates::DUPLICATES,
     near_duplicates::NEAR_DUPLICATES,
+    near_pictures::NEAR_PICTURES,
     single_feature::SINGLE_FEATURE,
     row_order::ROW_ORDER,
 ];
@@ -91,6 +94,8 @@ pub(crate) struct Exhibit {
     pub texts: Option<StringArray>,
     /// The moments of a column of dates.
     pub moments: Option<TimestampMicrosecondArray>,
+    /// The pictures of a column of them: the table's, then the test file's.
+    pub pictures: Vec<Images>,
 }
 
 /// What is to be predicted.
@@ -165,7 +170,10 @@ fn is_comparable(kind: &Kind) -> bool {
 fn exhibit(field: &Field, batch: &Batch, test: Option<&(Batch, usize)>) -> Result<Exhibit> {
     let test = test.map(|(test, rows)| (test, *rows));
     if let Kind::Image { .. } = field.kind {
-        return Ok(Exhibit { field: field.clone(), codes: joined_codes(field, batch, test)?, numbers: None, texts: None, moments: None });
+        let codes = joined_codes(field, batch, test)?;
+        let own = |batch| column(batch, &field.name).and_then(Column::images).cloned();
+        let pictures = std::iter::once(batch).chain(test.map(|(test, _)| test)).filter_map(own).collect();
+        return Ok(Exhibit { field: field.clone(), codes, numbers: None, texts: None, moments: None, pictures });
     }
     let all = joined(field, batch, test)?;
     let cells = Cells::open(field, &all)?;
@@ -177,7 +185,7 @@ fn exhibit(field: &Field, batch: &Batch, test: Option<&(Batch, usize)>) -> Resul
         Cells::Dates(array) => Some(array.clone()),
         Cells::Numbers(_) | Cells::Texts(_) | Cells::Images(_) => None,
     };
-    Ok(Exhibit { field: field.clone(), codes: cells.codes(), numbers: cells.numbers(), texts, moments })
+    Ok(Exhibit { field: field.clone(), codes: cells.codes(), numbers: cells.numbers(), texts, moments, pictures: vec![] })
 }
 
 /// What messages call so many rows of a side: `34 test rows`, `1 row of the test file`.

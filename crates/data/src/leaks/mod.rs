@@ -10,10 +10,12 @@ mod group_overlap;
 mod id_order;
 pub(crate) mod measure;
 mod near_duplicates;
+mod near_pictures;
 mod row_order;
 mod single_feature;
 mod target_copy;
 mod target_in_text;
+mod target_sum;
 
 #[cfg(test)]
 mod tests;

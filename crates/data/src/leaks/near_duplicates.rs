@@ -72,7 +72,8 @@ fn find(evidence: &Evidence) -> Vec<Finding> {
     findings
 }
 
-fn looked_at(evidence: &Evidence) -> Vec<usize> {
+/// Rows of all sides, at even distances where there are many.
+pub(super) fn looked_at(evidence: &Evidence) -> Vec<usize> {
     let spaced = |rows: Vec<usize>, most: usize| -> Vec<usize> {
         let step = rows.len().div_ceil(most).max(1);
         rows.into_iter().step_by(step).collect()

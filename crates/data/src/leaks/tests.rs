@@ -2,7 +2,7 @@
 
 use super::{Finding, Severity, check};
 use crate::cells::tests::{classes, dates, numbers, table, texts};
-use cupola_task::{Column, Dataset, Draw, Key, Kind, Role, Side, Table, Task};
+use cupola_task::{Column, Dataset, Draw, Images, Key, Kind, Role, Side, Table, Task};
 use expect_test::expect;
 use std::sync::Arc;
 
@@ -231,7 +231,7 @@ fn a_test_file_may_lack_targets_but_not_change_types() {
     let error = check(&table, &shuffled(), Some(&other)).unwrap_err();
     assert!(error.to_string().starts_with("column a: found another type in the test file"), "{error}");
     let names: Arc<[&str]> = super::LEAKS.iter().map(|leak| leak.name).collect();
-    assert_eq!(names.len(), 9);
+    assert_eq!(names.len(), 11);
 }
 
 /// A text that names the class, a column that is filled in for one class only, dates behind the row's time, rows changed in one cell.
@@ -298,4 +298,72 @@ fn rows_changed_in_one_cell_are_found_across_sides() {
     // Pairs that lie near the threshold may fall into no common band; 40 of 80 rows are copies.
     assert!((0.35..=0.5).contains(&finding.value) && finding.rows.iter().all(|row| *row >= 360), "{}", told(&findings));
     assert_eq!(check(&columns(false), &sides, None).unwrap(), []);
+}
+
+/// Parts of a total are told of together, and only they.
+#[test]
+fn columns_that_make_the_target_together_are_found() {
+    let column = |name: &'static str, values: Vec<f64>| (name, Role::Input, numbers(values));
+    let with =
+        |other: &[f64], make: fn(f64, f64) -> f64| -> Vec<f64> { amounts().into_iter().zip(other).map(|(y, z)| make(y, *z)).collect() };
+    let (z, u) = (noise("z"), noise("u"));
+    let five = |y: &[f64]| -> Vec<Vec<f64>> {
+        let shares = |row: usize, at: u64| 0.2 + 0.5 * Draw::new(9).at(row as u64).normal(at);
+        let mut parts: Vec<Vec<f64>> = (0..4).map(|at| y.iter().enumerate().map(|(row, y)| y * shares(row, at)).collect()).collect();
+        parts.push(y.iter().enumerate().map(|(row, y)| y - parts.iter().map(|part| part[row]).sum::<f64>()).collect());
+        parts
+    };
+    let parts = five(&amounts());
+    let names = ["p0", "p1", "p2", "p3", "p4"];
+    let tables = [
+        ("two parts", regressed(vec![column("one", with(&z, |y, z| 0.3 * y + z)), column("two", with(&z, |y, z| 0.7 * y - z))])),
+        ("a difference, rounded", {
+            let cents = |values: Vec<f64>| values.into_iter().map(|value| (value * 100.0).round() / 100.0).collect::<Vec<f64>>();
+            regressed(vec![column("tax", cents(u.clone())), column("gross", cents(with(&u, |y, u| y + u)))])
+        }),
+        ("five parts", regressed(names.into_iter().zip(parts.clone()).map(|(name, part)| column(name, part)).collect())),
+        ("four of five parts", regressed(names.into_iter().zip(parts).take(4).map(|(name, part)| column(name, part)).collect())),
+        ("other weights", regressed(vec![column("one", with(&z, |y, z| 2.0 * y + z)), column("two", z.clone())])),
+        ("a part that is missing in places", {
+            let gaps = z.iter().enumerate().map(|(row, z)| if row % 9 == 2 { f64::NAN } else { *z }).collect();
+            regressed(vec![column("one", with(&z, |y, z| y - z)), column("two", gaps)])
+        }),
+    ];
+    let all: String = tables.iter().map(|(name, table)| format!("{name}\n{}", told(&found(table)))).collect();
+    expect![[r#"
+        two parts
+        Stop target_sum - 0: the target y is one + two, but for a constant and rounding; leave out those that are known only with the target (ignore=[one,two])
+        a difference, rounded
+        Stop target_sum - 0: the target y is -tax + gross, but for a constant and rounding; leave out those that are known only with the target (ignore=[tax,gross])
+        five parts
+        Stop target_sum - 0: the target y is p0 + p1 + p2 + p3 + p4, but for a constant and rounding; leave out those that are known only with the target (ignore=[p0,p1,p2,p3,p4])
+        four of five parts
+        other weights
+        Warn target_sum - 0: the target y follows 0.5000 one - 0.5000 two, a sum with these weights, in 100.00 % of its variance; leave out those that are known only with the target (ignore=[one,two])
+        a part that is missing in places
+    "#]].assert_eq(&all);
+}
+
+/// Pictures of 36 patches; some of them are others, darker.
+fn patches(copies: std::ops::Range<usize>) -> (Kind, Column) {
+    let picture = |row: usize| {
+        let (of, shade) = if copies.contains(&row) { (row - copies.start, 0.9) } else { (row, 1.0) };
+        let patch = move |at: usize| Draw::new(5).at(of as u64).normal((at / 24 / 4 * 6 + at % 24 / 4) as u64);
+        (0..24 * 24).map(move |at| (shade * (128.0 + 30.0 * patch(at))) as u8)
+    };
+    let pixels: Vec<u8> = (0..ROWS).flat_map(picture).collect();
+    (Kind::Image { channels: 1, size: Some([24, 24]) }, Column::Images(Images::packed(pixels, (0..ROWS).map(|_| [24, 24, 1]))))
+}
+
+#[test]
+fn pictures_that_were_copied_to_another_side_are_found() {
+    let sides: Vec<Side> = (0..ROWS).map(|row| if row < 300 { Side::Train } else { Side::Test }).collect();
+    let told = |copies| {
+        let table = table(vec![("picture", Role::Input, patches(copies)), ("y", Role::Target(Task::Classify), classes(words()))]);
+        told(&check(&table, &sides, None).unwrap())
+    };
+    expect![[r#"
+        none: 
+        20 of 100: Stop near_pictures picture 10: pictures in 20 of 100 test rows look like a training picture; so are 0 of 300 training rows; `cupola data dup` lists them: leave them out, or keep their copies on one side (data.split.by=group)
+    "#]].assert_eq(&format!("none: {}\n20 of 100: {}", told(0..0), told(340..360)));
 }

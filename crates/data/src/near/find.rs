@@ -2,15 +2,16 @@
 //! row, however long rows are.
 
 use super::bands::{Bands, candidates};
+use super::pictures::{Alike, Look, alike};
 use super::signature::{Signer, Token, similarity, worth};
 use super::tokens::Counted;
 use crate::split::word_of_side;
-use crate::{Error, Input, ReadOptions, Result, stream};
+use crate::{Chunk, Error, Input, ReadOptions, Result, stream};
 use cupola_task::{Range, Setting, Settings, Side};
 use datasketches::countmin::CountMinSketch;
 use rayon::prelude::*;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// What may be said about `data dup`.
@@ -30,6 +31,13 @@ pub const DUP: &[Setting] = &[
         doc: "hashes of MinHash: more of them miss fewer pairs near the threshold, and take longer",
     },
     Setting {
+        name: "distance",
+        alias: &["hamming"],
+        default: "8",
+        range: Range::Integer { min: 0, max: 15 },
+        doc: "bits of 64 in which the perceptual hashes of two pictures may differ that are held against each other: more of them find pictures that were changed more, and take longer",
+    },
+    Setting {
         name: "listed",
         alias: &[],
         default: "1000",
@@ -44,6 +52,8 @@ const CHUNK: usize = 16_384;
 const COUNTERS: (u8, u32) = (3, 1 << 21);
 /// Candidates that are measured at most.
 const CANDIDATES_MAX: usize = 2_000_000;
+/// The correlation from which on two pictures look alike: of a million pairs of different clothes (Fashion-MNIST) about four reach it.
+const CORRELATION: f64 = 0.99;
 /// Rows of a group that are listed.
 const MEMBERS: usize = 10;
 
@@ -83,8 +93,11 @@ pub struct Group {
 /// Two rows that are nearly equal.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Pair {
-    /// How alike they are.
+    /// How alike they are; of pictures, their correlation.
     pub similarity: f64,
+    /// Of pictures that look alike: the bits in which their perceptual hashes differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distance: Option<u32>,
     /// Whether they stand on two sides.
     pub is_across: bool,
     /// The rows.
@@ -108,6 +121,8 @@ pub struct Duplicates {
     pub exact_rows: u64,
     /// Pairs of rows that are nearly equal; of equal rows only the first takes part.
     pub near_pairs: u64,
+    /// Those of them that are pictures which look alike.
+    pub picture_pairs: u64,
     /// Groups on several sides, when a split is named.
     pub exact_across: u64,
     /// Pairs on two sides, when a split is named.
@@ -153,18 +168,26 @@ pub fn duplicates(rows: &Rows<'_>, settings: &Settings, progress: &mut dyn FnMut
         }
         false => (vec![], false),
     };
+    let (pictures, is_picture_cut) = match threshold < 1.0 {
+        true => alike(&firsts(first.looks.clone(), &is_first), settings.integer("distance") as u32, CORRELATION),
+        false => (vec![], false),
+    };
     let mut groups: Vec<(bool, Vec<u32>)> = groups.into_iter().map(|group| (rows.is_across(&group), group)).collect();
     groups.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.len().cmp(&a.1.len())).then(a.1.cmp(&b.1)));
     let told: Vec<u32> = groups.iter().take(listed).flat_map(|(_, group)| group.iter().take(MEMBERS).copied()).collect();
-    let wanted: BTreeSet<u32> = pairs.iter().flat_map(|(one, other)| [*one, *other]).chain(told).collect();
+    let looked = pictures.iter().flat_map(|pair| [pair.one, pair.other]);
+    let wanted: BTreeSet<u32> = pairs.iter().flat_map(|(one, other)| [*one, *other]).chain(looked).chain(told).collect();
     let (tokens, places) = gather(rows, &counted, &first, &wanted, progress)?;
     // Chance alone makes pairs share up to twice the logarithm of the number of rows, where columns know nothing of each other.
     let chance = 2.0 * (first.prints.len().max(2) as f64).log2();
     let measure = |&(one, other): &(u32, u32)| {
         let (alike, shared) = similarity(tokens.get(&one)?, tokens.get(&other)?);
-        (alike >= threshold && shared > chance).then_some((rows.is_across(&[one, other]), alike, one, other))
+        (alike >= threshold && shared > chance).then_some((rows.is_across(&[one, other]), alike, one, other, None))
     };
-    let mut found: Vec<(bool, f64, u32, u32)> = pairs.par_iter().filter_map(measure).collect();
+    let seen: HashSet<(u32, u32)> = pictures.iter().map(|pair| (pair.one, pair.other)).collect();
+    let mut found: Vec<Found> = pairs.par_iter().filter(|pair| !seen.contains(*pair)).filter_map(measure).collect();
+    let looks = |pair: &Alike| (rows.is_across(&[pair.one, pair.other]), pair.correlation, pair.one, pair.other, Some(pair.distance));
+    found.extend(pictures.iter().map(looks));
     found.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).then((a.2, a.3).cmp(&(b.2, b.3))));
     let spot = |row: u32| Spot { place: places.get(&row).cloned().unwrap_or_default(), side: rows.side(row).map(word_of_side) };
     let group = |(is_across, group): &(bool, Vec<u32>)| Group {
@@ -172,7 +195,8 @@ pub fn duplicates(rows: &Rows<'_>, settings: &Settings, progress: &mut dyn FnMut
         is_across: *is_across,
         rows: group.iter().take(MEMBERS).map(|row| spot(*row)).collect(),
     };
-    let pair = |&(is_across, similarity, one, other): &_| Pair { similarity, is_across, rows: [spot(one), spot(other)] };
+    let pair =
+        |&(is_across, similarity, one, other, distance): &Found| Pair { similarity, distance, is_across, rows: [spot(one), spot(other)] };
     Ok(Duplicates {
         rows: first.prints.len() as u64,
         columns: counted.names().to_vec(),
@@ -181,12 +205,21 @@ pub fn duplicates(rows: &Rows<'_>, settings: &Settings, progress: &mut dyn FnMut
         exact_groups: groups.len() as u64,
         exact_rows: groups.iter().map(|(_, group)| group.len() as u64 - 1).sum(),
         near_pairs: found.len() as u64,
+        picture_pairs: pictures.len() as u64,
         exact_across: groups.iter().filter(|(across, _)| *across).count() as u64,
         near_across: found.iter().filter(|pair| pair.0).count() as u64,
         groups: groups.iter().take(listed).map(group).collect(),
         pairs: found.iter().take(listed).map(pair).collect(),
-        is_cut,
+        is_cut: is_cut || is_picture_cut,
     })
+}
+
+/// Whether a pair stands on two sides, how alike it is, its rows, and of pictures the distance of their hashes.
+type Found = (bool, f64, u32, u32, Option<u32>);
+
+/// What is to be compared: of equal rows the first.
+fn firsts(looks: Vec<Option<Look>>, is_first: &[bool]) -> Vec<Option<Look>> {
+    looks.into_iter().zip(is_first).map(|(look, is_first)| look.filter(|_| *is_first)).collect()
 }
 
 impl Rows<'_> {
@@ -212,6 +245,8 @@ fn first_columns(rows: &Rows<'_>) -> Result<Counted> {
 struct First {
     counts: CountMinSketch<u32>,
     prints: Vec<u128>,
+    /// Of the first column of pictures, where there is one.
+    looks: Vec<Option<Look>>,
 }
 
 impl First {
@@ -228,7 +263,7 @@ fn each(
     counted: &Counted,
     what: &str,
     progress: &mut dyn FnMut(&str, u64),
-    mut take: impl FnMut(u32, Vec<(Vec<u64>, u128)>, &crate::Places),
+    mut take: impl FnMut(u32, Vec<(Vec<u64>, u128)>, &Chunk),
 ) -> Result<()> {
     let mut start = 0u32;
     for input in rows.inputs {
@@ -236,7 +271,7 @@ fn each(
             let chunk = chunk?;
             let end = u32::try_from(chunk.columns.rows()).ok().and_then(|count| start.checked_add(count));
             let end = end.ok_or_else(|| Error::refused(input.name(), "more than 4,294,967,295 rows", "fewer"))?;
-            take(start, counted.rows(&chunk.columns), &chunk.places);
+            take(start, counted.rows(&chunk.columns), &chunk);
             start = end;
             progress(what, u64::from(end));
         }
@@ -246,8 +281,11 @@ fn each(
 
 fn count(rows: &Rows<'_>, counted: &Counted, progress: &mut dyn FnMut(&str, u64)) -> Result<First> {
     let counts = CountMinSketch::new(COUNTERS.0, COUNTERS.1).expect("its size is in range");
-    let mut first = First { counts, prints: Vec::new() };
-    each(rows, counted, "count values", progress, |_, chunk, _| {
+    let mut first = First { counts, prints: Vec::new(), looks: Vec::new() };
+    each(rows, counted, "count values", progress, |_, chunk, read| {
+        if let Some(images) = counted.names().iter().find_map(|name| read.columns.get(name)?.images()) {
+            first.looks.par_extend((0..images.len()).into_par_iter().map(|row| Look::of(images, row)));
+        }
         for (tokens, print) in chunk {
             tokens.iter().for_each(|token| first.counts.update(*token));
             first.prints.push(print);
@@ -287,11 +325,11 @@ fn gather(
     if wanted.is_empty() {
         return Ok((tokens, places));
     }
-    each(rows, counted, "compare rows", progress, |start, chunk, spots| {
+    each(rows, counted, "compare rows", progress, |start, chunk, read| {
         for (place, (own, _)) in (0u32..).zip(&chunk) {
             if wanted.contains(&(start + place)) {
                 tokens.insert(start + place, first.weigh(own));
-                places.insert(start + place, spots.place(place as usize));
+                places.insert(start + place, read.places.place(place as usize));
             }
         }
     })?;

@@ -8,9 +8,12 @@
 //!
 //! Since weights belong to values, and not to rows, the smallest of exponential numbers with these rates chooses the same value in both rows with
 //! the probability of their weighted similarity: one hash a value suffices, and no consistent sampling is needed.
+//!
+//! Pictures are nearly equal when they look alike: see `pictures.rs`.
 
 mod bands;
 mod find;
+mod pictures;
 mod signature;
 mod tokens;
 
@@ -19,5 +22,6 @@ mod tests;
 
 pub(crate) use bands::{Bands, candidates};
 pub use find::{DUP, Duplicates, Group, Pair, Rows, Spot, duplicates};
+pub(crate) use pictures::{Look, alike};
 pub(crate) use signature::{Signer, Token, similarity, worth};
 pub(crate) use tokens::{RUN, runs};

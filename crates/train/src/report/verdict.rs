@@ -94,6 +94,9 @@ const OVERFIT_SHARE: f64 = 0.25;
 const UNDERFIT_REACH: f64 = 0.05;
 /// Share of the way that is called perfect.
 const PERFECT_REACH: f64 = 0.999;
+/// The share from which on a score is too good where shuffling one column alone costs most of the gain over the baseline, and which part of it.
+const CARRIED_REACH: f64 = 0.98;
+const CARRIED_SHARE: f64 = 0.9;
 /// A smallest class below this share of an even one is called rare: under 10 % of two classes.
 const RARE_SHARE: f64 = 0.2;
 /// Test rows below which no score says much.
@@ -539,10 +542,23 @@ fn bias(report: &Report, target: &TargetReport) -> Option<Remark> {
 
 fn perfect(report: &Report, target: &TargetReport) -> Option<Remark> {
     let score = target.main_score()?;
-    if report.model == "baseline" || reach(score, score.test.value)? < PERFECT_REACH {
+    let (reached, carrier) = (reach(score, score.test.value)?, carrier(target));
+    if report.model == "baseline" || reached < if carrier.is_some() { CARRIED_REACH } else { PERFECT_REACH } {
         return None;
     }
     let mut evidence = format!("{} {} on {}", score.name, with_interval(score.test), plural(report.data.rows.test, "test row"));
+    if let Some((column, share)) = carrier {
+        evidence.push_str(&format!("; {} of the gain over the baseline is lost when it is shuffled", percent(share.min(1.0))));
+        let column = shown(column, NAME);
+        let sentence = format!(
+            "The score is all but perfect, and column {column} alone carries it: such columns are often known only after the answer."
+        );
+        return Some(
+            Remark::new(Topic::Perfect, Level::Warn, sentence, evidence)
+                .advise("ask when its values become known, and leave it out when that is after the answer")
+                .key(format!("ignore={column}")),
+        );
+    }
     if let Some(first) = target.permutation.as_ref().and_then(|permutation| permutation.columns.first()) {
         evidence.push_str(&format!("; most depends on column {}", shown(&first.column, NAME)));
     }
@@ -551,6 +567,16 @@ fn perfect(report: &Report, target: &TargetReport) -> Option<Remark> {
         Remark::new(Topic::Perfect, Level::Warn, sentence, evidence)
             .advise("ask of the most important columns when their values become known"),
     )
+}
+
+/// The one column among several without which the gain over the baseline is gone, and the share of it that is.
+fn carrier(target: &TargetReport) -> Option<(&str, f64)> {
+    let permutation = target.permutation.as_ref().filter(|permutation| permutation.columns.len() > 1)?;
+    let score = target.scores.iter().find(|score| score.name == permutation.measure)?;
+    let gain = (score.test.value - score.baseline?.value).abs();
+    let first = permutation.columns.first()?;
+    let share = first.drop.value / gain;
+    (share >= CARRIED_SHARE).then_some((&*first.column, share))
 }
 
 /// The classes with the lowest F1 on test rows, the worst first; those with an undefined F1 after the others.
@@ -609,6 +635,25 @@ mod tests {
         has(with_main(|s| s.train = Some(Measure::exact(0.51))), (Topic::Underfit, Level::Warn));
         has(with_main(|s| s.test = Measure::new(0.9999, 0.9999, 1.0)), (Topic::Perfect, Level::Warn));
         has(with_main(|s| s.test = Measure::new(0.9, 0.4, 1.0)), (Topic::Uncertain, Level::Note));
+    }
+
+    #[test]
+    fn a_column_that_carries_all_but_perfect_scores_is_named() {
+        let told = |score: f64, drop: f64| {
+            let mut report = fixtures::binary();
+            let target = &mut report.targets[0];
+            target.scores.iter_mut().filter(|known| known.name == "roc_auc").for_each(|known| known.test = Measure::exact(score));
+            target.permutation.as_mut().unwrap().columns[0].drop = Measure::exact(drop);
+            let remarks = verdict(&report).remarks;
+            remarks
+                .into_iter()
+                .find(|remark| remark.topic == Topic::Perfect)
+                .map(|remark| format!("{} {}", remark.sentence, remark.evidence))
+        };
+        assert_eq!((told(0.95, 0.44), told(0.995, 0.3)), (None, None));
+        let text = told(0.995, 0.48).unwrap();
+        assert!(text.contains("alone carries it") && text.contains("97 % of the gain over the baseline"), "{text}");
+        assert!(told(0.99999, 0.3).unwrap().contains("most depends on column"));
     }
 
     #[test]

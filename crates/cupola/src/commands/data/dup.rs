@@ -69,6 +69,9 @@ fn told(found: &Duplicates, is_split: bool) -> String {
         counted(found.near_pairs, "pair"),
         100.0 * found.threshold
     );
+    if found.picture_pairs > 0 {
+        text += &format!(", {} of them pictures that look alike", found.picture_pairs);
+    }
     if is_split {
         text += &match found.is_across() {
             true => format!(
