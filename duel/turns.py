@@ -59,6 +59,18 @@ def duel(commands, line, options):
     }
 
 
+def revision(folder):
+    """The commit that is checked out."""
+    return subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=folder).stdout.strip()
+
+
+def measured_with(folder, python, packages):
+    """What figures were measured with, for scripts that write their own results.json: the commit, and versions of those packages that are there."""
+    code = "import sys\nfrom importlib.metadata import packages_distributions\nprint(*[name for name in sys.argv[1:] if name in {d for all in packages_distributions().values() for d in all}])"
+    there = subprocess.run([python, "-c", code, *packages], capture_output=True, text=True, check=True).stdout.split()
+    return {"commit": revision(folder), **versions(python, there)}
+
+
 def versions(python, packages):
     code = "import json, platform, sys\nfrom importlib.metadata import version\nprint(json.dumps([platform.python_version(), *map(version, sys.argv[1:])]))"
     found = json.loads(subprocess.run([python, "-c", code, *packages], capture_output=True, text=True, check=True).stdout)
@@ -91,7 +103,7 @@ def run(folder, packages, options, rows):
 
 def keep(folder, packages, options, rows):
     """Prints rows, each a key and the function that measures it, and puts them into results.json with commit and versions."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=folder).stdout.strip()
+    commit = revision(folder)
     results = folder / "results.json"
     known = json.loads(results.read_text()) if results.exists() else {}
     for key, measured in rows:

@@ -139,5 +139,9 @@ print("\nLudwig: not run")
 still = not any(how["learned moved"] or how["answers moved"] for how in own.values())
 print(f"{len(own)} strategies of Cupola: {'none moved' if still else 'SOME MOVED'}")
 if output:
-    output.write_text(json.dumps({"fit on everything": everything, "fit on training rows": training, "cupola": own}, indent=1) + "\n")
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+    import turns
+
+    measured_with = turns.measured_with(pathlib.Path(__file__).resolve().parent, sys.executable, ["scikit-learn", "numpy"])
+    output.write_text(json.dumps({**measured_with, "fit on everything": everything, "fit on training rows": training, "cupola": own}, indent=1) + "\n")
 sys.exit(0 if still else 1)

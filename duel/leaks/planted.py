@@ -22,6 +22,9 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 warnings.simplefilter("ignore")
 root = pathlib.Path(__file__).parents[2]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import turns  # noqa: E402
+
 cupola = pathlib.Path(sys.argv[1]).resolve()
 folder = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else pathlib.Path(tempfile.mkdtemp())
 folder.mkdir(parents=True, exist_ok=True)
@@ -249,4 +252,6 @@ for title, (make, build, name) in LEAKS.items():
 count = lambda key: sum(bool(row[key]) for row in rows)
 print(f"cupola {count('cupola')} of {len(rows)}, {count('stopped')} stopped; deepchecks {count('deepchecks')}")
 print("told of clean tables:", json.dumps(alarms))
-(pathlib.Path(__file__).parent / "results.json").write_text(json.dumps({"leaks": rows, "clean": alarms}, indent=1) + "\n")
+here = pathlib.Path(__file__).resolve().parent
+measured_with = turns.measured_with(here, sys.executable, ["scikit-learn", "pandas", "deepchecks"])
+(here / "results.json").write_text(json.dumps({**measured_with, "leaks": rows, "clean": alarms}, indent=1) + "\n")

@@ -22,6 +22,11 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
 root = pathlib.Path(__file__).parents[2]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import turns  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+WITH = turns.measured_with(HERE, sys.executable, ["scikit-learn", "pandas", "cleanlab"])
 cupola = pathlib.Path(sys.argv[1]).resolve()
 folder = pathlib.Path(tempfile.mkdtemp())
 
@@ -70,7 +75,7 @@ for name, make in TABLES.items():
         row = {
             "table": name, "rows": len(frame), "changed": share, "cupola": roc_auc_score(changed, -score), "cleanlab": roc_auc_score(changed, -other),
             "suspects": int(suspect.sum()), "precision": float(changed[suspect].mean()), "recall": float(suspect[changed].mean()),
-            "seconds": seconds, "cleanlab_seconds": time.time() - began,
+            "seconds": seconds, "cleanlab_seconds": time.time() - began, **WITH,
         }
         results.append(row)
         (pathlib.Path(__file__).parent / "results.json").write_text(json.dumps(results, indent=1) + "\n")

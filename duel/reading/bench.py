@@ -23,6 +23,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "crates/cupola/proof"))
 import memory
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import turns
+
 READ = {
     "pandas": "import pandas as p; read = lambda path: p.read_csv(path)",
     "pandas, engine=pyarrow": "import pandas as p; read = lambda path: p.read_csv(path, engine='pyarrow')",
@@ -75,7 +78,8 @@ def main():
     for name, ratio in ratios.items():
         print(f"{name}: takes {ratio:.2f} times as long as cupola")
     if asked.json:
-        Path(asked.json).write_text(json.dumps({"bytes": asked.bytes, "rows": rows, "rounds": rounds, "ratios": ratios}, indent=1) + "\n")
+        measured_with = turns.measured_with(Path(__file__).resolve().parent, asked.python, ["pandas", "polars", "pyarrow"])
+        Path(asked.json).write_text(json.dumps({**measured_with, "bytes": asked.bytes, "rows": rows, "rounds": rounds, "ratios": ratios}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,12 @@ pub(crate) fn reach(level: f64) -> f64 {
 }
 
 /// Wilson's score interval of a proportion seen in `rows` rows (JASA 1927); `rows` may be a fraction.
+///
+/// A share of no rows is not a number, and neither is its interval.
 pub fn wilson(proportion: f64, rows: f64, level: f64) -> [f64; 2] {
+    if proportion.is_nan() || rows.is_nan() || rows <= 0.0 {
+        return [f64::NAN; 2];
+    }
     let (proportion, square) = (proportion.clamp(0.0, 1.0), reach(level).powi(2));
     let middle = (proportion + square / (2.0 * rows)) / (1.0 + square / rows);
     let half = (square * (proportion * (1.0 - proportion) / rows + square / (4.0 * rows * rows))).sqrt() / (1.0 + square / rows);
@@ -79,5 +84,8 @@ mod tests {
         assert!((low - 0.490_162).abs() < 1e-6 && (high - 0.943_318).abs() < 1e-6, "{low} {high}");
         assert_eq!(wilson(0.0, 20.0, 0.95)[0], 0.0);
         assert_eq!(wilson(1.0, 20.0, 0.95)[1], 1.0);
+        for [share, rows] in [[f64::NAN, 20.0], [0.5, 0.0], [0.5, f64::NAN]] {
+            assert!(wilson(share, rows, 0.95).iter().all(|end| end.is_nan()), "{share} of {rows}");
+        }
     }
 }

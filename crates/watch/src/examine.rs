@@ -174,7 +174,8 @@ fn stake(targets: &[TargetReport], tests: &[TestRow]) -> (String, bool) {
         let made = target.reference.first()?;
         let of = |list: &[crate::Quality]| list.iter().find(|quality| quality.metric == made.metric).cloned();
         let (kind, now) = of(&target.live).map(|now| ("labelled", now)).or_else(|| of(&target.estimated).map(|now| ("estimated", now)))?;
-        Some(format!("{} on {} {kind} rows of {}, {} when it was made", now.text(), now.rows, target.target, short(made.value)))
+        let rows = if now.rows == 1 { "row" } else { "rows" };
+        Some(format!("{} on {} {kind} {rows} of {}, {} when it was made", now.text(), now.rows, target.target, short(made.value)))
     };
     let known: Vec<String> = targets.iter().filter_map(sentence).collect();
     if known.is_empty() {

@@ -30,7 +30,7 @@ fn find(evidence: &Evidence) -> Vec<Finding> {
     if evidence.inputs.is_empty() || evidence.train.len() < 2 {
         return vec![];
     }
-    let prints = fingerprints(evidence.sides.len(), evidence.inputs.iter().map(|input| &input.codes));
+    let prints = evidence.prints();
     let mut taught: HashMap<u128, u32> = HashMap::with_capacity_and_hasher(evidence.train.len(), foldhash::fast::RandomState::default());
     evidence.train.iter().for_each(|&row| *taught.entry(prints[row]).or_insert(0) += 1);
     let repeated = taught.values().filter(|count| **count > 1).map(|count| *count as usize).sum::<usize>();
@@ -100,7 +100,7 @@ fn repeats_targets(evidence: &Evidence, again: &[usize]) -> bool {
 /// hardly ever where among the distinct rows a column hardly repeats, or where the columns' collision entropies add up to far
 /// more than the number of pairs of rows, with room for columns that depend on each other.
 fn copied_from(evidence: &Evidence) -> f64 {
-    let prints = fingerprints(evidence.sides.len(), evidence.inputs.iter().map(|input| &input.codes));
+    let prints = evidence.prints();
     let mut seen = HashSet::default();
     let rows: Vec<usize> = evidence.train.iter().copied().filter(|&row| seen.insert(prints[row])).collect();
     let uniqueness = evidence.inputs.iter().map(|input| uniqueness(&input.codes, &rows)).fold(0.0, f64::max);

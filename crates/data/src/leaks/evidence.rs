@@ -2,12 +2,12 @@
 
 use super::{after_event, duplicates, group_overlap, id_order, near_duplicates, near_pictures, row_order};
 use super::{single_feature, target_copy, target_in_text, target_sum};
-use crate::cells::{Cells, Codes, column, joined, joined_codes};
+use crate::cells::{Cells, Codes, column, fingerprints, joined, joined_codes};
 use arrow_array::{StringArray, TimestampMicrosecondArray};
 use cupola_task::{Batch, Column, Dataset, Draw, Error, Field, Images, Key, Kind, Result, Role, Side, Task};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// All checks, in the order of their findings.
 pub const LEAKS: &[LeakDef] = &[
@@ -118,9 +118,15 @@ pub(crate) struct Evidence {
     pub table_rows: usize,
     /// The training rows, in order.
     pub train: Vec<usize>,
+    prints: OnceLock<Vec<u128>>,
 }
 
 impl Evidence {
+    /// A fingerprint of each row's inputs, made when the first check asks for them.
+    pub fn prints(&self) -> &[u128] {
+        self.prints.get_or_init(|| fingerprints(self.sides.len(), self.inputs.iter().map(|input| &input.codes)))
+    }
+
     fn gather(table: &dyn Dataset, sides: &[Side], test: Option<&dyn Dataset>) -> Result<Evidence> {
         let batch = read(table)?;
         let test = test.map(|test| Ok::<_, Error>((read(test)?, test.len() as usize))).transpose()?;
@@ -137,6 +143,7 @@ impl Evidence {
             sides: sides.iter().copied().chain(std::iter::repeat_n(Side::Test, test_rows)).collect(),
             table_rows: sides.len(),
             train: sides.iter().enumerate().filter(|(_, side)| **side == Side::Train).map(|(row, _)| row).collect(),
+            prints: OnceLock::new(),
         })
     }
 

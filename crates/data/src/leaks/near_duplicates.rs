@@ -5,7 +5,7 @@
 
 use super::duplicates::is_more_than_within;
 use super::evidence::{Evidence, Finding, LeakDef, Severity, called};
-use crate::cells::{Codes, MISSING, fingerprints};
+use crate::cells::{Codes, MISSING};
 use crate::near::{Bands, RUN, Signer, Token, candidates, runs, similarity, worth};
 use cupola_task::{Draw, Side};
 use rayon::prelude::*;
@@ -98,7 +98,7 @@ fn twins(evidence: &Evidence, rows: &[usize]) -> HashMap<usize, Vec<usize>> {
     let bands = Bands::best(THRESHOLD, PERMUTATIONS);
     let signer = Signer::new(bands.count * bands.rows);
     let keys: Vec<u32> = weighed.par_iter().map(|tokens| bands.keys(&signer.sign(tokens)).collect::<Vec<_>>()).collect::<Vec<_>>().concat();
-    let prints = fingerprints(evidence.sides.len(), evidence.inputs.iter().map(|input| &input.codes));
+    let prints = evidence.prints();
     let mut seen = HashSet::new();
     // Of training rows that are wholly equal one stands for all.
     let is_in: Vec<bool> = rows

@@ -274,7 +274,7 @@ impl Asked<'_> {
         }
         if plan.count("interactions") > 0 && columns.len() > 1 {
             stage(self.run, "interactions")?;
-            let pairs = interactions(subject, &looked.batch.inputs, &columns)?;
+            let pairs = interactions(subject, &looked.batch.inputs, &columns, self.run)?;
             let pair = |(first, second, h, share)| Interaction { columns: [first, second], h, share };
             explanation.interactions = pairs.into_iter().take(plan.count("interactions")).map(pair).collect();
         }

@@ -5,19 +5,28 @@ use super::cells::evenly;
 use super::dependence::weighted_mean;
 use super::subject::Subject;
 use crate::Result;
-use cupola_task::Columns;
+use cupola_task::{Columns, Error, Event, Flow, Run};
 
 /// Rows at which dependences are taken, and over which they are means.
 const ROWS: usize = 50;
 
 /// H of each pair of the columns, the strongest first: names, H, and how much of the score's spread the joint part is.
-pub(super) fn interactions(subject: &Subject<'_>, inputs: &Columns, columns: &[String]) -> Result<Vec<(String, String, f64, f64)>> {
+///
+/// # Errors
+/// When the model cannot answer, or the run was stopped.
+pub(super) fn interactions(
+    subject: &Subject<'_>,
+    inputs: &Columns,
+    columns: &[String],
+    run: &Run<'_>,
+) -> Result<Vec<(String, String, f64, f64)>> {
     let rows = inputs.take(&evenly(inputs.rows(), ROWS));
     let alone: Vec<Vec<f64>> = columns.iter().map(|column| centred(subject, &rows, &[column])).collect::<Result<_>>()?;
     let scores = subject.scores(&rows)?;
     let mean = weighted_mean(&scores, None);
     let spread: f64 = scores.iter().map(|score| (score - mean).powi(2)).sum();
     let mut pairs = Vec::new();
+    let total = Some((columns.len() * columns.len().saturating_sub(1) / 2) as u64);
     for first in 0..columns.len() {
         for second in first + 1..columns.len() {
             let both = centred(subject, &rows, &[&columns[first], &columns[second]])?;
@@ -27,6 +36,10 @@ pub(super) fn interactions(subject: &Subject<'_>, inputs: &Columns, columns: &[S
             let h = if joint > spread * 1e-12 && joint > 0.0 { (left / joint).sqrt().min(1.0) } else { 0.0 };
             let share = if spread > 0.0 { (left / spread).sqrt() } else { 0.0 };
             pairs.push((columns[first].clone(), columns[second].clone(), h, share));
+            let progress = Event::Progress { done: pairs.len() as u64, total, unit: "pairs".into(), score: None };
+            if run.tell(progress) == Flow::Stop {
+                return Err(Error::Interrupted.into());
+            }
         }
     }
     pairs.sort_by(|a, b| b.3.total_cmp(&a.3));

@@ -13,7 +13,8 @@ use crate::evaluate::{Shuffle, importance};
 use arrow_array::Float64Array;
 use cupola_metrics::ruler;
 use cupola_task::{
-    Answer, Ask, Column, Columns, Draw, Field, Kind, Parts, Predictions, Predictor, Result, Role, Schema, Settings, Task, View,
+    Answer, Ask, Column, Columns, Draw, Event, Exit, Fault, Field, Flow, Kind, Parts, Predictions, Predictor, Result, Role, Run, Schema,
+    Settings, Task, View,
 };
 use cupola_watch::{Keep, Reference};
 use serde::Deserialize;
@@ -174,7 +175,7 @@ fn columns_that_act_apart_do_not_interact() {
     let (golden, pipeline) = (golden(), pipeline());
     let (inputs, subject) = (inputs(&golden), subject(&pipeline));
     let names = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
-    let found = interactions(&subject, &inputs, &names).unwrap();
+    let found = interactions(&subject, &inputs, &names, &Run::quiet(1)).unwrap();
     let of = |first: &str, second: &str| found.iter().find(|pair| pair.0 == first && pair.1 == second).unwrap().2;
     assert!(of("a", "b") > 0.4 && of("a", "c") < 1e-6 && of("b", "c") < 1e-6, "{found:?}");
     assert_eq!((found[0].0.as_str(), found[0].1.as_str()), ("a", "b"));
@@ -206,4 +207,18 @@ fn counterfactuals_lead_there_with_few_columns_and_keep_what_is_fixed() {
     assert_eq!(found[0].changes.len(), 1);
     let nothing = Search { goal: Goal::Bound(Bound { at_least: true, value: 1e9 }), ..search };
     assert!(nothing.find(&row).unwrap().is_empty());
+}
+
+#[test]
+fn measuring_pairs_ends_when_it_is_asked_to() {
+    let (golden, pipeline) = (golden(), pipeline());
+    let (inputs, subject) = (inputs(&golden), subject(&pipeline));
+    let told = std::sync::atomic::AtomicU64::new(0);
+    let stop = |_: &Event| {
+        told.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Flow::Stop
+    };
+    let names: Vec<String> = ["a", "b", "c"].map(str::to_owned).into();
+    let error = interactions(&subject, &inputs, &names, &crate::journal::heard_by(&Run::quiet(1), &stop)).unwrap_err();
+    assert_eq!((error.exit(), told.into_inner()), (Exit::Interrupted, 1), "{error}");
 }
