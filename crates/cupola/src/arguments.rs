@@ -4,8 +4,8 @@ mod after;
 
 use after::{
     AFTER, AFTER_COMPARE, AFTER_CONVERT, AFTER_DOCTOR, AFTER_EVAL, AFTER_FEEDBACK, AFTER_INIT, AFTER_LEAKS, AFTER_LOCK, AFTER_MODEL_SHOW,
-    AFTER_PREDICT, AFTER_PREVIEW, AFTER_PROFILE, AFTER_REGISTRY, AFTER_RETRAIN, AFTER_SPLIT, AFTER_TRAIN, after_diff, after_dup,
-    after_explain, after_learning_curve, after_monitor, after_noise, after_serve, after_tune,
+    AFTER_PLAN, AFTER_PREDICT, AFTER_PREVIEW, AFTER_PROFILE, AFTER_REGISTRY, AFTER_RETRAIN, AFTER_SPLIT, AFTER_TRAIN, after_diff,
+    after_dup, after_explain, after_learning_curve, after_monitor, after_noise, after_serve, after_tune,
 };
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use std::ffi::OsString;
@@ -41,7 +41,8 @@ pub enum Command {
     /// Search settings by cross-validation, then train with the best
     #[command(after_help = after_tune())]
     Tune(RecipeArguments),
-    /// Tell what training a network will take: parameters, work, memory and time, from a few timed steps
+    /// Tell what a training will take before it starts: time and memory, from trainings on parts of the rows, or a network's timed steps
+    #[command(after_help = AFTER_PLAN)]
     Plan(RecipeArguments),
     /// Go on with a run that was cut off: a network from its last checkpoint, a search from its last trial, to the same bytes
     Resume {

@@ -139,6 +139,25 @@ pub fn told(field: &str) -> Option<u64> {
     line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
+/// Makes the system forget the most memory that this process had, so that it tells of the most from now on, and gives what it has now; none where it does
+/// not do so.
+pub fn forget_peak() -> Option<u64> {
+    // Documented in proc(5): the value 5 resets the peak of resident memory to the present.
+    std::fs::write("/proc/self/clear_refs", "5").ok()?;
+    told("VmRSS")
+}
+
+/// The most memory that this process may have: what it has and what the machine, or the control group that it runs in, has left.
+pub fn available() -> Option<u64> {
+    let own = told("VmRSS")?;
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let machine = line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024;
+    let number = |name: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse::<u64>().ok();
+    let group = number("memory.max").map(|most| most.saturating_sub(number("memory.current").unwrap_or(0)));
+    Some(own + group.map_or(machine, |group| group.min(machine)))
+}
+
 /// A block of the file.
 struct Block {
     at: *mut u8,

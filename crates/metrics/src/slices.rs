@@ -101,6 +101,17 @@ impl SliceColumn {
         SliceColumn::of_names(name, &flags.iter().map(|flag| flag.map(|flag| flag.to_string())).collect::<Vec<_>>())
     }
 
+    /// The same cells of some of the rows.
+    #[must_use]
+    pub fn take(&self, rows: impl Iterator<Item = usize>) -> SliceColumn {
+        SliceColumn { codes: rows.map(|row| self.codes[row]).collect(), ..self.clone() }
+    }
+
+    /// Whether a row is in a cell.
+    pub fn holds(&self, cell: usize, row: usize) -> bool {
+        usize::from(self.codes[row]) == cell
+    }
+
     fn of_numbers(name: &str, values: &[Option<f64>], shown: &dyn Fn(f64) -> String) -> Option<SliceColumn> {
         let mut sorted: Vec<f64> = values.iter().flatten().copied().collect();
         sorted.sort_by(f64::total_cmp);

@@ -18,14 +18,14 @@ const NUMBER_GROUPS: usize = 4;
 /// Values of a number that are groups by themselves.
 const NUMBER_VALUES_MAX: usize = 10;
 /// Rows of a slice at least, and the share of all.
-const SLICE_ROWS_MIN: usize = 30;
-const SLICE_SHARE_MIN: usize = 100;
+pub(crate) const SLICE_ROWS_MIN: usize = 30;
+pub(crate) const SLICE_SHARE_MIN: usize = 100;
 /// Slices that are told; the chance that any is where there is none.
 const SLICES_MAX: usize = 10;
-const LEVEL: f64 = 0.05;
+pub(crate) const LEVEL: f64 = 0.05;
 /// Rows and columns that are searched: more tell nothing more.
 const ROWS_SEARCHED: usize = 50_000;
-const COLUMNS_SEARCHED: usize = 300;
+pub(crate) const COLUMNS_SEARCHED: usize = 300;
 /// Rows read at a time.
 const ROWS_SCANNED: usize = 65_536;
 
@@ -268,7 +268,7 @@ pub(crate) fn slices(
     Ok(Some(report))
 }
 
-fn check(columns: &[String], known: &[(&str, &Column)]) -> Result<()> {
+pub(crate) fn check(columns: &[String], known: &[(&str, &Column)]) -> Result<()> {
     match columns.iter().find(|name| known.iter().all(|(known, _)| known != name)) {
         None => Ok(()),
         Some(name) => {
@@ -282,7 +282,7 @@ fn check(columns: &[String], known: &[(&str, &Column)]) -> Result<()> {
 }
 
 /// The loss of each row: minus the logarithm of the truth's probability, or the absolute error.
-fn losses(field: &Field, judged: Judged<'_>) -> Option<(&'static str, Vec<f64>)> {
+pub(crate) fn losses(field: &Field, judged: Judged<'_>) -> Option<(&'static str, Vec<f64>)> {
     let truth = judged.view.truth?;
     match judged.answer {
         Answer::Scores { classes, values } if field.kind.classes().is_some() => {

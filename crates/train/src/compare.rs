@@ -5,6 +5,7 @@
 //! of a coin (Noreen 1989; Yeh, COLING 2000), so it serves every measure. With several pairs p-values are Holm's (1979). For classes McNemar's
 //! exact test (Dietterich 1998) says whether one model is right more often.
 
+use crate::compare_folds::{FoldDifferences, by_folds};
 use crate::eval::LabelledFile;
 use crate::evaluate::rulers;
 use crate::fit::{columns, read_all};
@@ -112,6 +113,8 @@ pub struct Pair {
     pub differences: Vec<MeasuredDifference>,
     /// Who is right where the other is not; classes only.
     pub mcnemar: Option<McNemar>,
+    /// Differences over folds, where both were cross-validated on the same ones.
+    pub folds: Option<FoldDifferences>,
 }
 
 /// A difference.
@@ -179,7 +182,9 @@ pub fn compare(contenders: &[Contender], file: Option<(&Input, &ReadOptions)>, a
     }
     let targets = common_targets(contenders)?;
     let sampling = Sampling { level: asked.level, draws: asked.draws, draw: Draw::new(asked.seed).stream("compare") };
-    let targets = targets.iter().map(|(field, task)| target(field, *task, &rows[0], &answers, asked, sampling)).collect::<Result<_>>()?;
+    let targets = targets.iter().map(|(field, task)| target(field, *task, &rows[0], &answers, asked, sampling));
+    let mut targets = targets.collect::<Result<Vec<_>>>()?;
+    by_folds(&mut targets, contenders, asked.level);
     Ok(Comparison {
         models: contenders.iter().zip(seconds).map(|(contender, seconds)| model(contender, seconds)).collect(),
         rows: count,
@@ -387,7 +392,7 @@ fn pair(
         MeasuredDifference { name: found.name.to_owned(), difference, p, p_holm: p, is_real: excludes }
     };
     let differences = found.into_iter().enumerate().map(difference).collect();
-    Ok(Pair { first, second, differences, mcnemar: mcnemar(both, view) })
+    Ok(Pair { first, second, differences, mcnemar: mcnemar(both, view), folds: None })
 }
 
 /// The share of tosses with a difference as large as the true one, both counted (Phipson and Smyth 2010: never 0); none where the difference is
@@ -529,8 +534,10 @@ mod tests {
         }
         let difference =
             |p: f64| MeasuredDifference { name: "x".into(), difference: Measure::undefined(), p: Some(p), p_holm: None, is_real: false };
-        let mut pairs: Vec<Pair> =
-            [0.01, 0.04, 0.03].iter().map(|p| Pair { first: 0, second: 1, differences: vec![difference(*p)], mcnemar: None }).collect();
+        let mut pairs: Vec<Pair> = [0.01, 0.04, 0.03]
+            .iter()
+            .map(|p| Pair { first: 0, second: 1, differences: vec![difference(*p)], mcnemar: None, folds: None })
+            .collect();
         holm(&mut pairs, 0.05);
         let found: Vec<(f64, bool)> = pairs.iter().map(|pair| (pair.differences[0].p_holm.unwrap(), pair.differences[0].is_real)).collect();
         assert_eq!(found, [(0.03, true), (0.06, false), (0.06, false)]);

@@ -1,6 +1,6 @@
 //! What is done once a model is fitted: what becomes of its answers is learned, and it is cross-validated where that was asked for.
 
-use crate::crossval::{DRAW, Fold, Subject, cross_validate, joined, table};
+use crate::crossval::{DRAW, Fold, Rounds, Subject, cross_validate, joined, table};
 use crate::fit::{Fit, columns, read_all};
 use crate::postprocess::{DecisionPlan, Held, Learned, learn};
 use crate::report::CrossValidation;
@@ -15,6 +15,22 @@ const FOLDS: usize = 5;
 pub(crate) struct Finished {
     pub learned: Learned,
     pub cross_validation: Option<CrossValidation>,
+    pub nested: Option<CrossValidation>,
+}
+
+/// How many fits there are behind that of the model itself: the time of a run is shared out to all of them.
+pub(crate) fn fits_behind(plan: &Plan, field: &Field, choice: &Choice, valid: &dyn Dataset) -> u32 {
+    let wants_table = plan.folds.filter(|_| matches!(choice, Choice::Named(..)));
+    let wants_rows = decision_of(plan, field).learns() && valid.is_empty();
+    let rounds = rounds(plan, wants_table);
+    if wants_table.is_some() || wants_rows { rounds.folds as u32 * rounds.repeats as u32 } else { 0 }
+}
+
+fn rounds(plan: &Plan, wants_table: Option<usize>) -> Rounds {
+    match wants_table {
+        Some(folds) => Rounds { folds, repeats: plan.repeats },
+        None => Rounds::once(FOLDS),
+    }
 }
 
 /// What the recipe says about a target's answers.
@@ -45,10 +61,12 @@ pub(crate) fn finish(
     let mut folds: Option<Vec<Fold>> = None;
     if wants_table.is_some() || wants_rows {
         run.tell(Event::Stage { name: "cross-validation".into() });
-        folds = unless_stopped(cross_validate(&subject, train, plan, run, wants_table.unwrap_or(FOLDS)), run)?;
+        folds = unless_stopped(cross_validate(&subject, train, plan, run, rounds(plan, wants_table)), run)?;
     }
-    if let (Some(folds), Some(_)) = (&folds, wants_table) {
-        finished.cross_validation = Some(table(&learned_field, task, folds, plan)?);
+    if let (Some(folds), Some(_)) = (&mut folds, wants_table) {
+        finished.cross_validation = Some(table(&learned_field, task, folds, plan, plan.repeats)?);
+        // Each row counts once where answers are learned from folds.
+        folds.truncate(folds.len() / plan.repeats as usize);
     }
     if decision.is_none() {
         return Ok(finished);

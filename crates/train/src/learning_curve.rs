@@ -6,14 +6,15 @@
 //!
 //! Parts are nested (each holds the smaller ones), have each class in its share, and keep groups whole. Validation and test rows are the same for all.
 
-use crate::crossval::{Fold, mean_and_variance};
-use crate::evaluate::main_measure;
+use crate::crossval::Fold;
+use crate::curve_slices::{self, SliceCurves, SlicesAsked};
+use crate::evaluate::{Judged, main_measure};
 use crate::fit::{fit, read_all};
 use crate::journal::heard_by;
 use crate::plan::settings;
 use crate::report::Better;
 use crate::training::{Divided, check_measures, check_models, divide};
-use crate::{Choice, Error, Plan, Result};
+use crate::{Choice, Error, Plan, Result, audit, resampled};
 use arrow_array::cast::AsArray;
 use cupola_metrics::plain;
 use cupola_task::{
@@ -50,7 +51,14 @@ pub const CURVE: &[Setting] = &[
         alias: &[],
         default: "1000",
         range: Range::Integer { min: 1, max: i64::MAX },
-        doc: "New labels of a class whose worth is estimated.",
+        doc: "New labels of a class or a slice whose worth is estimated.",
+    },
+    Setting {
+        name: "slices",
+        alias: &[],
+        default: "3",
+        range: Range::Integer { min: 0, max: 20 },
+        doc: "Of the worst slices of test rows, and of the groups of sensitive columns, how many are asked what labels of theirs are worth, by training without part of their rows: two trainings a repeat for each.",
     },
 ];
 
@@ -84,7 +92,9 @@ pub struct LearningCurve {
     pub ahead: Vec<Ahead>,
     /// Where labels pay, the best first; classes only.
     pub classes: Vec<ClassCurve>,
-    /// New labels of a class that the gains are for.
+    /// Where labels pay by slices of rows; none where that was not asked for or there is no loss of single rows.
+    pub slices: Option<SliceCurves>,
+    /// New labels of a class or slice that the gains are for.
     pub labels: u64,
     /// What one should know.
     pub warnings: Vec<String>,
@@ -170,6 +180,7 @@ struct CurveOptions {
     repeats: u64,
     smallest: Option<u64>,
     labels: u64,
+    slices: usize,
 }
 
 impl CurveOptions {
@@ -180,15 +191,18 @@ impl CurveOptions {
             repeats: settings.integer("repeats").unsigned_abs(),
             smallest: settings.try_integer("smallest").map(i64::unsigned_abs),
             labels: settings.integer("labels").unsigned_abs(),
+            slices: settings.integer("slices") as usize,
         })
     }
 }
 
 /// What one training gave.
-struct Trained {
+pub(crate) struct Trained {
     value: f64,
     /// Recall of each class.
     recalls: BTreeMap<String, f64>,
+    /// The loss of each test row, and its name.
+    pub losses: Option<(&'static str, Vec<f64>)>,
 }
 
 /// Trains on parts of the training rows and measures on the test rows. Nothing is kept.
@@ -220,7 +234,9 @@ pub fn learning_curve(plan: &Plan, run: &Run<'_>) -> Result<LearningCurve> {
     }
     let curve = Curve { plan, divided: &divided, target, def, settings: &settings, metric: &metric };
     let Some(trained) = curve.trained(&options, &sizes, &train, run)? else { return Err(cupola_task::Error::Interrupted.into()) };
-    Ok(told(&curve, &options, &sizes, &trained, &classes, warnings, run))
+    let asked = SlicesAsked { slices: options.slices, labels: options.labels, sizes: &sizes };
+    let slices = curve_slices::slices(&curve, &asked, &train, &trained, run)?;
+    Ok(LearningCurve { slices, ..told(&curve, &options, &sizes, &trained, &classes, warnings, run) })
 }
 
 /// The model that is named; in place of a leaderboard, gradient boosting stands for all.
@@ -251,7 +267,7 @@ fn measure(plan: &Plan, target: &Field, task: Task, divided: &Divided) -> Result
 }
 
 /// Training rows of each class; empty for numbers.
-fn class_counts(rows: &Batch, target: &Field) -> BTreeMap<String, u64> {
+pub(crate) fn class_counts(rows: &Batch, target: &Field) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     let texts = rows.targets.array(&target.name).ok().and_then(|array| array.as_string_opt::<i32>());
     for text in texts.into_iter().flatten().flatten() {
@@ -273,10 +289,10 @@ fn sizes(options: &CurveOptions, rows: u64, classes: u64) -> Result<Vec<u64>> {
     Ok(sizes)
 }
 
-struct Curve<'a> {
-    plan: &'a Plan,
-    divided: &'a Divided,
-    target: &'a Field,
+pub(crate) struct Curve<'a> {
+    pub plan: &'a Plan,
+    pub divided: &'a Divided,
+    pub target: &'a Field,
     def: &'static ModelDef,
     settings: &'a Settings,
     metric: &'a MetricDef,
@@ -289,7 +305,7 @@ impl Curve<'_> {
         let total = Some(options.repeats * sizes.len() as u64);
         let mut all = Vec::new();
         for repeat in 0..options.repeats {
-            let draw = run.draw("learning curve").at(repeat);
+            let draw = draw_of(run, repeat);
             let places = places(self.divided.loaded.schema(), train, self.target, draw);
             let mut one = Vec::new();
             for size in sizes {
@@ -309,15 +325,26 @@ impl Curve<'_> {
         Ok(Some(all))
     }
 
-    fn train(&self, sides: &[Side], draw: Draw, run: &Run<'_>) -> Result<Trained> {
+    /// Trains on some of the rows and measures on the test rows.
+    ///
+    /// # Errors
+    /// Those of fitting.
+    pub fn train(&self, sides: &[Side], draw: Draw, run: &Run<'_>) -> Result<Trained> {
         let splits = self.divided.splits.train().split(sides).with_valid(self.divided.splits.valid().clone());
         let mut inner = heard_by(run, run.events);
         inner.seed = draw.bits(0);
         let fit = fit(self.def, self.settings, self.target, splits.train(), &**splits.valid(), self.plan, &inner)?;
         let tested = Fold::answered(&fit.pipeline, &**self.divided.splits.test())?;
         let value = tested.value(fit.pipeline.field()?, &(*self.metric, plain(self.metric)))?;
-        Ok(Trained { value, recalls: recalls(tested.view(&self.target.name), &tested.answer) })
+        let view = tested.view(&self.target.name);
+        let losses = audit::losses(fit.pipeline.field()?, Judged { view, answer: &tested.answer });
+        Ok(Trained { value, recalls: recalls(view, &tested.answer), losses })
     }
+}
+
+/// What a repeat is drawn by: its order of rows, and the seed of its trainings.
+pub(crate) fn draw_of(run: &Run<'_>, repeat: u64) -> Draw {
+    run.draw("learning curve").at(repeat)
 }
 
 /// The share of each class's rows that are taken for it.
@@ -334,7 +361,7 @@ fn recalls(view: View<'_>, answer: &Answer) -> BTreeMap<String, f64> {
 }
 
 /// Each row's place in an order of which every beginning is a fair part: classes in their shares, groups whole.
-fn places(schema: &Schema, rows: &Batch, target: &Field, draw: Draw) -> Vec<u64> {
+pub(crate) fn places(schema: &Schema, rows: &Batch, target: &Field, draw: Draw) -> Vec<u64> {
     let count = rows.rows.len();
     let texts = |columns: &cupola_task::Columns, name: &str| -> Option<Vec<String>> {
         let array = columns.array(name).ok()?;
@@ -416,6 +443,7 @@ fn told(
         best,
         ahead: ahead.collect(),
         classes: class_curves(options, sizes, trained, classes, draw),
+        slices: None,
         labels: options.labels,
         warnings,
     }
@@ -462,7 +490,7 @@ fn class_curves(
 }
 
 /// The law of the repeats' means, and the laws of repeats drawn with replacement.
-fn laws(rows: &[f64], losses: &[Vec<f64>], draw: Draw) -> (Law, Vec<Law>) {
+pub(crate) fn laws(rows: &[f64], losses: &[Vec<f64>], draw: Draw) -> (Law, Vec<Law>) {
     let mean = |chosen: &dyn Fn(usize) -> usize| -> Vec<f64> {
         (0..rows.len())
             .map(|place| (0..losses.len()).map(|repeat| losses[chosen(repeat)][place]).sum::<f64>() / losses.len() as f64)
@@ -508,15 +536,13 @@ fn least(rows: &[f64], losses: &[f64], c: f64) -> (Law, f64) {
 }
 
 /// The mean, and how far its 95 % interval reaches to each side by Student's t.
-pub(crate) fn mean_and_reach(values: &[f64]) -> (f64, f64) {
-    /// The 0.975 quantile for one degree of freedom and more.
-    const T: [f64; 15] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131];
-    let [mean, variance] = mean_and_variance(values);
-    let t = T.get(values.len().saturating_sub(2)).copied().unwrap_or(2.04);
-    (mean, t * (variance / values.len() as f64).sqrt())
+fn mean_and_reach(values: &[f64]) -> (f64, f64) {
+    // Repeats share nothing that their mean had to be corrected for.
+    let found = resampled::mean(values, 0.0, 0.95);
+    (found.value, found.high - found.value)
 }
 
-fn band(mut values: Vec<f64>) -> [f64; 2] {
+pub(crate) fn band(mut values: Vec<f64>) -> [f64; 2] {
     values.sort_by(f64::total_cmp);
     let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
     [at(0.025), at(0.975)]

@@ -16,18 +16,23 @@ pub mod explain;
 mod finish;
 mod fit;
 mod folds;
+pub mod forecast;
 mod gates;
 mod lists;
 mod load;
 mod made;
 mod making;
+mod nested;
 mod noise;
 mod parts;
+mod resampled;
 mod sheet;
 mod training;
 pub mod tune;
 
 pub mod compare;
+pub mod compare_folds;
+pub mod curve_slices;
 pub mod learning_curve;
 
 mod answers;
@@ -65,4 +70,4 @@ pub use plan::{Choice, Golden, InputPlan, LabelsPlan, LeakGate, OutputPlan, Plan
 pub use postprocess::{Calibrate, Costs, DecisionPlan, Postprocess, SetMethod, ThresholdBy};
 pub use resume::{plan_of, resume};
 pub use sheet::{Sheet, SheetSize, sheet};
-pub use training::{Outcome, estimate, test_rows, train};
+pub use training::{Outcome, estimate, names_network, test_rows, train};

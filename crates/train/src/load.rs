@@ -18,6 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The tables of a run.
+#[derive(Clone)]
 pub(crate) struct Loaded {
     /// The rows to learn from (and, without a test file, to measure on).
     pub table: Table,
@@ -42,6 +43,7 @@ pub(crate) struct Loaded {
 }
 
 /// Where the rows of a table come from.
+#[derive(Clone)]
 struct Provenance {
     places: Places,
     /// The rows of the file that were kept, when not all were.

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What was settled, and sentences about what looked odd.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Making {
     pub made: Made,
     pub warnings: Vec<String>,

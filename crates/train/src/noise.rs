@@ -1,7 +1,7 @@
 //! Labels that are likely wrong: probabilities of a model by cross-validation, judged by confident learning. `cupola data noise`.
 
 use crate::confident::{Filter, Judged};
-use crate::crossval::{Fold, Subject, aligned, cross_validate};
+use crate::crossval::{Fold, Rounds, Subject, aligned, cross_validate};
 use crate::fit::for_target;
 use crate::{Choice, Error, Plan, Result, load, models};
 use arrow_array::cast::AsArray;
@@ -125,7 +125,7 @@ pub fn noise(plan: &Plan, run: &Run<'_>, settings: &Settings) -> Result<Noise> {
     // All rows teach and are judged in turn; none is kept apart.
     let all = Splits::new(Arc::new(table.clone()), &vec![Side::Train; labels.len()]);
     let subject = Subject { def, settings: &own, target: &target, draw: run.draw("noise") };
-    let probabilities = probabilities(def.name, &cross_validate(&subject, all.train(), plan, run, k)?, &names, labels.len())?;
+    let probabilities = probabilities(def.name, &cross_validate(&subject, all.train(), plan, run, Rounds::once(k))?, &names, labels.len())?;
     let place: HashMap<&str, usize> = names.iter().enumerate().map(|(place, name)| (&**name, place)).collect();
     let labels: Vec<usize> = labels.iter().map(|label| place[label.as_str()]).collect();
     let judged = Judged { labels: &labels, probabilities: &probabilities, classes: names.len() };

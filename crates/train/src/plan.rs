@@ -168,6 +168,10 @@ pub struct Plan {
     pub mistakes: usize,
     /// Folds of the leaderboard's cross-validation; none: by size.
     pub folds: Option<usize>,
+    /// How often a named model is cross-validated.
+    pub repeats: u64,
+    /// Outer folds of a nested cross-validation.
+    pub nested: Option<usize>,
     /// What the measures must keep.
     pub gates: Vec<QualityGate>,
     /// When the model is trained again once it is deployed.
@@ -266,6 +270,8 @@ impl Plan {
             slices: SlicePlan::from_settings(&eval),
             mistakes: if top.text("golden") == "off" { 0 } else { eval.integer("mistakes") as usize },
             folds: eval.try_integer("cv").map(|folds| folds as usize),
+            repeats: eval.integer("cv_repeats").unsigned_abs(),
+            nested: eval.try_integer("nested_cv").map(|folds| folds as usize),
             gates,
             retrain: policy(&recipe)?,
             monitor: monitor(&recipe)?,

@@ -106,7 +106,8 @@ fn summary(path: PathBuf, name: String) -> Summary {
     Summary { has_model: path.join(MODEL_FILE).is_file(), bytes: size(&path), report, name, path }
 }
 
-fn size(folder: &Path) -> u64 {
+/// Bytes of all files of a folder.
+pub(crate) fn size(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(std::result::Result::ok);
     entries
         .map(|entry| match entry.metadata() {

@@ -2,7 +2,7 @@
 
 use crate::evaluate::{self, Judged, Shuffle, rulers};
 use crate::explain::mean_sizes;
-use crate::finish::{Finished, decision_of, finish};
+use crate::finish::{Finished, decision_of, finish, fits_behind};
 use crate::fit::{Fit, Prepared, columns, fit, init_model, read_all};
 use crate::journal::{Journal, heard_by};
 use crate::load::{self, Loaded};
@@ -10,7 +10,7 @@ use crate::networks::{self, Estimate, Trained};
 use crate::report::{self, GateResult, MeanShap, Report, TargetReport};
 use crate::{
     Artifact, Choice, Contents, Error, GateOn, Golden, GoldenMode, LeakGate, Pipeline, Plan, QualityGate, Result, Score, audit, auto,
-    balance, gates, lists, making, models, postprocess, records, resume, runs, summary, watching,
+    balance, gates, lists, making, models, nested, postprocess, records, resume, runs, summary, watching,
 };
 use cupola_data::Input;
 use cupola_data::leaks::{self, Finding, Severity};
@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The time `model=auto` takes when nothing is said.
-const AUTO_TIME: Duration = Duration::from_secs(60);
+pub(crate) const AUTO_TIME: Duration = Duration::from_secs(60);
 /// However long reading takes, a leaderboard has so much time.
 const TIME_MIN: Duration = Duration::from_secs(1);
 /// Training rows that are scored beside the test rows, to see overfitting.
@@ -62,6 +62,7 @@ pub struct Outcome {
 }
 
 /// The data of a run, split and checked.
+#[derive(Clone)]
 pub(crate) struct Divided {
     pub loaded: Loaded,
     pub split: SplitSettings,
@@ -101,6 +102,12 @@ pub fn train(plan: &Plan, run: &Run<'_>, root: &Path, binary: &str) -> Result<Ou
     let divided = divide(plan, &run)?;
     check_models(plan, divided.loaded.schema())?;
     check_measures(divided.loaded.schema(), plan.metrics.as_deref(), &plan.gates)?;
+    let is_named = |(field, _): (&Field, Task)| matches!(choice_of(plan, field), Choice::Named(..));
+    if plan.nested.is_some() && divided.loaded.schema().targets().all(is_named) {
+        let text =
+            "nested_cv: the model is named, so nothing is chosen that could be cross-validated; cv=K cross-validates the model itself";
+        run.tell(Event::Note { text: text.into() });
+    }
     let folder = runs::create(root, &summary::label(plan))?;
     journal.open(&folder)?;
     resume::note(plan, &divided, &folder, binary)?;
@@ -120,7 +127,7 @@ pub(crate) fn in_folder(
     divided: &Divided,
     folder: &Path,
     binary: &str,
-    tuning: Option<report::Tuning>,
+    mut tuning: Option<report::Tuning>,
 ) -> Result<Outcome> {
     let mut targets = Vec::new();
     let count = divided.loaded.schema().targets().count() as u32;
@@ -134,6 +141,9 @@ pub(crate) fn in_folder(
     run.tell(Event::Stage { name: "evaluate".into() });
     for target in &mut targets {
         (target.measured, target.answer) = measure(plan, run, divided, &sides, target)?;
+        if let Some(nested) = tuning.as_mut().and_then(|tuning| tuning.nested.take()) {
+            target.measured.nested = Some(nested);
+        }
     }
     let answers = targets.iter_mut().filter_map(|target| Some((target.field.name.clone(), target.answer.take()?)));
     let answers = Predictions(answers.collect());
@@ -285,9 +295,12 @@ fn train_target(
     let plain = balance::unbalanced(plan);
     let baseline = fit(base, &Settings::check("model", base.settings, [])?, field, train, valid, &plain, &heard_by(run, &quiet))?;
     decision_of(plan, field).check(baseline.pipeline.fitted.raw().field(&field.name).unwrap_or(field))?;
+    let choice = choice_of(plan, field);
+    // The choice is made again in each fold of a nested cross-validation, with as much time.
+    let parts = nested::parts(plan, choice);
     // What was read and looked at before is part of the time that was given.
-    let time = plan.time.unwrap_or(AUTO_TIME).saturating_sub(began).max(TIME_MIN) / (count - place);
-    let (def, settings, board) = match choice_of(plan, field) {
+    let time = plan.time.unwrap_or(AUTO_TIME).saturating_sub(began).max(TIME_MIN) / (count - place) / parts;
+    let (def, settings, board) = match choice {
         Choice::Named(def, settings) => (*def, settings.clone(), None),
         Choice::Auto => {
             run.tell(Event::Stage { name: "leaderboard".into() });
@@ -311,7 +324,7 @@ fn train_target(
     let mut timed = heard_by(run, events);
     timed.folder = Some(folder);
     timed.until = match &board {
-        None => plan.time.map(|time| (run.clock)() + time / count),
+        None => plan.time.map(|time| (run.clock)() + time / count / (1 + fits_behind(plan, field, choice, valid))),
         Some(board) if is_stopped => Some((run.clock)() + board.patience()),
         // A leaderboard that took its whole time leaves the final fit a quarter of it.
         Some(_) => Some((began + time).max((run.clock)() + time / 4)),
@@ -325,9 +338,21 @@ fn train_target(
         let text = format!("preparation: {}", note.text);
         run.tell(if note.is_warning { Event::Warning { text } } else { Event::Note { text } });
     }
-    let finished = finish(plan, run, (field, task), (train, valid), (&mut fit, choice_of(plan, field)))?;
+    let mut after = heard_by(run, run.events);
+    after.until = plan.time.map(|time| time / count / parts).map(|time| (began + time).max((run.clock)() + time / 4));
+    let mut finished = finish(plan, &after, (field, task), (train, valid), (&mut fit, choice))?;
+    if !is_stopped && parts > 1 {
+        finished.nested =
+            nested::of_leaderboard(train, (&learned_of(&fit, field), task), plan, run, plan.time.unwrap_or(AUTO_TIME) / count / parts)?;
+    }
     let measured = TargetReport::new(&*field.name, task);
     Ok(TargetFit { field: field.clone(), task, fit, baseline, board, finished, measured, answer: None })
+}
+
+/// Whether a network learns a target of the plan. Columns are not known before data are read, so it is the models that the recipe names.
+pub fn names_network(plan: &Plan) -> bool {
+    let own = plan.outputs.values().filter_map(|output| output.model.as_ref());
+    own.chain([&plan.model]).any(|choice| matches!(choice, Choice::Named(def, _) if matches!(def.make, Make::Trainee(_))))
 }
 
 /// What training the plan's networks will take, from a few timed steps. Nothing is kept.
@@ -347,13 +372,14 @@ pub fn estimate(plan: &Plan, run: &Run<'_>) -> Result<Vec<Estimate>> {
         }
     }
     match estimates.is_empty() {
-        true => Err(Error::recipe("recipe", "no target is learned by a network: there is nothing to time")
-            .with_hint("name one: model=mlp; models that are no networks are not planned yet")),
+        true => {
+            Err(Error::recipe("recipe", "no target is learned by a network: there is nothing to time").with_hint("name one: model=mlp"))
+        }
         false => Ok(estimates),
     }
 }
 
-fn choice_of<'a>(plan: &'a Plan, field: &Field) -> &'a Choice {
+pub(crate) fn choice_of<'a>(plan: &'a Plan, field: &Field) -> &'a Choice {
     plan.output(&field.name).and_then(|output| output.model.as_ref()).unwrap_or(&plan.model)
 }
 
@@ -430,7 +456,11 @@ fn sampling(plan: &Plan, run: &Run<'_>) -> Sampling {
 
 /// The target with the classes that training saw.
 pub(crate) fn learned(target: &TargetFit) -> Field {
-    target.fit.pipeline.fitted.raw().field(&target.field.name).cloned().unwrap_or_else(|| target.field.clone())
+    learned_of(&target.fit, &target.field)
+}
+
+fn learned_of(fit: &Fit, field: &Field) -> Field {
+    fit.pipeline.fitted.raw().field(&field.name).cloned().unwrap_or_else(|| field.clone())
 }
 
 fn measure(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target: &TargetFit) -> Result<(TargetReport, Option<Answer>)> {
@@ -454,6 +484,7 @@ fn measure(plan: &Plan, run: &Run<'_>, divided: &Divided, sides: &Sides, target:
     report.baseline = summary::baseline_phrase(baseline.as_ref());
     report.history = target.fit.trained.as_ref().map(Trained::history);
     report.cross_validation = target.finished.cross_validation.clone();
+    report.nested = target.finished.nested.clone();
     let raw = post.calibrates().then(|| target.fit.pipeline.raw_answer(&columns(&sides.test))).transpose()?;
     let raw = raw.as_ref().or(answers[2].as_ref());
     let decision = decision_of(plan, &target.field);
@@ -550,6 +581,12 @@ fn raw_schema(schema: &Schema, targets: &[TargetFit]) -> Schema {
     Schema { fields: schema.fields.iter().map(with_classes).collect() }
 }
 
+/// Of so many rows with so many columns, every how many-th is shuffled.
+pub(crate) fn shuffle_step(rows: usize, columns: usize) -> usize {
+    let wanted = (CELLS_SHUFFLED / columns.max(1) / SHUFFLES as usize).max(ROWS_SHUFFLED_MIN);
+    rows.div_ceil(wanted).max(1)
+}
+
 fn with_importance(
     plan: &Plan,
     run: &Run<'_>,
@@ -571,8 +608,7 @@ fn with_importance(
         run.tell(Event::Warning { text });
         return Ok(targets);
     }
-    let wanted = (CELLS_SHUFFLED / inputs.len() / SHUFFLES as usize).max(ROWS_SHUFFLED_MIN);
-    let rows: Vec<u64> = (0..inputs.rows() as u64).step_by(inputs.rows().div_ceil(wanted)).collect();
+    let rows: Vec<u64> = (0..inputs.rows() as u64).step_by(shuffle_step(inputs.rows(), inputs.len())).collect();
     let taken = sides.test.take(&rows);
     let weights = load::weights(&sides.schema, &taken)?;
     for (target, pipeline) in targets.iter_mut().zip(artifact.pipelines()) {

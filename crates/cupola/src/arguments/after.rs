@@ -22,7 +22,8 @@ Examples:
   cupola train runs/latest/run.toml                    the same model again";
 pub const AFTER_COMPARE: &str = "\
 Rows are those that are test rows of every run, so none of the models learned from them; data=FILE names others. The p-value is that of a
-randomisation test, Holm's with several pairs; the interval that of the paired bootstrap.
+randomisation test, Holm's with several pairs; the interval that of the paired bootstrap. Runs that were cross-validated on the same folds (cv=10,
+cv_repeats=10) are held against each other over these as well, by the corrected resampled t-test.
 Keys: data=FILE and those of [data], metrics=[NAMES] (the first decides), eval.ci, eval.draws, seed
 Examples:
   cupola compare 1 2
@@ -191,6 +192,19 @@ pub fn after_tune() -> String {
         keys(cupola_train::tune::TUNE)
     )
 }
+
+/// What `plan` does.
+pub const AFTER_PLAN: &str = "\
+Reads, splits and checks the data as `train` does, then trains on small parts of the rows in a folder that is thrown away, each three times as large as the
+one before, and tells what all rows will take by a law through what they took. Ranges are what other readings of the same parts say. With model=auto each
+candidate is tried for a moment; with keys of [tune] the trials of `tune` are counted in. Networks are timed by a few steps.
+
+Ends with exit code 5 when the machine has less memory than the training needs.
+
+Examples:
+  cupola plan data.csv target=y model=forest
+  cupola plan data.csv target=y time=10m
+  cupola plan data.csv target=y model=gbdt tune.trials=100 --json";
 
 /// The keys of `learning-curve`.
 pub fn after_learning_curve() -> String {

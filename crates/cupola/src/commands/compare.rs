@@ -6,6 +6,7 @@ use crate::screen::Screen;
 use anyhow::{Context, Result};
 use cupola_task::{Flow, Local, Run, Start};
 use cupola_train::compare::{ComparedTarget, Comparison, Contender, Differs, compare};
+use cupola_train::compare_folds::{FoldDifference, FoldDifferences};
 use cupola_train::report::Measure;
 use serde_json::json;
 use std::path::Path;
@@ -117,6 +118,7 @@ fn pairs(comparison: &Comparison, target: &ComparedTarget, names: &[&str]) -> St
         if !others.is_empty() {
             more.push(format!("{both}: intervals without 0 also for {}", others.join(", ")));
         }
+        more.extend(pair.folds.as_ref().map(|folds| format!("{both}: {}", of_folds(folds))));
         if let Some(mcnemar) = pair.mcnemar {
             more.push(format!(
                 "{both}: {} decided rightly by the first alone, {} by the second alone; McNemar's exact p {:.4}",
@@ -130,6 +132,16 @@ fn pairs(comparison: &Comparison, target: &ComparedTarget, names: &[&str]) -> St
     let head = ["difference", name, &*format!("{:.0} % interval", comparison.level * 100.0), "p", "p (Holm)", "verdict"];
     let more = if more.is_empty() { String::new() } else { format!("\n{}", more.join("\n")) };
     format!("{}{more}", aligned(&head, &lines))
+}
+
+fn of_folds(folds: &FoldDifferences) -> String {
+    let one = |found: &FoldDifference| {
+        let p = found.p.map_or(String::new(), |p| format!(", p {p:.4}"));
+        let mean = found.mean;
+        format!("{} {:+.4} ({:+.4} to {:+.4}{p})", found.name, mean.value, mean.low, mean.high)
+    };
+    let shown: Vec<String> = folds.differences.iter().filter(|found| found.p.is_some()).map(one).collect();
+    format!("over the same {} folds, by the corrected resampled t-test: {}", folds.folds, shown.join(", "))
 }
 
 fn facts(comparison: &Comparison, names: &[&str]) -> String {

@@ -5,6 +5,7 @@ use crate::arguments::CurveArguments;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
 use cupola_train::Plan;
+use cupola_train::curve_slices::{Gain, SliceCurves};
 use cupola_train::learning_curve::{LearningCurve, learning_curve};
 use serde_json::json;
 use std::process::ExitCode;
@@ -51,6 +52,9 @@ fn text(curve: &LearningCurve) -> String {
     if !curve.classes.is_empty() {
         parts.push(classes(curve));
     }
+    if let Some(found) = &curve.slices {
+        parts.push(slices(curve, found));
+    }
     parts.push("What lies beyond the last row is a guess: laws hold until they do not.".to_owned());
     parts.join("\n\n")
 }
@@ -71,4 +75,35 @@ fn classes(curve: &LearningCurve) -> String {
         .collect();
     let head = ["class", "rows", "recall", "gain", "95 % band", "rows of 1000"];
     format!("What {} more labels of a class bring to its recall, where they pay most first\n{}", curve.labels, aligned(&head, &lines))
+}
+
+fn slices(curve: &LearningCurve, found: &SliceCurves) -> String {
+    let band = |gain: Gain| format!("{:+.4} to {:+.4}", gain.low, gain.high);
+    let line = |slice: &cupola_train::curve_slices::SliceCurve| {
+        let (rows, share) = (slice.rows.to_string(), format!("{:.1} %", slice.share * 100.0));
+        vec![
+            slice.phrase(),
+            rows,
+            share,
+            number(slice.loss),
+            format!("{:+.4}", slice.gain.value),
+            format!("{:+.4}", slice.gain_all.value),
+            band(slice.gain_all),
+        ]
+    };
+    let mut lines: Vec<Vec<String>> = found.slices.iter().map(line).collect();
+    let rows = curve.points.last().map_or(String::new(), |point| point.rows.to_string());
+    let any = found.everywhere;
+    let (value, overall) = (format!("{:+.4}", any.value), number(found.overall));
+    lines.push(vec!["rows as they come".to_owned(), rows, "100.0 %".to_owned(), overall, value.clone(), value, band(any)]);
+    let head = ["slice", "rows", "of test rows", &*found.loss, "its gain", "gain of all", "95 % band"];
+    let mut text = format!(
+        "What {} more labels of a slice take off the loss, by trainings without a part of its rows, where they pay most first\n{}",
+        curve.labels,
+        aligned(&head, &lines)
+    );
+    for left_out in &found.left_out {
+        text.push_str(&format!("\nnot told: {left_out}"));
+    }
+    text
 }

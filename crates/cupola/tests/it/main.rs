@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "this whole crate is a test")]
 
+mod ahead;
 mod audit;
 mod bad;
 mod data;

@@ -96,6 +96,11 @@ fn usual(field: &Field, task: Task, rows: &Batch) -> MetricDef {
     cupola_metrics::find(name).expect("the registry has it")
 }
 
+/// How long candidates are tried, of so much time in all.
+pub(crate) fn deadline(time: Duration) -> Duration {
+    time.mul_f64(SHARE_OF_TIME)
+}
+
 /// Scores every entrant by cross-validation until the time is up, the best first. At least one entrant is finished. What is kept will be asked for about as
 /// many rows as `asked` says: so many members as there is time for that.
 ///
@@ -118,7 +123,7 @@ pub(crate) fn leaderboard(
     let k = folds::count(plan.folds, table.len());
     let deal = |k: usize| folds::folds(table.schema(), &rows, k, run.draw(ensemble::FOLDS));
     let board = Board { metric, folds: k, standings: Vec::new(), fitted: None, bag: bags.then_some([k, k]) };
-    let deadline = began + time.mul_f64(SHARE_OF_TIME);
+    let deadline = began + deadline(time);
     let contest = Contest { train, folds: deal(k)?, target, ruler: (metric, plain(&metric)), plan, run, deadline };
     let mut trial = Trials { contest, board, juries: Vec::new(), failed: Vec::new(), failure: None, is_cut: false };
     let entrants = entrants(task, table.schema())?;
@@ -356,7 +361,7 @@ impl Contest<'_> {
 
 impl Entrant {
     /// The model with the settings that differ from its defaults, as an ensemble names its members.
-    fn phrase(&self) -> String {
+    pub fn phrase(&self) -> String {
         format!("{} {}", self.def.name, self.said).trim_end().to_owned()
     }
 

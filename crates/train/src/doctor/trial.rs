@@ -2,14 +2,13 @@
 
 use super::noise::{self, Noise, Suspect};
 use super::remedies::{Change, changes, weak};
-use crate::crossval::{DRAW, Fold, Subject, cross_validate, joined, table};
+use crate::crossval::{DRAW, Fold, Rounds, Subject, cross_validate, joined, table};
 use crate::journal::heard_by;
-use crate::learning_curve::mean_and_reach;
 use crate::postprocess::{DecisionPlan, Held, learn, truths};
 use crate::recipe::{Origin, Recipe};
 use crate::report::{CrossValidation, Measure, Remark, Report, verdict};
 use crate::training::{Divided, divide};
-use crate::{Choice, Error, Plan, Result, runs};
+use crate::{Choice, Error, Plan, Result, resampled, runs};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use cupola_task::{Answer, Event, Field, Flow, Run, Settings, Task, Value};
@@ -131,7 +130,7 @@ pub fn doctor(folder: &Path, run: &Run<'_>, time: Duration) -> Result<Checkup> {
     let base_time = (run.clock)().saturating_sub(began);
     let learned = learned_field(&folds, &patient.field);
     checkup.noise = Some(suspects(&folds, &learned, &divided)?);
-    let before = table(&learned, task, &folds, &measured(&plan))?;
+    let before = table(&learned, task, &folds, &measured(&plan), 1)?;
     let tried = changes(&report, target, &verdict, def, settings);
     for (number, change) in tried.iter().enumerate() {
         run.tell(Event::Stage { name: format!("try {}/{}: {}", number + 1, tried.len(), change.name) });
@@ -193,12 +192,14 @@ fn measured(plan: &Plan) -> Plan {
 
 /// The target with the classes that folds know.
 fn learned_field(folds: &[Fold], field: &Field) -> Field {
+    let of = |fold: &Fold| if let Answer::Scores { classes, .. } = &fold.answer { classes.to_vec() } else { vec![] };
+    let mut all: Vec<Vec<std::sync::Arc<str>>> = folds.iter().map(of).collect();
+    // No fold need know all of them: a rare class may be missing here, another one there. The longest list gives the order.
+    all.sort_by_key(|classes| std::cmp::Reverse(classes.len()));
     let mut names: Vec<std::sync::Arc<str>> = Vec::new();
-    for fold in folds {
-        if let Answer::Scores { classes, .. } = &fold.answer
-            && classes.len() > names.len()
-        {
-            names = classes.to_vec();
+    for class in all.into_iter().flatten() {
+        if !names.contains(&class) {
+            names.push(class);
         }
     }
     match names.is_empty() {
@@ -211,7 +212,7 @@ impl Patient<'_> {
     fn folds(&self, plan: &Plan, divided: &Divided) -> Result<Vec<Fold>> {
         let (def, settings) = named(plan, &self.field).ok_or_else(|| Error::Runs("the recipe names no model".into(), None))?;
         let subject = Subject { def, settings, target: &self.field, draw: self.run.draw(DRAW) };
-        cross_validate(&subject, divided.splits.train(), plan, self.run, FOLDS)
+        cross_validate(&subject, divided.splits.train(), plan, self.run, Rounds::once(FOLDS))
     }
 
     fn attempt(&self, change: &Change, folds: &[Fold], learned: &Field, before: &CrossValidation) -> Remedy {
@@ -219,7 +220,7 @@ impl Patient<'_> {
             Some(decision) => cross_decided(decision, folds, learned),
             None => self.patched(change),
         };
-        let after = after.and_then(|after| table(learned, self.task, &after, &measured(self.plan)));
+        let after = after.and_then(|after| table(learned, self.task, &after, &measured(self.plan), 1));
         match after {
             Ok(after) => Remedy::tried(change, before, &after),
             Err(error) => Remedy::not_tried(change, error.to_string()),
@@ -303,14 +304,10 @@ fn patch(change: &Change) -> Vec<String> {
 
 /// The mean of differences by folds, whose training rows are largely the same: their variance counts 1/k + 1/(k-1) times.
 fn paired(differences: &[f64]) -> Measure {
-    let count = differences.len() as f64;
-    if differences.len() < 2 {
-        return Measure::undefined();
+    match differences.len() {
+        0..=1 => Measure::undefined(),
+        count => resampled::mean(differences, 1.0 / (count as f64 - 1.0), 0.95),
     }
-    // The reach of values that share nothing, whose variance counts 1/k times.
-    let (mean, reach) = mean_and_reach(differences);
-    let half = reach * (1.0 + count / (count - 1.0)).sqrt();
-    Measure::new(mean, mean - half, mean + half)
 }
 
 /// Labels that look wrong to models that did not learn from them.
@@ -361,13 +358,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn folds_know_classes_together_that_none_knows_alone() {
+        let field = Field {
+            name: "y".into(),
+            kind: cupola_task::Kind::Category { classes: vec![].into() },
+            role: cupola_task::Role::Target(Task::Classify),
+        };
+        let fold = |classes: &[&str]| {
+            let classes: std::sync::Arc<[std::sync::Arc<str>]> = classes.iter().map(|class| (*class).into()).collect();
+            let answer = Answer::Scores { classes: (&classes).into(), values: vec![] };
+            let rows = cupola_task::Batch {
+                rows: vec![].into(),
+                inputs: cupola_task::Columns::default(),
+                targets: cupola_task::Columns::default(),
+                keys: cupola_task::Columns::default(),
+            };
+            Fold { rows, weights: None, answer, learned: 0 }
+        };
+        let learned = learned_field(&[fold(&["a", "b"]), fold(&["a", "b", "d"]), fold(&["a", "b", "c"])], &field);
+        let names: Vec<String> = learned.kind.classes().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["a", "b", "d", "c"]);
+    }
+
+    #[test]
     fn a_gain_is_as_sure_as_its_folds_agree() {
         let sure = paired(&[0.02, 0.021, 0.019, 0.02, 0.02]);
         let unsure = paired(&[0.05, -0.03, 0.04, 0.0, 0.04]);
         assert!(sure.low > 0.0 && (sure.value - unsure.value).abs() < 1e-12 && unsure.low < 0.0);
         assert!(!paired(&[0.1]).is_defined());
-        // Of two differences, where others are not defined, Student's t has one degree of freedom: 12.706 sqrt(v (1/2 + 1/1)).
+        // Of two differences, where others are not defined, Student's t has one degree of freedom: 12.7062 sqrt(v (1/2 + 1/1)).
         let two = paired(&[0.1, 0.2]);
-        assert!((two.high - 0.15 - 12.706 * (0.005f64 * 1.5).sqrt()).abs() < 1e-12, "{two:?}");
+        assert!((two.high - 0.15 - 12.706_204_736_432_1 * (0.005f64 * 1.5).sqrt()).abs() < 1e-9, "{two:?}");
     }
 }

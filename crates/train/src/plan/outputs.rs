@@ -27,6 +27,13 @@ pub struct OutputPlan {
     pub spelling: Option<Spelling>,
 }
 
+impl OutputPlan {
+    /// Nothing but what is to be done to answers.
+    pub(crate) fn unsaid(decision: &DecisionPlan) -> OutputPlan {
+        OutputPlan { column_type: None, positive: None, model: None, decision: decision.clone(), labels: LabelsPlan::default(), spelling: None }
+    }
+}
+
 /// What is said about a target whose cells list labels.
 #[derive(Clone, Debug)]
 pub struct LabelsPlan {

@@ -257,6 +257,20 @@ pub const EVAL: &[Setting] = &[
         range: Range::Any(&[Range::Choice(&["auto"]), Range::Integer { min: 2, max: 50 }]),
         doc: "Folds of the cross-validation behind model=auto (auto: 5, for large tables 3); said for a named model, every measure is reported over so many folds of the training rows.",
     },
+    Setting {
+        name: "cv_repeats",
+        alias: &["n_repeats"],
+        default: "1",
+        range: Range::Integer { min: 1, max: 100 },
+        doc: "How often a named model's cross-validation is made, each time with other folds. Intervals of means over folds are those of the corrected resampled t-test.",
+    },
+    Setting {
+        name: "nested_cv",
+        alias: &[],
+        default: "off",
+        range: Range::Any(&[Range::Choice(&["off"]), Range::Integer { min: 2, max: 20 }]),
+        doc: "Outer folds in which the whole choice of model=auto or of tune is made again, each time from the other folds alone: the score there is honest about choosing.",
+    },
 ];
 
 /// The key of `[model]` beside those of the model.
@@ -286,6 +300,8 @@ const SHORT: &[(&[&str], &[&str])] = &[
     (&["select"], &["data", "clean", "select"]),
     (&["metrics"], &["eval", "metrics"]),
     (&["cv"], &["eval", "cv"]),
+    (&["cv_repeats"], &["eval", "cv_repeats"]),
+    (&["nested_cv"], &["eval", "nested_cv"]),
     (&["slices"], &["eval", "slices"]),
     (&["calibrate"], &["decision", "calibrate"]),
     (&["threshold"], &["decision", "threshold"]),

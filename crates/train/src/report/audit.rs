@@ -205,11 +205,27 @@ fn nan() -> f64 {
     f64::NAN
 }
 
+fn once() -> u64 {
+    1
+}
+
 /// Cross-validation of the kept model inside the training rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CrossValidation {
-    /// How many folds.
+    /// How many folds, of all repeats.
     pub folds: u64,
+    /// How often rows were dealt out to folds.
+    #[serde(default = "once")]
+    pub repeats: u64,
+    /// Rows that a fold is measured on, for each that its model was made of; the mean over the folds.
+    #[serde(with = "undefined", default = "nan")]
+    pub ratio: f64,
+    /// A hash of which rows each fold was measured on: folds of the same one can be compared one by one.
+    #[serde(default)]
+    pub dealt: String,
+    /// In a nested cross-validation, what was chosen from the other folds' rows, fold by fold; else empty.
+    #[serde(default)]
+    pub chosen: Vec<String>,
     /// All measures.
     pub measures: Vec<FoldMeasure>,
 }
@@ -227,6 +243,9 @@ pub struct FoldMeasure {
     /// Standard deviation over the folds.
     #[serde(with = "undefined")]
     pub deviation: f64,
+    /// The mean with its interval by the corrected resampled t-test (Nadeau and Bengio 2003).
+    #[serde(default)]
+    pub interval: Option<Measure>,
     /// Each fold's value.
     pub folds: Vec<Measure>,
 }

@@ -4,6 +4,7 @@ use super::html::{figure, page};
 use super::names::{plural, shown};
 use super::numbers::count;
 use super::plots::learning_curve;
+use crate::curve_slices::{Gain, SliceCurves};
 use crate::learning_curve::LearningCurve;
 use maud::{Markup, html};
 
@@ -20,6 +21,7 @@ pub fn learning_curve_page(curve: &LearningCurve) -> String {
         }
         (points(curve))
         (classes(curve))
+        @if let Some(found) = &curve.slices { (slices(curve, found)) }
     };
     page(&title, "", &main)
 }
@@ -68,6 +70,42 @@ fn classes(curve: &LearningCurve) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+fn slices(curve: &LearningCurve, found: &SliceCurves) -> Markup {
+    let gain = |gain: Gain| html! { td.n { (format!("{:+.4}", gain.value)) } td.n { (format!("{:+.4} to {:+.4}", gain.low, gain.high)) } };
+    html! {
+        section {
+            h2 { "Slices where the next " (count(curve.labels)) " labels pay most" }
+            p.faint.small {
+                "What labels of a slice take off its " (shown(&found.loss, 40)) ", and off that of all test rows, by trainings with a quarter, half and all of its rows and "
+                "the law of the curve through them. Slices were sought among the same test rows."
+            }
+            div.scroll {
+                table {
+                    thead {
+                        tr {
+                            th { "slice" } th.n { "rows" } th.n { "of test rows" } th.n { (shown(&found.loss, 40)) }
+                            th.n { "its gain" } th.n { "95 % band" } th.n { "gain of all" } th.n { "95 % band" }
+                        }
+                    }
+                    tbody {
+                        @for slice in &found.slices {
+                            tr {
+                                td.name { bdi { (shown(&slice.phrase(), 120)) } } td.n { (count(slice.rows)) } td.n { (format!("{:.1} %", slice.share * 100.0)) }
+                                td.n { (format!("{:.4}", slice.loss)) } (gain(slice.gain)) (gain(slice.gain_all))
+                            }
+                        }
+                        tr.main {
+                            td { "rows as they come" } td.n { (curve.points.last().map_or(String::new(), |point| count(point.rows))) } td.n { "100.0 %" }
+                            td.n { (format!("{:.4}", found.overall)) } td.n {} td.n {} (gain(found.everywhere))
+                        }
+                    }
+                }
+            }
+            @for left_out in &found.left_out { p.faint.small { "Not told: " (shown(left_out, 300)) } }
         }
     }
 }

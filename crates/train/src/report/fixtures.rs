@@ -357,11 +357,16 @@ pub(super) fn audited() -> Report {
     });
     target.cross_validation = Some(CrossValidation {
         folds: 3,
+        repeats: 1,
+        ratio: 0.5,
+        dealt: "4f1c".into(),
+        chosen: vec![],
         measures: vec![FoldMeasure {
             name: "roc_auc".into(),
             better: Better::Higher,
             mean: 0.9261,
             deviation: 0.0021,
+            interval: Some(Measure::new(0.9261, 0.9213, 0.9309)),
             folds: [0.9283, 0.9242, 0.9258].map(Measure::exact).to_vec(),
         }],
     });

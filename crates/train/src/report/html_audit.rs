@@ -4,6 +4,7 @@ use super::audit::{CrossValidation, GroupReport, Postprocessing, SliceReport};
 use super::names::{plural, shown};
 use super::numbers::{count, decimals, decimals_of_spread, fixed, interval, percent};
 use super::report::{Measure, Report, TargetReport};
+use super::terminal_audit::folds_phrase;
 use maud::{Markup, html};
 
 const NAME: usize = 80;
@@ -40,7 +41,7 @@ pub(super) fn audit(target: &TargetReport) -> Markup {
         @if let Some(found) = &target.postprocessing { (postprocessing(target, found)) }
         @if !target.groups.is_empty() { (groups(target)) }
         @if let Some(found) = &target.slices { (slices(target, found)) }
-        @if let Some(found) = &target.cross_validation { (cross_validation(target, found)) }
+        @for found in target.cross_validation.iter().chain(&target.nested) { (cross_validation(target, found)) }
     }
 }
 
@@ -210,13 +211,18 @@ fn slices(target: &TargetReport, found: &SliceReport) -> Markup {
 fn cross_validation(target: &TargetReport, found: &CrossValidation) -> Markup {
     html! {
         section {
-            h2 { "Cross-validation of " bdi { (shown(&target.name, NAME)) } }
-            p.faint.small { (count(found.folds)) " folds of the training rows: the model learns from all but one and answers that one." }
+            h2 { @if !found.chosen.is_empty() { "Nested c" } @else { "C" } "ross-validation of " bdi { (shown(&target.name, NAME)) } }
+            p.faint.small {
+                (folds_phrase(found)) " of the training rows: "
+                @if found.chosen.is_empty() { "the model learns from all but one and answers that one." }
+                @else { "all but one choose and learn, and what they chose answers that one, which had no part in choosing." }
+                " Folds share training rows; intervals of means are corrected for that (Nadeau and Bengio 2003)."
+            }
             div.scroll {
                 table {
                     thead {
                         tr {
-                            th { "measure" } th.n { "mean" } th.n { "deviation" }
+                            th { "measure" } th.n { "mean" } th.n { "deviation" } th.n { "interval of the mean" }
                             @for fold in 1..=(found.folds as usize).min(FOLDS_MAX) { th.n { "fold " (fold) } }
                         }
                     }
@@ -226,11 +232,15 @@ fn cross_validation(target: &TargetReport, found: &CrossValidation) -> Markup {
                             tr {
                                 td { (shown(&measure.name, NAME)) }
                                 td.n { (fixed(measure.mean, digits)) } td.n { (fixed(measure.deviation, digits)) }
+                                td.n { @if let Some(found) = measure.interval { (interval(found, digits)) } }
                                 @for fold in measure.folds.iter().take(FOLDS_MAX) { td.n { (fixed(fold.value, digits)) } }
                             }
                         }
                     }
                 }
+            }
+            @if !found.chosen.is_empty() {
+                ul.small { @for (fold, chosen) in found.chosen.iter().take(FOLDS_MAX).enumerate() { li { "fold " (fold + 1) ": " (shown(chosen, 200)) } } }
             }
         }
     }

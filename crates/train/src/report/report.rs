@@ -292,6 +292,9 @@ pub struct TargetReport {
     /// Cross-validation inside the training rows, when it was asked for.
     #[serde(default)]
     pub cross_validation: Option<CrossValidation>,
+    /// Cross-validation of the whole choice of model or settings, when it was asked for.
+    #[serde(default)]
+    pub nested: Option<CrossValidation>,
     /// How the groups of sensitive columns are treated on test rows.
     #[serde(default)]
     pub groups: Vec<GroupReport>,
@@ -641,6 +644,7 @@ impl TargetReport {
             pictures: None,
             postprocessing: None,
             cross_validation: None,
+            nested: None,
             groups: Vec::new(),
             slices: None,
             shap: None,

@@ -2,7 +2,7 @@
 
 use super::audit::{CrossValidation, FoldMeasure, GroupReport, Postprocessing, SliceReport};
 use super::names::{plural, shown};
-use super::numbers::{decimals, decimals_of_spread, fixed, percent, with_interval};
+use super::numbers::{decimals, decimals_of_spread, fixed, interval as interval_phrase, percent, with_interval};
 use super::report::{Measure, Report, TargetReport};
 use super::terminal::{Screen, Tone};
 use super::verdict::Level;
@@ -18,7 +18,7 @@ const GAPS: [&str; 4] = ["demographic_parity_difference", "equalized_odds_differ
 
 /// What is told of a target beside its scores.
 pub(super) fn audit(screen: &mut Screen, target: &TargetReport) {
-    if let Some(found) = &target.cross_validation {
+    for found in target.cross_validation.iter().chain(&target.nested) {
         cross_validation(screen, found);
     }
     if let Some(found) = &target.postprocessing {
@@ -120,15 +120,17 @@ fn slices(screen: &mut Screen, found: &SliceReport) {
     }
 }
 
-/// A measure's name, mean, deviation and folds.
+/// A measure's name, mean, deviation and interval, and folds.
 type Line = (String, String, String, Vec<String>);
 
 fn cross_validation(screen: &mut Screen, found: &CrossValidation) {
-    screen.heading("Cross-validation", &format!("{} folds of the training rows: mean, deviation, each fold", found.folds));
+    let title = if found.chosen.is_empty() { "Cross-validation" } else { "Nested cross-validation" };
+    screen.heading(title, &format!("{} of the training rows: mean, deviation, corrected interval, each fold", folds_phrase(found)));
     let cell = |measure: &FoldMeasure| -> Line {
         let digits = decimals_of_spread(measure.mean, measure.deviation);
         let folds = measure.folds.iter().map(|fold| fixed(fold.value, digits)).collect::<Vec<_>>();
-        (shown(&measure.name, 24), fixed(measure.mean, digits), fixed(measure.deviation, digits), folds)
+        let interval = measure.interval.map_or(String::new(), |interval| format!(" ({})", interval_phrase(interval, digits)));
+        (shown(&measure.name, 24), fixed(measure.mean, digits), format!("{}{interval}", fixed(measure.deviation, digits)), folds)
     };
     let rows: Vec<_> = found.measures.iter().take(MEASURES_MAX).map(cell).collect();
     let width = |of: fn(&Line) -> usize| rows.iter().map(of).max().unwrap_or(0);
@@ -144,6 +146,15 @@ fn cross_validation(screen: &mut Screen, found: &CrossValidation) {
     if found.measures.len() > MEASURES_MAX {
         screen.line(&format!("  and {} more in the report", found.measures.len() - MEASURES_MAX));
     }
+    for (fold, chosen) in found.chosen.iter().take(FOLDS_MAX).enumerate() {
+        screen.wrapped(&format!("  fold {} chose  ", fold + 1), Tone::Faint, &shown(chosen, 200));
+    }
+}
+
+/// `10 folds`, or `10 folds (2 times 5)`.
+pub(super) fn folds_phrase(found: &CrossValidation) -> String {
+    let each = if found.repeats > 1 { format!(" ({} times {})", found.repeats, found.folds / found.repeats) } else { String::new() };
+    format!("{} folds{each}", found.folds)
 }
 
 #[cfg(test)]
@@ -155,8 +166,8 @@ mod tests {
     #[test]
     fn an_audit_is_a_few_lines() {
         expect![[r#"
-            Cross-validation  3 folds of the training rows: mean, deviation, each fold
-              roc_auc  0.9261 ± 0.0021  0.9283  0.9242  0.9258
+            Cross-validation  3 folds of the training rows: mean, deviation, corrected interval, each fold
+              roc_auc  0.9261 ± 0.0021 (0.9213 to 0.9309)  0.9283  0.9242  0.9258
 
             Answers  learned on 3257 validation rows
               calibration  isotonic: log_loss 0.2911 to 0.2794, calibration_error 0.0212 to 0.0081

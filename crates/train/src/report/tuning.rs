@@ -1,5 +1,6 @@
 //! The search for settings: its trials, what their ranks follow, and the recipe that came of it.
 
+use super::audit::CrossValidation;
 use super::html::figure;
 use super::names::{plural, shown};
 use super::numbers::{percent, seconds};
@@ -29,6 +30,9 @@ pub struct Tuning {
     pub parameters: Vec<TunedParameter>,
     /// Every trial, by number.
     pub trials: Vec<TunedTrial>,
+    /// The search made again in folds, on its way to the target's report.
+    #[serde(skip)]
+    pub nested: Option<CrossValidation>,
 }
 
 /// One parameter.

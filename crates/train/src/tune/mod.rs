@@ -36,5 +36,5 @@ pub use sampler::{Sampler, suggest};
 pub use space::{Domain, Parameter, Point, Space, State, Trial};
 pub(crate) use spaces::default_space;
 pub(crate) use store::is_study;
-pub(crate) use study::resume;
 pub use study::tune;
+pub(crate) use study::{TRIALS, resume, time_of_trials};

@@ -11,16 +11,19 @@ use crate::auto;
 use crate::fit::{for_target, read_all};
 use crate::folds;
 use crate::journal::{Journal, heard_by};
+use crate::learning_curve::class_counts;
+use crate::nested::{self, Chosen};
 use crate::recipe::Recipe;
-use crate::report::{Better, TunedParameter, TunedTrial, Tuning};
+use crate::report::{Better, CrossValidation, TunedParameter, TunedTrial, Tuning};
 use crate::training::{Divided, check_measures, check_models, divide, in_folder};
 use crate::{Choice, Error, Outcome, Plan, Result, resume as resuming, runs, summary};
-use cupola_task::{Dataset, Event, Exit, Fault, Field, Flow, Make, MetricDef, Run, Side, Splits, Start, Task, Value};
+use cupola_task::{Dataset, Event, Exit, Fault, Field, Flow, Kind, Make, MetricDef, Run, Side, Splits, Start, Task, Value};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Trials when nothing is said.
-const TRIALS: u64 = 50;
+pub(crate) const TRIALS: u64 = 50;
 /// Of the time limit, the share for trials; the rest is for the last fit, its evaluation and its report.
 const SHARE_OF_TIME: f64 = 0.8;
 /// Trials that may fail one after another before the search is given up.
@@ -53,6 +56,11 @@ pub fn tune(plan: &Plan, run: &Run<'_>, root: &Path, binary: &str) -> Result<Out
         let _ = std::fs::remove_dir_all(&folder).and_then(|()| std::fs::remove_dir(root));
     }
     outcome
+}
+
+/// How long trials are made, of so much time in all.
+pub(crate) fn time_of_trials(time: Duration) -> Duration {
+    time.mul_f64(SHARE_OF_TIME)
 }
 
 /// The newest search of the same recipe that has no end, and that nobody is at.
@@ -89,6 +97,8 @@ struct Search<'a> {
     folds: Vec<Splits>,
     judged: String,
     total: Option<u64>,
+    /// Time for all of one search.
+    time: Option<Duration>,
 }
 
 impl<'a> Search<'a> {
@@ -129,7 +139,9 @@ impl<'a> Search<'a> {
             false => "validation rows".to_owned(),
         };
         let total = options.trials.or_else(|| plan.time.is_none().then_some(TRIALS));
-        Ok(Search { plan, options, space, target: (*target).clone(), metric, folds, judged, total })
+        // With a nested cross-validation the search is made again in each outer fold, with as much time.
+        let time = plan.time.map(|time| time / (1 + plan.nested.unwrap_or(0) as u32));
+        Ok(Search { plan, options, space, target: (*target).clone(), metric, folds, judged, total, time })
     }
 
     fn run(&self, run: &Run<'_>, journal: &Journal<'_>, divided: &Divided, folder: &Path, binary: &str) -> Result<Outcome> {
@@ -160,9 +172,11 @@ impl<'a> Search<'a> {
         );
         run.tell(Event::Note { text });
         let mut plan = Plan::check(self.space.recipe(&self.plan.recipe, &best.point))?;
-        plan.time = match (stopped, plan.time) {
+        let searched = (run.clock)().saturating_sub(began);
+        let nested = if stopped { None } else { self.nested(divided, folder, run)? };
+        plan.time = match (stopped, self.time) {
             (true, _) => Some(Duration::from_secs_f64((2.0 * best.seconds / self.folds.len() as f64).max(1.0))),
-            (false, Some(time)) => Some((began + time).saturating_sub((run.clock)()).max(time / 10)),
+            (false, Some(time)) => Some(time.saturating_sub(searched).max(time / 10)),
             (false, None) => None,
         };
         // Who stops a search wants the best so far, not the first tree of its last fit.
@@ -176,7 +190,36 @@ impl<'a> Search<'a> {
         if known < trials.len() {
             let _ = std::fs::remove_dir_all(folder.join("ckpt"));
         }
-        in_folder(&plan, &last, journal, divided, folder, binary, Some(self.tuning(&trials, best)))
+        let tuning = Tuning { nested, ..self.tuning(&trials, best) };
+        in_folder(&plan, &last, journal, divided, folder, binary, Some(tuning))
+    }
+
+    /// The search made again in each outer fold, where the recipe says so. Its trials lie beside those of the search itself, so a run that is cut off goes on.
+    fn nested(&self, divided: &Divided, folder: &Path, run: &Run<'_>) -> Result<Option<CrossValidation>> {
+        let inner = Plan { nested: None, time: self.time, ..self.plan.clone() };
+        let number = Cell::new(0);
+        let choose = |splits: &Splits, run: &Run<'_>| {
+            number.set(number.get() + 1);
+            let folder = folder.join("nested").join(number.get().to_string());
+            store::create(&folder)?;
+            let divided = Divided { splits: splits.clone(), ..divided.clone() };
+            let search = Search::new(&inner, &divided, run)?;
+            let (began, mut trials) = ((run.clock)(), Vec::new());
+            let study = Study { space: &search.space, measure: search.metric.name, is_score: search.metric.is_score, seed: run.seed };
+            let mut store = Store::open(&folder, study)?;
+            trials.extend(store.trials()?);
+            search.search(&mut trials, &mut store, began, run)?;
+            let best = best(&trials).ok_or_else(|| Error::Data("no trial of an outer fold could learn".into(), None))?;
+            let plan = Plan::check(search.space.recipe(&inner.recipe, &best.point))?;
+            let Choice::Named(def, settings) = &plan.model else { return Err(Error::recipe("recipe", "no model is named")) };
+            let until = search.time.map(|time| (began + time).max((run.clock)() + time / 10));
+            let (def, settings, said) = (*def, settings.clone(), search.space.phrase(&best.point));
+            Ok((Chosen { def, settings, said, plan: Some(plan), fitted: None }, until))
+        };
+        let schema = divided.loaded.schema();
+        let Some((_, task)) = schema.targets().next() else { return Ok(None) };
+        let field = learned_field(divided, &self.target)?;
+        nested::outer(divided.splits.train(), (&field, task), self.plan, run, &choose)
     }
 
     /// Runs trials until there are enough, the time is up or the run is stopped; says whether it was stopped.
@@ -189,7 +232,7 @@ impl<'a> Search<'a> {
             folds: &self.folds,
             pruner: self.options.pruner,
         };
-        let deadline = self.plan.time.map(|time| began + time.mul_f64(SHARE_OF_TIME));
+        let deadline = self.time.map(|time| began + time_of_trials(time));
         let mut inner = heard_by(run, run.events);
         inner.until = deadline;
         let draw = run.draw("tune");
@@ -280,6 +323,7 @@ impl<'a> Search<'a> {
                     note: Some(trial.note.clone()).filter(|note| !note.is_empty()),
                 })
                 .collect(),
+            nested: None,
         }
     }
 
@@ -301,6 +345,15 @@ impl<'a> Search<'a> {
 
 fn plain(value: &Value) -> String {
     if let Value::Text(text) = value { text.clone() } else { value.to_string() }
+}
+
+/// The target with the classes of the training rows.
+fn learned_field(divided: &Divided, target: &Field) -> Result<Field> {
+    let classes = class_counts(&read_all(divided.splits.train().data())?, target);
+    Ok(match classes.is_empty() {
+        true => target.clone(),
+        false => Field { kind: Kind::Category { classes: classes.keys().map(|class| class.as_str().into()).collect() }, ..target.clone() },
+    })
 }
 
 /// The best complete trial, of equals the first.
