@@ -5,6 +5,7 @@ Usage: bench.py PATH/TO/gbdt_speed DATA SHARED [--rounds N] [names ...]
 `gbdt_speed` is `cargo build --release -p cupola-classic --example gbdt_speed`. DATA is the folder `data`, SHARED one with `shuttle` and
 `mnist`. Both sides get the same numbers: scaled, categories one-hot where the model takes numbers only. Each fit runs in a process of its
 own, in the order A B B A; reading and imports are not counted. scikit-learn's support vector machine runs on one thread, whatever it is given.
+Writes results.json when no name is given.
 """
 
 import argparse
@@ -121,7 +122,10 @@ def child(name, folder, threads):
     model.fit(x, y)
     fit = time.perf_counter() - start
     start = time.perf_counter()
-    answers = model.predict(x_test) if name in ("svc_plain", "svr") else model.predict_proba(x_test)[:, -1]
+    if name == "svc_plain":
+        answers = model.decision_function(x_test)
+    else:
+        answers = model.predict(x_test) if name == "svr" else model.predict_proba(x_test)[:, -1]
     print(json.dumps({"wall_s": fit, "predict_s": time.perf_counter() - start}))
     np.asarray(answers, dtype="<f8").tofile(f"{folder}/answers.f64")
 
@@ -166,6 +170,7 @@ def main():
     import sklearn
 
     print(f"scikit-learn {sklearn.__version__}, numpy {np.__version__}, {options.threads} threads, {options.rounds} rounds")
+    results = {}
     for title, (prepare, ours, theirs) in TASKS.items():
         if options.names and not any(name in title for name in options.names):
             continue
@@ -185,7 +190,15 @@ def main():
                     worth[name] = quality(folder, kinds)
             median = lambda name, key: float(np.median([run[key] for run in runs[name]]))
             cells = [f"{key} {median('cupola', key):.4f} other {median('other', key):.4f} ratio {median('other', key) / median('cupola', key):.2f}" for key in ("wall_s", "predict_s")]
+            results[title] = {f"{name}_{key}": round(median(name, key), 5) for key in ("wall_s", "predict_s") for name in runs} | {"quality": worth}
             print(f"{title:32} {cells[0]} | {cells[1]} | quality {worth['cupola']:.4f} other {worth['other']:.4f}", flush=True)
+    if options.names:
+        return
+    here = os.path.dirname(os.path.abspath(__file__))
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True).stdout.strip()
+    told = {"cupola": commit, "scikit-learn": sklearn.__version__, "numpy": np.__version__, "threads": options.threads, "rounds": options.rounds, "tasks": results}
+    with open(f"{here}/results.json", "w") as file:
+        file.write(json.dumps(told, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,13 +3,15 @@
 The table is data/penguins.csv, cut into training and test rows by a column. In a second copy the numbers of every test row are
 changed (tenfold, with other gaps) and the training rows are the same. Then the same preparation is learned from both copies:
 
-- "fit on everything": scikit-learn's transformers fitted to all rows before the split, which is what Ludwig's preprocessing does
-  (ludwig/data/preprocessing.py builds the data set and its metadata from all splits together) and what many notebooks do;
+- "fit on everything": scikit-learn's transformers fitted to all rows before the split, as many notebooks do;
 - scikit-learn's pipelines fitted to the training rows;
+- Ludwig, where it is installed: its `preprocess` with a fixed split, what its metadata say of each column, and how far the prepared training
+  rows move, which are the same in both copies;
 - Cupola, for each of its strategies: data/preparation.json of the run, which tells what was learned of each column, and what both
   models answer to the same fresh rows.
 
-Needs scikit-learn. Ludwig itself is not run: its package brings torch. What is said of it is read from its source (0.17.8).
+Needs scikit-learn, and for Ludwig `pip install ludwig` (which brings torch; 0.17.10 asks for Python 3.12, and runs on 3.11 with
+--ignore-requires-python).
 """
 
 import csv
@@ -21,6 +23,7 @@ import tempfile
 import warnings
 
 import numpy as np
+import sklearn
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.pipeline import make_pipeline
@@ -126,6 +129,46 @@ def ours(folder):
     return found
 
 
+def ludwig():
+    """For each normalisation what moved: the statistics of number columns, the categories, and the prepared training rows (the largest change)."""
+    try:
+        import logging
+
+        import pandas
+        from ludwig.api import LudwigModel
+        from ludwig.globals import LUDWIG_VERSION
+    except ImportError:
+        return None
+    words = [name for name in rows[0] if name not in NUMBERS and name not in (TARGET, "side")]
+    frames = []
+    for table in tables.values():
+        frame = pandas.DataFrame(table)
+        frame["side"] = frame["side"].map({"train": 0, "valid": 1, "test": 2})
+        frame[NUMBERS] = frame[NUMBERS].apply(pandas.to_numeric)
+        frames.append(frame)
+    found = {"version": LUDWIG_VERSION}
+    for normalization in ["zscore", "minmax", "iq"]:
+        number = {"normalization": normalization, "missing_value_strategy": "fill_with_mean"}
+        config = {
+            "input_features": [{"name": name, "type": "number", "preprocessing": number} for name in NUMBERS]
+            + [{"name": name, "type": "category", "preprocessing": {"missing_value_strategy": "fill_with_mode"}} for name in words],
+            "output_features": [{"name": TARGET, "type": "category"}],
+            "preprocessing": {"split": {"type": "fixed", "column": "side"}},
+        }
+        learned, prepared = [], []
+        for frame in frames:
+            with tempfile.TemporaryDirectory() as scratch:
+                made = LudwigModel(config, logging_level=logging.ERROR).preprocess(frame.copy(), skip_save_processed_input=True, output_directory=scratch)
+            learned.append(made.training_set_metadata)
+            prepared.append(made.training_set.to_df().to_numpy(float))
+        told = lambda name: [{key: str(value) for key, value in one[name].items() if key != "preprocessing"} for one in learned]
+        numbers = [name for name in NUMBERS if told(name)[0] != told(name)[1]]
+        categories = [name for name in words if told(name)[0] != told(name)[1]]
+        far = float(np.abs(prepared[0] - prepared[1]).max()) if prepared[0].shape == prepared[1].shape else float("nan")
+        found[normalization] = {"numbers moved": f"{len(numbers)} of {len(NUMBERS)}", "categories moved": f"{len(categories)} of {len(words)}", "training rows moved by": far}
+    return found
+
+
 everything, training = moved(["train", "valid", "test"]), moved(["train"])
 print(f"{'scikit-learn, how far answers to the same rows move':<55} fit on everything   fit on training rows")
 for name in PIPELINES:
@@ -135,13 +178,19 @@ with tempfile.TemporaryDirectory() as folder:
 print(f"\n{'Cupola':<55} learned moved    answers moved")
 for name, how in own.items():
     print(f"  {name:<53} {str(how['learned moved']):>13} {str(how['answers moved']):>16}")
-print("\nLudwig: not run")
+others = ludwig()
+if others is None:
+    print("\nLudwig: not installed")
+else:
+    print(f"\n{'Ludwig ' + others['version']:<55} numbers moved   categories moved   training rows moved by")
+    for name, how in others.items():
+        if name != "version":
+            print(f"  {name:<53} {how['numbers moved']:>13} {how['categories moved']:>18} {how['training rows moved by']:>24.4f}")
 still = not any(how["learned moved"] or how["answers moved"] for how in own.values())
 print(f"{len(own)} strategies of Cupola: {'none moved' if still else 'SOME MOVED'}")
 if output:
-    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-    import turns
-
-    measured_with = turns.measured_with(pathlib.Path(__file__).resolve().parent, sys.executable, ["scikit-learn", "numpy"])
-    output.write_text(json.dumps({**measured_with, "fit on everything": everything, "fit on training rows": training, "cupola": own}, indent=1) + "\n")
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True).stdout.strip()
+    versions = {"cupola": commit, "scikit-learn": sklearn.__version__, "ludwig": others and others["version"], "python": sys.version.split()[0]}
+    told = {"versions": versions, "fit on everything": everything, "fit on training rows": training, "ludwig": others, "cupola": own}
+    output.write_text(json.dumps(told, indent=1) + "\n")
 sys.exit(0 if still else 1)

@@ -1,4 +1,4 @@
-"""Plants 20 known leaks in real tables and counts what Cupola and deepchecks find, with each table as it was beside it:
+"""Plants 20 known leaks in real tables and counts what Cupola, deepchecks and Ludwig find, with each table as it was beside it:
 
     python duel/leaks/planted.py CUPOLA [FOLDER]
 
@@ -6,7 +6,9 @@ Both are given the same training and test rows. A leak is found when something i
 of the clean table; what is told of clean tables is counted as a false alarm. Writes duel/leaks/results.json.
 
 Needs scikit-learn and pandas; deepchecks where it is installed (0.19.1 wants setuptools < 80, scikit-learn < 1.6 and category-encoders < 2.7).
-Ludwig is not run: its only check of leaks, `check_dataset_quality`, is called by no command of it (see docs of Ludwig 0.17.8).
+Ludwig where it is installed (0.17.10 on Python 3.11: --ignore-requires-python): its only check of leaks is `check_dataset_quality`, which no command
+of it calls and no training does; here it is called by hand, with all rows, as it takes one table. It has no check of rows. The two cannot live in one environment:
+what results.json holds of the one that is missing is kept, and the tables are the same.
 """
 
 import json
@@ -22,9 +24,6 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 warnings.simplefilter("ignore")
 root = pathlib.Path(__file__).parents[2]
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-import turns  # noqa: E402
-
 cupola = pathlib.Path(sys.argv[1]).resolve()
 folder = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else pathlib.Path(tempfile.mkdtemp())
 folder.mkdir(parents=True, exist_ok=True)
@@ -228,6 +227,27 @@ def theirs(train, test):
     return told
 
 
+def ludwigs(train, test):
+    try:
+        from ludwig.utils.dataset_quality import check_dataset_quality
+    except ImportError:
+        return None
+    # It takes one table: both sides together, so that it has all there is to see.
+    checks = check_dataset_quality(pd.concat([train, test], ignore_index=True), target_column="y").checks
+    told = set()
+    for check in checks:
+        if check.status.name == "PASS" or check.name not in ("target_leakage", "id_columns", "near_duplicate_columns"):
+            continue
+        told |= {(c, check.name) for c in train if c != "y" and f"'{c}'" in str(check.details)}
+    return told
+
+
+RIVALS = {"deepchecks": theirs, "ludwig": ludwigs}
+RESULTS = pathlib.Path(__file__).parent / "results.json"
+before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"leaks": [], "clean": {}}
+before_rows = {row["leak"]: row for row in before["leaks"]}
+
+
 def is_found(told, clean, name):
     new = told - clean
     return any(where == (name or "rows") for where, _ in new)
@@ -235,23 +255,44 @@ def is_found(told, clean, name):
 
 rows, alarms = [], {}
 clean = {}
+listed = lambda told: sorted(map(list, told))
 for title, (make, build, name) in LEAKS.items():
-    if make.__name__ not in clean:
+    table = make.__name__
+    if table not in clean:
         whole = split(make())
-        (told, stops), other = ours(*whole), theirs(*whole)
-        clean[make.__name__] = (told, other or set())
-        alarms[make.__name__] = {"cupola": sorted(map(list, told)), "cupola_stops": stops, "deepchecks": None if other is None else sorted(map(list, other))}
+        told, stops = ours(*whole)
+        others = {rival: ask(*whole) for rival, ask in RIVALS.items()}
+        clean[table] = {"cupola": told} | others
+        alarms[table] = {"cupola": listed(told), "cupola_stops": stops}
+        for rival, other in others.items():
+            alarms[table][rival] = before["clean"].get(table, {}).get(rival) if other is None else listed(other)
     train, test = build()
-    (told, stops), other = ours(train, test), theirs(train, test)
-    base, base_other = clean[make.__name__]
-    row = {"leak": title, "table": make.__name__, "rows": len(train) + len(test), "cupola": is_found(told, base, name), "stopped": stops, "deepchecks": None if other is None else is_found(other, base_other, name)}
-    row["told"] = sorted(map(list, told - base))
-    row["told_deepchecks"] = None if other is None else sorted(map(list, other - base_other))
+    told, stops = ours(train, test)
+    row = {"leak": title, "table": table, "rows": len(train) + len(test), "cupola": is_found(told, clean[table]["cupola"], name), "stopped": stops}
+    row["told"] = listed(told - clean[table]["cupola"])
+    for rival, ask in RIVALS.items():
+        other, kept = ask(train, test), before_rows.get(title, {})
+        if other is None:
+            row[rival], row[f"told_{rival}"] = kept.get(rival), kept.get(f"told_{rival}")
+        else:
+            row[rival], row[f"told_{rival}"] = is_found(other, clean[table][rival], name), listed(other - clean[table][rival])
     rows.append(row)
-    print(f"{title:42} {make.__name__:9} cupola {'found' if row['cupola'] else '-':6}{'stop' if stops else '':5} deepchecks {row['deepchecks']}", flush=True)
+    said = " ".join(f"{rival} {row[rival]}" for rival in RIVALS)
+    print(f"{title:42} {table:9} cupola {'found' if row['cupola'] else '-':6}{'stop' if stops else '':5} {said}", flush=True)
 count = lambda key: sum(bool(row[key]) for row in rows)
-print(f"cupola {count('cupola')} of {len(rows)}, {count('stopped')} stopped; deepchecks {count('deepchecks')}")
+print(f"cupola {count('cupola')} of {len(rows)}, {count('stopped')} stopped; " + ", ".join(f"{rival} {count(rival)}" for rival in RIVALS))
 print("told of clean tables:", json.dumps(alarms))
-here = pathlib.Path(__file__).resolve().parent
-measured_with = turns.measured_with(here, sys.executable, ["scikit-learn", "pandas", "deepchecks"])
-(here / "results.json").write_text(json.dumps({**measured_with, "leaks": rows, "clean": alarms}, indent=1) + "\n")
+
+
+def version(package):
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return before.get("versions", {}).get(package)
+
+
+commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True).stdout.strip()
+versions = {"cupola": commit} | {rival: version(rival) for rival in RIVALS}
+RESULTS.write_text(json.dumps({"versions": versions, "leaks": rows, "clean": alarms}, indent=1) + "\n")

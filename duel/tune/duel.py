@@ -7,9 +7,11 @@
     python3 duel/tune/duel.py run target/release/examples/tune_functions [SEEDS] [TRIALS]
 
 For each problem and sampler: V is the median over the seeds of Optuna's best value after so many trials. Told is the first trial at which each side's
-median best value is V or less (none: not in so many trials), and each side's median best value at half of the trials and at the end.
+median best value is V or less (none: not in so many trials), and each side's median best value at half of the trials and at the end. `run` writes
+results.json: of pairs Cupola's comes first.
 """
 
+import importlib.metadata
 import json
 import math
 import statistics
@@ -156,7 +158,7 @@ def optuna_all(seeds=50, trials=100):
                 continue
             told[f"{name} {sampler}"] = [steps(optuna_side(name, objective, sampler, seed, trials)) for seed in range(seeds)]
             print(name, sampler, flush=True)
-            path.write_text(json.dumps({"seeds": seeds, "trials": trials, "best": told}))
+            path.write_text(json.dumps({"optuna": importlib.metadata.version("optuna"), "seeds": seeds, "trials": trials, "best": told}))
 
 
 def run(binary, seeds=50, trials=100):
@@ -166,6 +168,7 @@ def run(binary, seeds=50, trials=100):
     for line in subprocess.run([binary, str(HERE / "tables.json"), str(seeds), str(trials)], check=True, capture_output=True, text=True).stdout.splitlines():
         row = json.loads(line)
         told[row["problem"], row["sampler"], row["seed"]] = steps(row["best"])
+    results = []
     print(f"| problem | sampler | V | trials to V, Cupola | Optuna | best after {trials // 2}, Cupola | Optuna | after {trials}, Cupola | Optuna |")
     print("|---|---|---|---|---|---|---|---|---|")
     for key, theirs in theirs_all["best"].items():
@@ -175,7 +178,11 @@ def run(binary, seeds=50, trials=100):
         value = curves[1][-1]
         first = [next((str(i + 1) for i, v in enumerate(line) if v <= value), "none") for line in curves]
         ends = [f"{line[place - 1]:.4g}" for place in (trials // 2, trials) for line in curves]
+        results.append({"problem": name, "sampler": sampler, "value": value, "trials_to_value": first, "best": [float(end) for end in ends]})
         print(f"| {name} | {sampler} | {value:.4g} | {' | '.join(first)} | {' | '.join(ends)} |", flush=True)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True).stdout.strip()
+    told = {"cupola": commit, "optuna": theirs_all["optuna"], "seeds": seeds, "trials": trials, "problems": results}
+    (HERE / "results.json").write_text(json.dumps(told, indent=1) + "\n")
 
 
 def curve(best, trials):
