@@ -1,10 +1,12 @@
-"""Writes crates/classic/parity/shap.json: trees of LightGBM and scikit-learn, rows, and what `shap` and LightGBM say about them.
+"""Writes crates/classic/parity/shap.json: trees of LightGBM and scikit-learn, rows, and what `shap` and LightGBM say about them; and
+shap_interactions.json: the same for SHAP interaction values, with `interactions` as an argument that alone.
 
 Run by hand, from the repository root: `python parity/explain.py`. The Rust test builds the same trees and must give the same values. Numbers are
 multiples of 1/64, so that scikit-learn's rounding to single precision changes nothing. Nothing is random but the tables, whose seeds are here.
 """
 
 import json
+import sys
 import warnings
 from pathlib import Path
 
@@ -112,12 +114,49 @@ def linear():
     return {"rows": cells(x), "target": y.tolist(), "values": explainer.shap_values(x[:20]).tolist(), "base": float(explainer.expected_value)}
 
 
-def main():
-    cases = [boosted(2), boosted(3), forest(0), forest(3)]
-    text = {"versions": {"shap": shap.__version__, "lightgbm": lightgbm.__version__, "scikit-learn": sklearn.__version__}, "trees": cases, "linear": linear()}
-    path = Path("crates/classic/parity/shap.json")
+def pairs(name, link, model, trees, start, x):
+    """Interaction values as [rows, inputs, inputs, outputs]."""
+    found = np.asarray(shap.TreeExplainer(model, feature_perturbation="tree_path_dependent").shap_interaction_values(x))
+    found = found.reshape(*found.shape[:3], -1)[:, :, :, -len(start):]
+    return {"name": name, "link": link, "start": start, "trees": trees, "rows": cells(x), "interactions": found.tolist()}
+
+
+def boosted_pairs(classes):
+    x, y = datasets.make_classification(600, 6, n_informative=4, n_redundant=1, n_classes=classes, random_state=3)
+    x = rounded(x)
+    x[np.random.default_rng(1).random(x.shape) < 0.05] = np.nan
+    model = lightgbm.LGBMClassifier(n_estimators=5, num_leaves=12, min_child_samples=10, verbose=-1).fit(x, y)
+    outputs = 1 if classes == 2 else classes
+    return pairs(f"lightgbm, {classes} classes", "logistic" if classes == 2 else "softmax", model, list(lightgbm_trees(model)), [0.0] * outputs, x[:6])
+
+
+def forest_pairs(classes, inputs, depth):
+    if classes:
+        x, y = datasets.make_classification(300, inputs, n_informative=5, n_classes=classes, random_state=5)
+        model = ensemble.RandomForestClassifier(3, max_depth=depth, random_state=1)
+    else:
+        x, y = datasets.make_friedman1(250, inputs, noise=1.0, random_state=2)
+        model = ensemble.RandomForestRegressor(2, max_depth=depth, random_state=1)
+    x = rounded(x)
+    model.fit(x, y)
+    name = f"scikit-learn's forest, {classes} classes, {inputs} inputs"
+    return pairs(name, "shares" if classes else "mean", model, list(sklearn_trees(model, bool(classes))), [0.0] * max(classes, 1), x[:4])
+
+
+def write(path, text):
+    path = Path(path)
     path.write_text(json.dumps(text, separators=(",", ":")) + "\n")
     print(path, path.stat().st_size)
+
+
+def main():
+    versions = {"shap": shap.__version__, "lightgbm": lightgbm.__version__, "scikit-learn": sklearn.__version__}
+    cases = [boosted_pairs(2), boosted_pairs(3), forest_pairs(0, 12, None), forest_pairs(3, 7, None)]
+    write("crates/classic/parity/shap_interactions.json", {"versions": versions, "trees": cases})
+    if sys.argv[1:] == ["interactions"]:
+        return
+    cases = [boosted(2), boosted(3), forest(0), forest(3)]
+    write("crates/classic/parity/shap.json", {"versions": versions, "trees": cases, "linear": linear()})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 //! Fits a model on columns of raw numbers and prints how long that took: our side of `duel/lightgbm` and `duel/explain`.
 //!
-//! `gbdt_speed FOLDER MODEL [key=value ...]`, with `threads=N` for the pool, and `explain=N` to explain the first N test rows, too: against training
-//! and against the 100 rows behind them. The folder holds `columns.txt`, one line a column:
+//! `gbdt_speed FOLDER MODEL [key=value ...]`, with `threads=N` for the pool, and `explain=N` to explain the first N test rows, too: against training,
+//! against the 100 rows behind them, and by the interactions of pairs. The folder holds `columns.txt`, one line a column:
 //! `number`, `category CLASSES` or, last, `target CLASSES` (0 classes: a number); and `train.f64` and `test.f64`, the columns one
 //! after another, little-endian, classes as their codes, NaN where missing. The answers for the test rows go to
 //! `answers.f64` (of classes the probability of the last one).
@@ -49,24 +49,26 @@ fn race<'a>(folder: &Path, model: &str, given: impl Iterator<Item = (&'a str, &'
     }
     let one_us = start.elapsed().as_secs_f64() * 1e3;
     save(&folder.join("answers.f64"), &answers.0[0].1)?;
-    let [path_s, rows_s] = explain_seconds(&*fitted, test.columns(), explained)?;
+    let [path_s, rows_s, pairs_s] = explain_seconds(&*fitted, test.columns(), explained)?;
     println!(
         "{{\"cpu_s\": {fit_cpu_s:.3}, \"wall_s\": {fit_s:.3}, \"predict_s\": {predict_s:.4}, \"one_row_us\": {one_us:.2}, \
-         \"explain_s\": {path_s:.5}, \"explain_rows_s\": {rows_s:.5}}}"
+         \"explain_s\": {path_s:.5}, \"explain_rows_s\": {rows_s:.5}, \"interactions_s\": {pairs_s:.5}}}"
     );
     Ok(())
 }
 
-/// How long it takes to explain so many rows against training, and against the 100 rows behind them: the faster of two calls.
-fn explain_seconds(fitted: &dyn Predictor, columns: &Columns, rows: u64) -> Result<[f64; 2]> {
+/// How long it takes to explain so many rows against training, against the 100 rows behind them, and by pairs: the faster of two calls.
+fn explain_seconds(fitted: &dyn Predictor, columns: &Columns, rows: u64) -> Result<[f64; 3]> {
     let some = columns.take(&(0..rows).collect::<Vec<_>>());
     let behind = columns.take(&(rows..rows + if rows > 0 { 100 } else { 0 }).collect::<Vec<_>>());
-    let mut seconds = [f64::INFINITY; 2];
+    let mut seconds = [f64::INFINITY; 3];
     for _ in 0..2 {
-        for (seconds, against) in seconds.iter_mut().zip([Against::Training, Against::Rows(&behind)]) {
+        for (seconds, against) in seconds.iter_mut().zip([Some(Against::Training), Some(Against::Rows(&behind)), None]) {
             let start = Instant::now();
-            if rows > 0 {
-                std::hint::black_box(fitted.explain(&some, against).transpose()?);
+            match against {
+                _ if rows == 0 => {}
+                Some(against) => drop(std::hint::black_box(fitted.explain(&some, against).transpose()?)),
+                None => drop(std::hint::black_box(fitted.interactions(&some, 0).transpose()?)),
             }
             *seconds = seconds.min(start.elapsed().as_secs_f64());
         }

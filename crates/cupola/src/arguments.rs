@@ -211,6 +211,9 @@ pub struct ExplainArguments {
     /// Write the explanation as a page, too
     #[arg(long, value_hint = ValueHint::FilePath)]
     pub html: Option<PathBuf>,
+    /// Write all SHAP interaction values of the rows: row, first, second, shap; the ending chooses the format (trees only)
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub interactions: Option<PathBuf>,
 }
 
 /// What `predict` takes.

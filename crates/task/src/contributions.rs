@@ -43,6 +43,20 @@ pub struct Contributions {
     pub values: Vec<f64>,
 }
 
+/// What each pair of inputs added to one score of each row beyond what each adds by itself (SHAP interaction values): the matrix of a row is
+/// symmetric, and its lines sum to the values of [`Contributions`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interactions {
+    /// What was looked at, as [`Contributions::inputs`].
+    pub inputs: Vec<Arc<str>>,
+    /// Whose score it is.
+    pub output: Arc<str>,
+    /// The scale.
+    pub unit: Unit,
+    /// `values[(row * inputs.len() + first) * inputs.len() + second]`.
+    pub values: Vec<f64>,
+}
+
 impl Unit {
     /// The words for it.
     pub fn words(self) -> &'static str {
@@ -94,6 +108,35 @@ impl Contributions {
     }
 }
 
+impl Interactions {
+    /// How many rows are told of.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.inputs.len().pow(2).max(1)
+    }
+
+    /// The matrix of a row, line after line.
+    pub fn row(&self, row: usize) -> &[f64] {
+        let cells = self.inputs.len().pow(2);
+        &self.values[row * cells..][..cells]
+    }
+
+    /// The same, told of other inputs, as [`Contributions::brought_back`]: what two parts of one column do together is that column's own.
+    #[must_use]
+    pub fn brought_back(&self, names: Vec<Arc<str>>, sources: &[Vec<usize>]) -> Interactions {
+        assert_eq!(sources.len(), self.inputs.len(), "every input has its sources");
+        let width = names.len();
+        let mut values = vec![0.0; self.rows() * width * width];
+        for (row, values) in values.chunks_exact_mut((width * width).max(1)).enumerate() {
+            for (cell, value) in self.row(row).iter().enumerate() {
+                let [first, second] = [&sources[cell / sources.len()], &sources[cell % sources.len()]];
+                let share = value / (first.len() * second.len()).max(1) as f64;
+                first.iter().for_each(|one| second.iter().for_each(|other| values[one * width + other] += share));
+            }
+        }
+        Interactions { inputs: names, output: self.output.clone(), unit: self.unit, values }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,5 +154,18 @@ mod tests {
         let whole = parts.brought_back(names(&["a", "b"]), &[vec![0], vec![0], vec![0, 1]]);
         assert_eq!(whole.values, [5.0, 1.0, 2.0, 4.0]);
         assert_eq!((whole.score(0, 0), parts.score(0, 0), whole.score(0, 1)), (8.0, 8.0, 7.0));
+    }
+
+    #[test]
+    fn pairs_come_back_to_their_columns() {
+        let names = |names: &[&str]| -> Vec<Arc<str>> { names.iter().map(|&name| name.into()).collect() };
+        let parts = Interactions {
+            inputs: names(&["a", "a.missing", "a*b"]),
+            output: "yes".into(),
+            unit: Unit::Score,
+            values: vec![1.0, 2.0, 4.0, 2.0, 8.0, 16.0, 4.0, 16.0, 32.0],
+        };
+        let whole = parts.brought_back(names(&["a", "b"]), &[vec![0], vec![0], vec![0, 1]]);
+        assert_eq!(whole.row(0), [41.0, 18.0, 18.0, 8.0]);
     }
 }

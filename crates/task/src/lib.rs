@@ -25,7 +25,7 @@ mod fixtures;
 pub use answer::{Answer, Predictions, argmax};
 pub use batch::{Batch, Column, Columns, Object, Rle};
 pub use classes::{Classes, Decision, Rule, SetRule};
-pub use contributions::{Against, Contributions, Unit};
+pub use contributions::{Against, Contributions, Interactions, Unit};
 pub use dataset::{Chunks, Dataset, Side, Source, Splits, Subset, Table, TrainSplit};
 pub use draw::Draw;
 pub use duration::duration;

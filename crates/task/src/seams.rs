@@ -1,7 +1,8 @@
 //! The seams: preparation, learner, predictor, metric, world, game. `ARCHITECTURE.md` says who implements which.
 
 use crate::{
-    Against, Answer, Column, Columns, Contributions, Error, Field, Parts, Predictions, Result, Run, Schema, Settings, Source, TrainSplit,
+    Against, Answer, Column, Columns, Contributions, Error, Field, Interactions, Parts, Predictions, Result, Run, Schema, Settings, Source,
+    TrainSplit,
 };
 use std::any::Any;
 use std::sync::Arc;
@@ -112,6 +113,15 @@ pub trait Predictor: Send + Sync {
     /// The error in it: a column is missing or of another kind than in training, or the model keeps nothing to explain against.
     fn explain(&self, inputs: &Columns, against: Against<'_>) -> Option<Result<Contributions>> {
         let _ = (inputs, against);
+        None
+    }
+
+    /// What pairs of inputs added to one output of those that [`Predictor::explain`] tells of, against what training saw, when the model can tell
+    /// exactly; none when it cannot. It takes rows times the square of the inputs: ask for few rows at a time.
+    ///
+    /// The error in it is that of [`Predictor::explain`].
+    fn interactions(&self, inputs: &Columns, output: usize) -> Option<Result<Interactions>> {
+        let _ = (inputs, output);
         None
     }
 }

@@ -8,7 +8,7 @@
 //! - [`tally`], [`cart`]: forests' trees, node by node, on a few random features each;
 //! - [`boost`], [`bag`]: many trees;
 //! - [`ensemble`], [`file`], [`predictor`]: what answers, on disk and behind the seam;
-//! - [`shap`], [`shap_rows`]: what each input adds to an answer, against training and against given rows.
+//! - [`shap`], [`shap_walk`], [`shap_rows`]: what each input, and each pair, adds to an answer, against training and against given rows.
 //!
 //! Sources: Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree", NIPS 2017 (leaf-wise growth on histograms);
 //! Shi et al., "Quantized Training of Gradient Boosting Decision Trees", NeurIPS 2022 (whole-number gradients, stochastic
@@ -29,6 +29,7 @@ mod quantise;
 pub(crate) mod settings;
 mod shap;
 mod shap_rows;
+mod shap_walk;
 pub(crate) mod split;
 mod tally;
 

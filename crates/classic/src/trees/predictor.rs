@@ -3,8 +3,10 @@
 use super::ensemble::{Ensemble, Input, Link};
 use crate::rows::{Rows, answer_of, features, the_target};
 use cupola_task::{
-    Against, Ask, Columns, Contributions, Error, Kind, Parts, Predictions, Predictor, Result, Role, Schema, Source, Task, Unit, Where,
+    Against, Ask, Columns, Contributions, Error, Interactions, Kind, Parts, Predictions, Predictor, Result, Role, Schema, Source, Task,
+    Unit, Where,
 };
+use std::sync::Arc;
 
 /// The part that the trees are saved in.
 const PART: &str = "model/trees";
@@ -110,10 +112,8 @@ fn suits(ensemble: &Ensemble, schema: &Schema) -> Result<()> {
 
 impl TreePredictor {
     fn contributions(&self, inputs: &Columns, against: Against<'_>) -> Result<Contributions> {
-        let fields: Vec<_> = self.schema.inputs().collect();
-        let width = |kind: &Kind| if let Kind::Vector { width } = kind { *width } else { 1 };
-        let groups: Vec<u32> = fields.iter().zip(0..).flat_map(|(field, group)| vec![group; width(&field.kind)]).collect();
-        let (rows, count) = (inputs.rows(), fields.len());
+        let (names, groups) = self.groups();
+        let (rows, count) = (inputs.rows(), names.len());
         let taken = features(&self.schema, inputs)?;
         let shap = match against {
             Against::Training => self.ensemble.shap(&taken, rows, &groups, count),
@@ -122,18 +122,40 @@ impl TreePredictor {
                 self.ensemble.shap_against((&taken, rows), (&behind, background.rows()), &groups, count)
             }
         };
-        let (target, _) = the_target(&self.schema)?;
         let shap = shap.ok_or_else(|| self.cannot_explain(against))?;
+        let (outputs, unit) = self.outputs()?;
+        Ok(Contributions { inputs: names, outputs, unit, base: shap.base, values: shap.values })
+    }
+
+    fn pairs(&self, inputs: &Columns, output: usize) -> Result<Interactions> {
+        let (names, groups) = self.groups();
+        let (outputs, unit) = self.outputs()?;
+        let name = outputs.get(output).ok_or_else(|| Error::input("output", output, format!("one of {}", outputs.len())))?.clone();
+        let taken = features(&self.schema, inputs)?;
+        let values = self.ensemble.shap_interactions(&taken, inputs.rows(), &groups, names.len(), output);
+        let values = values.ok_or_else(|| self.cannot_explain(Against::Training))?;
+        Ok(Interactions { inputs: names, output: name, unit, values })
+    }
+
+    /// The inputs, a vector counting as one, and of which of them each feature is.
+    fn groups(&self) -> (Vec<Arc<str>>, Vec<u32>) {
+        let fields: Vec<_> = self.schema.inputs().collect();
+        let width = |kind: &Kind| if let Kind::Vector { width } = kind { *width } else { 1 };
+        let groups = fields.iter().zip(0..).flat_map(|(field, group)| vec![group; width(&field.kind)]).collect();
+        (fields.iter().map(|field| field.name.clone()).collect(), groups)
+    }
+
+    /// Whose scores the trees' sums are, and on which scale.
+    fn outputs(&self) -> Result<(Vec<Arc<str>>, Unit)> {
+        let (target, _) = the_target(&self.schema)?;
         let classes = target.kind.classes().map_or(&[][..], |classes| classes);
-        let (outputs, unit) = match self.ensemble.link {
+        Ok(match self.ensemble.link {
             Link::Sum | Link::Mean => (vec![target.name.clone()], Unit::Number),
             Link::Logistic => (classes[1..].to_vec(), Unit::LogOdds),
             Link::Share => (classes[1..].to_vec(), Unit::Probability),
             Link::Softmax => (classes.to_vec(), Unit::Score),
             Link::Shares => (classes.to_vec(), Unit::Probability),
-        };
-        let inputs = fields.iter().map(|field| field.name.clone()).collect();
-        Ok(Contributions { inputs, outputs, unit, base: shap.base, values: shap.values })
+        })
     }
 
     fn cannot_explain(&self, against: Against<'_>) -> Error {
@@ -161,6 +183,10 @@ impl Predictor for TreePredictor {
 
     fn explain(&self, inputs: &Columns, against: Against<'_>) -> Option<Result<Contributions>> {
         Some(self.contributions(inputs, against))
+    }
+
+    fn interactions(&self, inputs: &Columns, output: usize) -> Option<Result<Interactions>> {
+        Some(self.pairs(inputs, output))
     }
 
     fn save(&self, parts: &mut Parts) -> Result<()> {

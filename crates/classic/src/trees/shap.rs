@@ -17,15 +17,23 @@
 //! question about the same input before, the factors of both sides and what a side adds to the input's value. Leaves stand in their parents' tables.
 
 use super::ensemble::{CATEGORY, Ensemble, FEATURE, LEAF, Link, MISSING_LEFT, Node};
+use super::shap_walk::{can_walk, with_places};
 use crate::Feature;
 use rayon::prelude::*;
 
 /// Rows of a task: at least, and at most.
-const ROWS: [usize; 2] = [32, 256];
+pub(super) const BLOCK_ROWS: [usize; 2] = [32, 256];
 /// How many places of quadrature there are code for; a path of twice as many inputs is still exact.
-const PLACES_MAX: usize = 128;
+pub(super) const PLACES_MAX: usize = 128;
 /// In place of a child that is a leaf, or an earlier question that there is none of: a cell behind those of the questions.
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
+/// Most bytes of a tree's tables, which each thread has of its own: about what its second-level cache holds. A larger tree is walked (`shap_walk`),
+/// which needs no more than its deepest path. A question's tables take 288 bytes at two places and 18 KB at 128.
+const TABLES_BYTES: usize = 1 << 20;
+/// Fewer rows than this are not worth tables.
+const TABLES_ROWS: usize = 4;
+/// Questions whose shapes are held at once, 56 bytes each; a tree with more is alone.
+const QUESTIONS_AT_ONCE: usize = 1 << 18;
 
 /// What rows' sums are made of.
 #[derive(Debug)]
@@ -37,26 +45,26 @@ pub(crate) struct Shap {
 }
 
 /// A question of a tree.
-struct Question {
+pub(super) struct Question {
     /// Its node.
-    node: u32,
+    pub(super) node: u32,
     /// Which group its feature is of.
-    group: u32,
+    pub(super) group: u32,
     /// Questions below, left and right; [`NONE`] where there is a leaf.
-    children: [u32; 2],
+    pub(super) children: [u32; 2],
     /// The nearest question above about the same group, and which of its sides leads here.
     above: u32,
     above_side: u8,
     /// The share of rows that passed all questions about the group before, and the share that each side takes of those.
-    share: f64,
-    sides: [f64; 2],
+    pub(super) share: f64,
+    pub(super) sides: [f64; 2],
 }
 
 /// A tree's questions, parents first.
-struct Shape {
-    questions: Vec<Question>,
+pub(super) struct Shape {
+    pub(super) questions: Vec<Question>,
     /// The most groups that a path asks about.
-    width: usize,
+    pub(super) width: usize,
 }
 
 /// What a question does to a row in one of three states: it goes left, it goes right, it failed before.
@@ -81,24 +89,41 @@ impl Ensemble {
     /// What each group of features adds to the sums of rows: `groups[feature]` is below `count`. None where the trees were saved without covers,
     /// or a path asks about more than 256 groups.
     pub(crate) fn shap(&self, features: &[Feature], rows: usize, groups: &[u32], count: usize) -> Option<Shap> {
-        let covers = self.node_covers()?;
-        let shapes: Vec<Shape> = (0..self.trees()).into_par_iter().map(|tree| self.shape(tree, groups, count, &covers)).collect();
-        if shapes.iter().any(|shape| shape.width > 2 * PLACES_MAX) {
-            return None;
-        }
         let outputs = self.outputs();
-        let base = self.means(&covers);
         let mut values = vec![0.0; rows * count * outputs];
-        let size = rows.div_ceil(4 * rayon::current_num_threads()).clamp(ROWS[0], ROWS[1]);
-        values.par_chunks_mut((size * count * outputs).max(1)).enumerate().for_each(|(block, values)| {
-            let rows = values.len() / (count * outputs);
-            let inputs = self.values_block(features, block * size, rows);
-            for (tree, shape) in shapes.iter().enumerate() {
-                self.add_tree(tree, shape, &inputs, values, count);
-            }
-        });
+        let size = rows.div_ceil(4 * rayon::current_num_threads()).clamp(BLOCK_ROWS[0], BLOCK_ROWS[1]);
+        self.each_shapes(groups, count, |first, shapes| {
+            values.par_chunks_mut((size * count * outputs).max(1)).enumerate().for_each(|(block, values)| {
+                let inputs = self.values_block(features, block * size, values.len() / (count * outputs));
+                for (tree, shape) in (first..).zip(shapes) {
+                    self.add_tree(tree, shape, &inputs, values, count, rows >= TABLES_ROWS);
+                }
+            });
+        })?;
         self.scale(&mut values);
-        Some(Shap { base, values })
+        Some(Shap { base: self.means(&self.node_covers()?), values })
+    }
+
+    /// Calls back with the shapes of some trees after another, in order, and the number of the first; so that those of a forest are never there
+    /// all at once. None as for [`Ensemble::shap`].
+    pub(super) fn each_shapes(&self, groups: &[u32], count: usize, mut call: impl FnMut(usize, &[Shape])) -> Option<()> {
+        let covers = self.node_covers()?;
+        let mut first = 0;
+        while first < self.trees() {
+            let mut nodes = 0;
+            let fits = |tree: &usize| {
+                nodes += self.nodes_of(*tree).len();
+                nodes <= 2 * QUESTIONS_AT_ONCE
+            };
+            let last = first + (first..self.trees()).take_while(fits).count().max(1);
+            let shapes: Vec<Shape> = (first..last).into_par_iter().map(|tree| self.shape(tree, groups, count, &covers)).collect();
+            if !can_walk(&shapes) {
+                return None;
+            }
+            call(first, &shapes);
+            first = last;
+        }
+        Some(())
     }
 
     /// How many sums a row has.
@@ -221,33 +246,9 @@ impl Ensemble {
         shape
     }
 
-    fn add_tree(&self, tree: usize, shape: &Shape, inputs: &[f64], values: &mut [f64], count: usize) {
-        macro_rules! places {
-            ($($places:literal),*) => {
-                match shape.width.div_ceil(2) {
-                    0 => {}
-                    $(wanted if wanted <= $places => self.add_tree_at::<$places>(tree, shape, inputs, values, count),)*
-                    _ => unreachable!("the width was looked at before"),
-                }
-            };
-        }
-        // Multiples of two keep vectors of two numbers full.
-        places!(2, 4, 6, 8, 12, 16, 32, 128);
-    }
-
-    fn add_tree_at<const M: usize>(&self, tree: usize, shape: &Shape, inputs: &[f64], values: &mut [f64], count: usize) {
-        let (places, weights) = gauss::<M>(shape.width.div_ceil(2));
-        let outputs = self.outputs();
-        let mut scratch = Scratch { states: vec![0; shape.questions.len() + 1], sums: vec![[0.0; M]; shape.questions.len() + 1] };
-        for output in self.outputs_of(tree) {
-            let tables = self.tables(shape, output, &places);
-            let rows = inputs.chunks_exact(self.inputs.len()).zip(values.chunks_exact_mut(count * outputs));
-            for (row, values) in rows {
-                self.add_row(shape, &tables, &weights, row, &mut scratch, |group, value| {
-                    values[group as usize * outputs + output] += value
-                });
-            }
-        }
+    /// Adds what a tree gives to rows' values, by tables where they are worth it and stay small.
+    pub(super) fn add_tree(&self, tree: usize, shape: &Shape, inputs: &[f64], values: &mut [f64], count: usize, are_worth: bool) {
+        with_places!(shape.width, add_tree_at(self, tree, shape, inputs, values, count, are_worth));
     }
 
     /// The tables of all questions.
@@ -307,6 +308,41 @@ impl Ensemble {
     }
 }
 
+fn add_tree_at<const M: usize>(
+    ensemble: &Ensemble,
+    tree: usize,
+    shape: &Shape,
+    inputs: &[f64],
+    values: &mut [f64],
+    count: usize,
+    are_worth: bool,
+) {
+    if !are_worth || tables_bytes::<M>(shape) > TABLES_BYTES {
+        return ensemble.walk_tree::<M>(tree, shape, inputs, values, count);
+    }
+    by_tables::<M>(ensemble, tree, shape, inputs, values, count);
+}
+
+/// Adds what a tree gives to rows' values, by tables.
+pub(super) fn by_tables<const M: usize>(ensemble: &Ensemble, tree: usize, shape: &Shape, inputs: &[f64], values: &mut [f64], count: usize) {
+    let (places, weights) = gauss::<M>(shape.width.div_ceil(2));
+    let outputs = ensemble.outputs();
+    let mut scratch = Scratch { states: vec![0; shape.questions.len() + 1], sums: vec![[0.0; M]; shape.questions.len() + 1] };
+    for output in ensemble.outputs_of(tree) {
+        let tables = ensemble.tables(shape, output, &places);
+        let rows = inputs.chunks_exact(ensemble.inputs.len()).zip(values.chunks_exact_mut(count * outputs));
+        for (row, values) in rows {
+            ensemble
+                .add_row(shape, &tables, &weights, row, &mut scratch, |group, value| values[group as usize * outputs + output] += value);
+        }
+    }
+}
+
+/// What the tables of a tree take.
+pub(super) fn tables_bytes<const M: usize>(shape: &Shape) -> usize {
+    (size_of::<[Table<M>; 3]>() + size_of::<[f64; M]>() + 1) * (shape.questions.len() + 1)
+}
+
 impl Question {
     /// What it does at places `t` to a row of that state; `leaves` are the values of those children that are leaves.
     fn table<const M: usize>(&self, state: usize, places: &[f64; M], leaves: [Option<f64>; 2]) -> Table<M> {
@@ -337,7 +373,7 @@ impl Question {
 }
 
 /// Places and weights of Gauss' and Legendre's quadrature on 0 to 1 with `wanted` places; those beyond have no weight.
-fn gauss<const M: usize>(wanted: usize) -> ([f64; M], [f64; M]) {
+pub(super) fn gauss<const M: usize>(wanted: usize) -> ([f64; M], [f64; M]) {
     let (mut places, mut weights) = ([0.5; M], [0.0; M]);
     let n = wanted.clamp(1, M);
     for i in 0..n {

@@ -17,16 +17,23 @@ struct Golden {
 
 #[derive(Deserialize)]
 struct Case {
-    name: String,
-    link: String,
-    start: Vec<f64>,
-    trees: Vec<Vec<Given>>,
-    rows: Vec<Vec<Option<f64>>>,
+    #[serde(flatten)]
+    model: Model,
     behind: Vec<Vec<Option<f64>>>,
     path: Vec<Vec<Vec<f64>>>,
     base: Vec<f64>,
     against: Vec<Vec<Vec<f64>>>,
     against_base: Vec<f64>,
+}
+
+/// Trees that were written, and rows.
+#[derive(Deserialize)]
+pub(super) struct Model {
+    pub(super) name: String,
+    link: String,
+    start: Vec<f64>,
+    trees: Vec<Vec<Given>>,
+    pub(super) rows: Vec<Vec<Option<f64>>>,
 }
 
 #[derive(Deserialize)]
@@ -48,13 +55,13 @@ fn golden() -> Golden {
     serde_json::from_str(include_str!("../../parity/shap.json")).unwrap()
 }
 
-fn table(rows: &[Vec<Option<f64>>]) -> Vec<Feature> {
+pub(super) fn table(rows: &[Vec<Option<f64>>]) -> Vec<Feature> {
     let column = |place: usize| rows.iter().map(|row| row[place].unwrap_or(f64::NAN)).collect();
     (0..rows[0].len()).map(|place| Feature { name: format!("x{place}").into(), values: Values::Numbers(column(place)) }).collect()
 }
 
 /// The trees that were written, with children side by side.
-fn ensemble(case: &Case) -> Ensemble {
+pub(super) fn ensemble(case: &Model) -> Ensemble {
     let link = match case.link.as_str() {
         "logistic" => Link::Logistic,
         "softmax" => Link::Softmax,
@@ -92,7 +99,7 @@ fn ensemble(case: &Case) -> Ensemble {
     Ensemble::from_bytes(&ensemble.to_bytes()).unwrap()
 }
 
-fn near(name: &str, found: &[f64], wanted: &[f64], tolerance: f64) {
+pub(super) fn near(name: &str, found: &[f64], wanted: &[f64], tolerance: f64) {
     assert_eq!(found.len(), wanted.len(), "{name}");
     for (place, (found, wanted)) in found.iter().zip(wanted).enumerate() {
         assert!((found - wanted).abs() <= tolerance * (1.0 + wanted.abs()), "{name}, value {place}: found {found}, wanted {wanted}");
@@ -107,15 +114,16 @@ const TOLERANCE_AGAINST: f64 = 1e-6;
 #[test]
 fn trees_are_explained_as_shap_and_lightgbm_explain_them() {
     for case in golden().trees {
-        let (ensemble, rows, behind) = (ensemble(&case), table(&case.rows), table(&case.behind));
+        let Model { name, rows: given, .. } = &case.model;
+        let (ensemble, rows, behind) = (ensemble(&case.model), table(given), table(&case.behind));
         let groups: Vec<u32> = (0..rows.len() as u32).collect();
         let flat = |values: &[Vec<Vec<f64>>]| values.concat().concat();
-        let found = ensemble.shap(&rows, case.rows.len(), &groups, rows.len()).unwrap();
-        near(&case.name, &found.values, &flat(&case.path), TOLERANCE);
-        near(&format!("base of {}", case.name), &found.base, &case.base, TOLERANCE);
-        let found = ensemble.shap_against((&rows, case.rows.len()), (&behind, case.behind.len()), &groups, rows.len()).unwrap();
-        near(&format!("{} against rows", case.name), &found.values, &flat(&case.against), TOLERANCE_AGAINST);
-        near(&format!("base of {} against rows", case.name), &found.base, &case.against_base, TOLERANCE_AGAINST);
+        let found = ensemble.shap(&rows, given.len(), &groups, rows.len()).unwrap();
+        near(name, &found.values, &flat(&case.path), TOLERANCE);
+        near(&format!("base of {name}"), &found.base, &case.base, TOLERANCE);
+        let found = ensemble.shap_against((&rows, given.len()), (&behind, case.behind.len()), &groups, rows.len()).unwrap();
+        near(&format!("{name} against rows"), &found.values, &flat(&case.against), TOLERANCE_AGAINST);
+        near(&format!("base of {name} against rows"), &found.base, &case.against_base, TOLERANCE_AGAINST);
     }
 }
 
@@ -156,7 +164,7 @@ fn linear_models_of_earlier_files_are_explained_against_rows() {
     assert_eq!((told.unit, told.outputs.len()), (Unit::Score, 3));
 }
 
-fn model(name: &str) -> &'static ModelDef {
+pub(super) fn model(name: &str) -> &'static ModelDef {
     MODELS.iter().find(|model| model.name == name).unwrap()
 }
 
@@ -178,7 +186,7 @@ fn shapley(players: usize, worth: impl Fn(u32) -> f64) -> Vec<f64> {
 }
 
 /// What a tree is worth when only the inputs of a set are known: elsewhere both sides count by their rows.
-fn expectation(ensemble: &Ensemble, covers: &[f64], place: usize, row: &[f64], set: u32, output: usize) -> f64 {
+pub(super) fn expectation(ensemble: &Ensemble, covers: &[f64], place: usize, row: &[f64], set: u32, output: usize) -> f64 {
     let node = &ensemble.nodes[place];
     if node.ask & LEAF != 0 {
         return ensemble.leaf_value(node, output);
@@ -191,7 +199,7 @@ fn expectation(ensemble: &Ensemble, covers: &[f64], place: usize, row: &[f64], s
     }
 }
 
-fn covers(ensemble: &Ensemble) -> Vec<f64> {
+pub(super) fn covers(ensemble: &Ensemble) -> Vec<f64> {
     let mut leaves = ensemble.covers.as_ref().unwrap().iter().rev();
     let mut covers = vec![0.0; ensemble.nodes.len()];
     for place in (0..ensemble.nodes.len()).rev() {
@@ -203,7 +211,7 @@ fn covers(ensemble: &Ensemble) -> Vec<f64> {
 }
 
 /// Every model of trees, with numbers, missing values and a category, for every kind of target.
-fn fitted() -> impl Iterator<Item = (String, Table, Box<dyn cupola_task::Predictor>, Ensemble)> {
+pub(super) fn fitted() -> impl Iterator<Item = (String, Table, Box<dyn cupola_task::Predictor>, Ensemble)> {
     ["gbdt", "forest", "extra_trees", "tree"].into_iter().flat_map(|name| {
         [0, 2, 3].into_iter().map(move |classes| {
             let mut sketch = Sketch::new(Needs::Native, classes, 400, 6);

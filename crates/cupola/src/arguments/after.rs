@@ -117,7 +117,8 @@ pub fn after_explain() -> String {
          change, and the nearest changes that lead to another answer.\n\n\
          Keys, their defaults, and what they say; those of [data] for a table:\n{}\n  {:<16} {:<12} what the row is changed to, a key for each column\n\n\
          Examples:\n  cupola explain runs/latest --html why.html\n  cupola explain runs/latest data.csv columns=[age,income] top=0\n  \
-         cupola explain runs/latest data.csv row=17 set.age=40 fixed=[sex,race]",
+         cupola explain runs/latest data.csv row=17 set.age=40 fixed=[sex,race]\n  \
+         cupola explain runs/latest data.csv shap_interactions=10 --interactions pairs.parquet",
         keys.join("\n"),
         "set.COLUMN",
         "",

@@ -5,8 +5,8 @@ use super::{is_among, open, paths_and_pairs, predict, use_threads};
 use crate::arguments::ExplainArguments;
 use crate::screen::Screen;
 use anyhow::{Context, Result};
-use cupola_data::ReadOptions;
-use cupola_task::{Run, Value, nearest};
+use cupola_data::{OutputFormat, ReadOptions, WholeFile, Writer};
+use cupola_task::{Columns, Run, Value, nearest};
 use cupola_train::explain::{EXPLAIN, ExplainPlan, Explanation, explain, rows_of_run, rows_of_table};
 use cupola_train::report::{explanation_page, explanation_text};
 use cupola_train::runs::write_file;
@@ -31,6 +31,9 @@ pub fn run(arguments: &ExplainArguments, screen: &Screen) -> Result<ExitCode> {
         write_file(path, explanation_page(&told).as_bytes()).context("failed to write the page")?;
         screen.note(&format!("page in {}", path.display()));
     }
+    if let Some(path) = &arguments.interactions {
+        screen.note(&format!("SHAP interaction values in {}", path.display()));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -50,7 +53,19 @@ fn told(arguments: &ExplainArguments, paths: &[String], data: &[String], plan: &
             rows_of_table(&artifact, &input, &options).context("failed to read the data")?
         }
     };
-    explain(&artifact, &given, plan, run).context("failed to explain")
+    let Some(path) = &arguments.interactions else {
+        return explain(&artifact, &given, plan, None, run).context("failed to explain");
+    };
+    let format = OutputFormat::of_path(path).context("failed to read the command line")?;
+    let mut file = WholeFile::create(path).context("failed to write the interactions")?;
+    let mut writer = Writer::new(std::io::BufWriter::new(&mut file), format);
+    let mut take = |values: &Columns| Ok(writer.write(values)?);
+    let told = explain(&artifact, &given, plan, Some(&mut take), run).context("failed to explain")?;
+    let mut buffer = writer.finish().context("failed to write the interactions")?;
+    std::io::Write::flush(&mut buffer).with_context(|| format!("failed to write {}", path.display()))?;
+    drop(buffer);
+    file.commit().context("failed to write the interactions")?;
+    Ok(told)
 }
 
 /// What is wrong with a key that is not of `explain`: a slip, or about a table that is not there.

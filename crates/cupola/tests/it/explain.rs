@@ -206,3 +206,26 @@ fn the_report_shows_the_worst_rows_unless_it_may_not() {
         assert!(!desk.text(&format!("runs/000{number}-quiet/report.html")).contains("Worst mistakes"));
     }
 }
+
+#[test]
+fn pairs_of_columns_are_told_and_written() {
+    let desk = trained("model=gbdt", "c", "y");
+    let text = desk.ok(&["explain", "latest", "shap_interactions=3", "--interactions", "pairs.csv", "rows=20", "-q"]).stdout;
+    assert!(text.contains("what pairs of columns add together: SHAP interaction, mean |value| in log-odds"), "{text}");
+    // Of each row the matrix of the two columns; its lines sum to their SHAP values.
+    let pairs = desk.text("pairs.csv");
+    assert_eq!((pairs.lines().next(), pairs.lines().count()), (Some("row,first,second,shap"), 1 + 20 * 4));
+    let all = told(&desk, &["good.csv", "row=3", "shap_interactions=5", "--html", "pairs.html", "--interactions", "row.jsonl"]);
+    assert!(desk.text("pairs.html").contains("What pairs add together"));
+    let cells: Vec<Value> = desk.text("row.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for part in all["row"]["parts"].as_array().unwrap() {
+        let own: f64 = cells.iter().filter(|cell| cell["first"] == part["column"]).map(|cell| number(&cell["shap"])).sum();
+        assert!((own - number(&part["shap"])).abs() < 1e-9, "{part}: {own}");
+    }
+    let pair = &all["shap_interactions"]["pairs"][0];
+    let both: f64 = cells.iter().filter(|cell| cell["first"] != cell["second"]).map(|cell| number(&cell["shap"])).sum();
+    assert!((number(&pair["mean"]) - both).abs() < 1e-12 && pair["columns"][1] == "b", "{pair}");
+    let lines = trained("model=ridge", "y", "c");
+    let ran = lines.run(&["explain", "latest", "shap_interactions=3"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("trees tell them"), "{} {:?}", ran.stderr, ran.code);
+}

@@ -98,7 +98,7 @@ pub(crate) fn told(subject: &Subject<'_>, inputs: &Columns, background: &Columns
 }
 
 /// The output that is about the subject's class.
-fn output_of(subject: &Subject<'_>, contributions: &Contributions) -> Result<usize> {
+pub(super) fn output_of(subject: &Subject<'_>, contributions: &Contributions) -> Result<usize> {
     let Some(class) = subject.class_name() else { return Ok(0) };
     match contributions.outputs.iter().position(|output| **output == *class) {
         Some(output) => Ok(output),

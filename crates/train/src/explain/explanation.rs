@@ -7,6 +7,7 @@ use super::counterfactual::{Counterfactual, Goal, Search};
 use super::dependence::{curves, grid};
 use super::given::{Given, scalars};
 use super::interactions::interactions;
+use super::pairs::{ShapInteractions, TakeValues, shap_interactions};
 use super::settings::ExplainPlan;
 use super::subject::{Subject, score_of, unknown};
 use crate::evaluate::{Shuffle, importance, main_measure};
@@ -44,6 +45,9 @@ pub struct Explanation {
     pub columns: Vec<ColumnCurves>,
     /// How pairs of those act together, the strongest first.
     pub interactions: Vec<Interaction>,
+    /// Pairs of columns that add most together; none where nobody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shap_interactions: Option<ShapInteractions>,
     /// One row.
     pub row: Option<RowExplanation>,
     /// What was left out, and why.
@@ -189,11 +193,11 @@ pub struct WhatIf {
     pub parts: Vec<Part>,
 }
 
-/// Explains a model on rows, as the plan asks.
+/// Explains a model on rows, as the plan asks. All SHAP interaction values of those rows go to `take`, where there is one.
 ///
 /// # Errors
 /// When a name of the plan is not there, or the model cannot be asked about the rows.
-pub fn explain(artifact: &Artifact, given: &Given, plan: &ExplainPlan, run: &Run<'_>) -> Result<Explanation> {
+pub fn explain(artifact: &Artifact, given: &Given, plan: &ExplainPlan, take: Option<TakeValues<'_>>, run: &Run<'_>) -> Result<Explanation> {
     let inputs = &given.batch.inputs;
     let subject = subject(artifact, given, plan)?;
     check_columns(artifact, plan, inputs)?;
@@ -208,6 +212,7 @@ pub fn explain(artifact: &Artifact, given: &Given, plan: &ExplainPlan, run: &Run
         permutation: None,
         columns: vec![],
         interactions: vec![],
+        shap_interactions: None,
         row: None,
         notes: given.warnings.clone(),
     };
@@ -219,6 +224,15 @@ pub fn explain(artifact: &Artifact, given: &Given, plan: &ExplainPlan, run: &Run
             explanation.row = Some(asked.row(given, row, &mut explanation.notes)?);
         }
         None => asked.all(given, &mut explanation)?,
+    }
+    let top = plan.count("shap_interactions");
+    if top > 0 || take.is_some() {
+        stage(run, "shap interactions")?;
+        let looked = match plan.row() {
+            Some(row) => given.only(row),
+            None => given.take(plan.count("rows")),
+        };
+        explanation.shap_interactions = Some(shap_interactions(&subject, &looked, top, take, run)?);
     }
     Ok(explanation)
 }

@@ -26,9 +26,17 @@ pub struct Given {
 impl Given {
     /// At most so many, evenly from all.
     pub(super) fn take(&self, most: usize) -> Given {
-        let rows = evenly(self.batch.rows.len(), most);
+        self.these(&evenly(self.batch.rows.len(), most))
+    }
+
+    /// One row.
+    pub(super) fn only(&self, row: usize) -> Given {
+        self.these(&[row as u64])
+    }
+
+    fn these(&self, rows: &[u64]) -> Given {
         Given {
-            batch: self.batch.take(&rows),
+            batch: self.batch.take(rows),
             weights: self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row as usize]).collect()),
             source: self.source.clone(),
             places: rows.iter().map(|&row| self.places[row as usize].clone()).collect(),

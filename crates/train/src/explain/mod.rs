@@ -11,6 +11,7 @@ mod dependence;
 mod explanation;
 mod given;
 mod interactions;
+mod pairs;
 mod rows;
 mod sampling;
 mod settings;
@@ -26,5 +27,6 @@ pub use explanation::{
     Ale, ColumnCurves, ColumnShap, Dependence, Explanation, Interaction, Part, RowExplanation, ShapPoint, ShapSummary, WhatIf, explain,
 };
 pub use given::{Given, rows_of_run, rows_of_table};
+pub use pairs::{ShapInteractions, ShapPair, TakeValues};
 pub use rows::{AnswerExplained, AnswersExplained, explain_answers};
 pub use settings::{EXPLAIN, ExplainPlan};

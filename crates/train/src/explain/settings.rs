@@ -107,6 +107,13 @@ pub const EXPLAIN: &[Setting] = &[
         doc: "pairs of the columns drawn whose interaction is measured (Friedman's H)",
     },
     Setting {
+        name: "shap_interactions",
+        alias: &["interaction_values"],
+        default: "0",
+        range: Range::Integer { min: 0, max: 1000 },
+        doc: "pairs of all columns told of that add most together, by SHAP interaction values (exact, trees only)",
+    },
+    Setting {
         name: "counterfactuals",
         alias: &["total_CFs"],
         default: "3",

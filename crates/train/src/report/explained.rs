@@ -4,7 +4,7 @@ use super::html::{figure, page};
 use super::names::{plural, shown};
 use super::numbers::{count, decimals, fixed, interval, percent, plain, signed};
 use super::plots::{Plot, dependence, effect, scatter, swarm, text_of, waterfall};
-use crate::explain::{Counterfactual, Explanation, Part, RowExplanation, ShapSummary, WhatIf};
+use crate::explain::{Counterfactual, Explanation, Part, RowExplanation, ShapPair, ShapSummary, WhatIf};
 use crate::report::Permutation;
 use maud::{Markup, html};
 
@@ -22,6 +22,7 @@ pub fn explanation_text(explanation: &Explanation) -> String {
         Some(row) => lines.extend(row_text(explanation, row)),
         None => lines.extend(global_text(explanation)),
     }
+    lines.extend(shap_pairs_text(explanation));
     lines.extend(explanation.notes.iter().map(|note| format!("\nnote: {note}")));
     lines.join("\n").trim_end().to_owned()
 }
@@ -88,6 +89,19 @@ fn global_text(explanation: &Explanation) -> Vec<String> {
         }));
     }
     lines
+}
+
+/// What pairs of columns add together: of one row the value, of more its mean size.
+fn shap_pairs_text(explanation: &Explanation) -> Vec<String> {
+    let Some(told) = explanation.shap_interactions.as_ref().filter(|told| !told.pairs.is_empty()) else { return Vec::new() };
+    let (what, unit) = (if explanation.row.is_some() { "value" } else { "mean |value|" }, told.unit.words());
+    let line = |pair: &ShapPair| {
+        let [first, second] = &pair.columns;
+        let value = if explanation.row.is_some() { signed(pair.mean, 4) } else { plain(pair.mean_abs) };
+        format!("  {:<46}{value:>10}", format!("{} x {}", shown(first, 20), shown(second, 20)))
+    };
+    let head = format!("\nwhat pairs of columns add together: SHAP interaction, {what} in {unit} (exact, against what training saw)");
+    std::iter::once(head).chain(told.pairs.iter().map(line)).collect()
 }
 
 /// So many places, both ends among them.
@@ -167,6 +181,7 @@ pub fn explanation_page(explanation: &Explanation) -> String {
             Some(row) => (row_page(explanation, row)),
             None => (global_page(explanation)),
         }
+        (shap_pairs(explanation))
         footer { "Made by Cupola " (env!("CARGO_PKG_VERSION")) ". `cupola explain --json` gives all numbers of this page." }
     };
     page(&title, "", &main)
@@ -262,6 +277,31 @@ fn pairs(explanation: &Explanation) -> Markup {
                         tbody {
                             @for pair in explanation.interactions.iter().take(ROWS_MAX) {
                                 tr { td.name { bdi { (shown(&pair.columns[0], NAME)) } " × " bdi { (shown(&pair.columns[1], NAME)) } } td.n { (fixed(pair.h, 3)) } td.n { (percent(pair.share)) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn shap_pairs(explanation: &Explanation) -> Markup {
+    let told = explanation.shap_interactions.as_ref().filter(|told| !told.pairs.is_empty());
+    html! {
+        @if let Some(told) = told {
+            section {
+                h2 { "What pairs add together" }
+                p.faint.small {
+                    "SHAP interaction values, exact, against what training saw, of " (plural(told.rows as u64, "row")) ": what two columns add together in "
+                    (told.unit.words()) " beyond what each adds by itself."
+                }
+                div.scroll {
+                    table {
+                        thead { tr { th { "columns" } th.n { "mean size" } th.n { "mean" } } }
+                        tbody {
+                            @for pair in told.pairs.iter().take(ROWS_MAX) {
+                                tr { td.name { bdi { (shown(&pair.columns[0], NAME)) } " × " bdi { (shown(&pair.columns[1], NAME)) } } td.n { (plain(pair.mean_abs)) } td.n { (signed(pair.mean, 4)) } }
                             }
                         }
                     }
