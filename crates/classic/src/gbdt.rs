@@ -49,7 +49,7 @@ const SETTINGS: &[Setting] = &[
     integer("max_depth", &[], "-1", (-1, 1_000_000), "Most questions from root to leaf; 0 or -1 for any number."),
     integer("min_data_in_leaf", &["min_child_samples", "min_samples_leaf"], "20", (1, 1 << 30), "Rows that a leaf must have."),
     real("min_sum_hessian_in_leaf", &["min_child_weight"], "1e-3", (0.0, 1e300), "Second derivative that a leaf must have."),
-    real("lambda_l1", &["reg_alpha", "alpha", "l1_regularization"], "0", (0.0, 1e300), "L1 penalty of leaf values."),
+    real("lambda_l1", &["reg_alpha", "l1_regularization"], "0", (0.0, 1e300), "L1 penalty of leaf values."),
     real("lambda_l2", &["reg_lambda", "lambda", "l2_regularization"], "0", (0.0, 1e300), "L2 penalty of leaf values."),
     real("min_gain_to_split", &["min_split_gain", "gamma"], "0", (0.0, 1e300), "What a split must be worth."),
     real("feature_fraction", &["colsample_bytree", "max_features"], "1", (1e-6, 1.0), "Share of the features that a tree may use."),
@@ -65,9 +65,10 @@ const SETTINGS: &[Setting] = &[
         name: "objective",
         alias: &["loss"],
         default: "auto",
-        range: Range::Choice(&["auto", "focal"]),
-        doc: "What is made small. auto: log loss for classes, squared error for numbers; focal: focal loss for classes, which counts rows that are answered well little, for rare classes; its probabilities are too cautious.",
+        range: Range::Choice(&["auto", "focal", "quantile"]),
+        doc: "What is made small. auto: log loss for classes, squared error for numbers; focal: focal loss for classes, which counts rows that are answered well little, for rare classes; its probabilities are too cautious; quantile: pinball loss for numbers, whose answer is the quantile alpha.",
     },
+    real("alpha", &["quantile_alpha"], "0.9", (1e-6, 0.999_999), "With objective=quantile, which quantile is answered: 0.5 is the median."),
     real("focal_gamma", &[], "2", (0.0, 20.0), "With objective=focal, how little: the log loss times (1 - p)^gamma; 0 is the log loss."),
     Setting {
         name: "grow_policy",
@@ -91,6 +92,9 @@ const SETTINGS: &[Setting] = &[
         doc: "A model file whose trees stay, with its preparation; n_estimators more are grown behind them. What it learned from must be no test row.",
     },
 ];
+
+/// The quantile when none is named, as in LightGBM.
+const ALPHA: f64 = 0.9;
 
 struct Gbdt {
     settings: Settings,
@@ -131,12 +135,22 @@ impl Learner for Gbdt {
 impl Gbdt {
     /// The loss for a target; none when there is only one class to answer.
     fn loss(&self, rows: &Rows) -> Result<Option<Loss>> {
-        let is_focal = self.settings.text("objective") == "focal";
+        let (objective, alpha) = (self.settings.text("objective"), self.settings.real("alpha"));
+        let is_focal = objective == "focal";
+        if objective != "quantile" && alpha != ALPHA {
+            let error = Error::setting("model.alpha", alpha, format!("{ALPHA}, unless model.objective=quantile"));
+            return Err(error.with_hint("it says which quantile is answered; the L1 penalty is lambda_l1"));
+        }
         Ok(match &rows.target {
             Target::Numbers(_) if is_focal => {
-                let error = Error::setting("model.objective", "focal", "auto, for a target of numbers");
+                let error = Error::setting("model.objective", "focal", "auto or quantile, for a target of numbers");
                 return Err(error.with_hint("focal loss is of classes"));
             }
+            Target::Classes { .. } if objective == "quantile" => {
+                let error = Error::setting("model.objective", "quantile", "auto or focal, for a target of classes");
+                return Err(error.with_hint("a quantile is of numbers"));
+            }
+            Target::Numbers(_) if objective == "quantile" => Some(Loss::Quantile(alpha)),
             Target::Numbers(_) => Some(Loss::Squared),
             Target::Classes { classes, .. } => match classes.len() {
                 0 | 1 => None,
@@ -178,5 +192,51 @@ fn boosting(settings: &Settings, loss: Loss) -> Boosting {
                 min_data_per_group: count("min_data_per_group"),
             },
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::MODELS;
+    use crate::fixtures::{Sketch, answers, fit};
+    use cupola_task::Run;
+    use serde::Deserialize;
+
+    #[derive(Deserialize)]
+    struct Golden {
+        x: Vec<f64>,
+        y: Vec<f64>,
+        cases: Vec<Case>,
+    }
+
+    #[derive(Deserialize)]
+    struct Case {
+        alpha: f64,
+        rounds: u32,
+        /// Of x = 0, 1, 2, 3.
+        answers: Vec<f64>,
+    }
+
+    /// The splits of four values leave no choice, so leaves and what renews them are LightGBM's; it keeps labels and leaf values in single precision.
+    #[test]
+    fn quantiles_are_those_of_lightgbm() {
+        let golden: Golden = serde_json::from_str(include_str!("../parity/quantile.json")).unwrap();
+        let model = MODELS.iter().find(|model| model.name == "gbdt").unwrap();
+        let sketch = Sketch { numbers: vec![golden.x.clone()], codes: vec![], target: (golden.y.clone(), 0), weight: None };
+        let table = sketch.table();
+        for case in &golden.cases {
+            let settings = format!(
+                "objective=quantile alpha={} n_estimators={} num_leaves=4 min_data_in_leaf=5 learning_rate=0.5",
+                case.alpha, case.rounds
+            );
+            let predictor = fit(model, &settings, &table, 0, &Run::quiet(1)).unwrap();
+            let found = answers(&*predictor, &table).unwrap();
+            for (x, found) in golden.x.iter().zip(&found) {
+                let wanted = case.answers[*x as usize];
+                assert!((found - wanted).abs() < 2e-6 * (1.0 + wanted.abs()), "{settings}, x {x}: {found}, wanted {wanted}");
+            }
+        }
+        let wrong = |settings: &str| fit(model, settings, &table, 0, &Run::quiet(1)).err().unwrap().to_string();
+        assert!(wrong("alpha=0.5").contains("model.objective=quantile"), "{}", wrong("alpha=0.5"));
     }
 }

@@ -130,7 +130,7 @@ impl Fitted for Fixture {
 
 fn pipeline(target: &str, fitted: Box<dyn Fitted>, predictor: Box<dyn Predictor>) -> Pipeline {
     let (target, settings) = (target.into(), Settings::default());
-    Pipeline { target, model: &MODEL, settings, fitted, predictor, postprocess: Postprocess::default() }
+    Pipeline { target, model: &MODEL, settings, fitted, predictor, postprocess: Postprocess::default(), bounds: None }
 }
 
 /// A model of the inputs `x` (number), `colour` (red, green) and `day` (date) with the first `targets` of `y` (no, yes) and `z` (number).

@@ -239,6 +239,7 @@ pub(crate) fn together(members: Vec<(Pipeline, f64)>, settings: &Settings) -> Pi
         fitted: unprepared(first.fitted.raw().clone()),
         predictor: Box::new(Ensemble { members }),
         postprocess: Postprocess::default(),
+        bounds: None,
     }
 }
 
@@ -333,8 +334,13 @@ fn open(parts: &Parts, schema: &Schema, _: Where) -> cupola_task::Result<Box<dyn
         let prefix = format!("model/{number}/");
         let own = parts.0.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix));
         let own = Parts(own.map(|(name, part)| (name[prefix.len()..].to_owned(), part.clone())).collect());
-        let named =
-            PipelineRecord { target: target.clone(), model: record.model, settings: record.settings, postprocess: Postprocess::default() };
+        let named = PipelineRecord {
+            target: target.clone(),
+            model: record.model,
+            settings: record.settings,
+            postprocess: Postprocess::default(),
+            bounds: vec![],
+        };
         Ok((open_pipeline("ensemble", named, &own, schema, &CATALOG).map_err(at_seam)?, record.weight))
     };
     let members = records.into_iter().enumerate().map(open).collect::<cupola_task::Result<_>>()?;

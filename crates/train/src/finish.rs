@@ -1,5 +1,6 @@
 //! What is done once a model is fitted: what becomes of its answers is learned, and it is cross-validated where that was asked for.
 
+use crate::bounds::{Bounds, with_range};
 use crate::crossval::{DRAW, Fold, Rounds, Subject, cross_validate, joined, table};
 use crate::fit::{Fit, columns, read_all};
 use crate::postprocess::{DecisionPlan, Held, Learned, learn};
@@ -71,6 +72,10 @@ pub(crate) fn finish(
     if decision.is_none() {
         return Ok(finished);
     }
+    let bounds = Bounds::asked(decision, &learned_field, &fit.pipeline)?;
+    if let Some(bounds) = &bounds {
+        fit.pipeline.bounds = Some(bounds.fit(field, train, valid, plan, run)?);
+    }
     finished.learned = match (decision.learns(), valid.is_empty(), &folds) {
         (false, _, _) => learn(decision, &learned_field, None, "")?,
         (true, false, _) => {
@@ -81,9 +86,15 @@ pub(crate) fn finish(
             learn(decision, &learned_field, Some(Held { truth, weights: weights.as_deref(), answer: &answer }), "validation rows")?
         }
         (true, true, Some(folds)) => {
-            let (truth, weights, answer) = joined(folds, &learned_field)?;
+            let (truth, weights, mut answer) = joined(folds, &learned_field)?;
+            let mut is_whole = true;
+            if let Some(bounds) = &bounds {
+                let range = unless_stopped(bounds.crossed(field, train, (plan, run), (subject.draw, rounds(plan, wants_table))), run)?;
+                is_whole = range.is_some();
+                answer = with_range(answer, range.unwrap_or_default());
+            }
             let held = Held { truth: &truth, weights: weights.as_deref(), answer: &answer };
-            learn(decision, &learned_field, Some(held), "training rows, cross-fitted")?
+            learn(decision, &learned_field, Some(held).filter(|_| is_whole), "training rows, cross-fitted")?
         }
         (true, true, None) => learn(decision, &learned_field, None, "")?,
     };
@@ -91,11 +102,15 @@ pub(crate) fn finish(
         run.tell(Event::Warning { text: format!("{}: {text}", field.name) });
     }
     fit.pipeline.postprocess = finished.learned.postprocess.clone();
+    if !fit.pipeline.postprocess.is_cqr {
+        // Nobody learned how far the bounds are off.
+        fit.pipeline.bounds = None;
+    }
     Ok(finished)
 }
 
 /// A run that is stopped keeps its model; only what would have come after is left out.
-fn unless_stopped(folds: Result<Vec<Fold>>, run: &Run<'_>) -> Result<Option<Vec<Fold>>> {
+fn unless_stopped<T>(folds: Result<T>, run: &Run<'_>) -> Result<Option<T>> {
     match folds {
         Ok(folds) => Ok(Some(folds)),
         Err(Error::Task(cupola_task::Error::Interrupted)) => {

@@ -79,6 +79,7 @@ pub(crate) fn fit(
         fitted: Box::new(fitted),
         predictor,
         postprocess: Postprocess::default(),
+        bounds: None,
     };
     Ok(Fit { pipeline, resolved, described, prepared, notes, trained, rows })
 }

@@ -67,7 +67,7 @@ pub(crate) fn fit(rows: &Rows, valid: &Rows, boosting: &Boosting, before: Option
     let valid_binned = binned.map(&valid.features, valid.len());
     let loss = boosting.loss;
     let link = match loss {
-        Loss::Squared => Link::Sum,
+        Loss::Squared | Loss::Quantile(_) => Link::Sum,
         Loss::Logistic | Loss::Softmax(_) | Loss::Focal(..) if loss.outputs() == 1 => Link::Logistic,
         Loss::Logistic | Loss::Softmax(_) | Loss::Focal(..) => Link::Softmax,
     };
@@ -185,10 +185,14 @@ impl Trainer<'_> {
         features
     }
 
-    /// The best value of each leaf from the exact gradients, by node.
+    /// The best value of each leaf from the exact gradients, or the one that the loss renews it by, by node.
     fn leaf_values(&self, grown: &Grown, output: usize) -> Vec<f64> {
         let (rules, outputs) = (&self.boosting.growth.rules, self.boosting.loss.outputs());
         let value = |(node, rows): &(u32, std::ops::Range<usize>)| {
+            let renewed = self.boosting.loss.renewed(&self.train.scores, &self.train.truth, &self.grower.order[rows.clone()]);
+            if let Some(value) = renewed {
+                return (*node, value * self.boosting.learning_rate);
+            }
             let [gradient, hessian] = self.grower.order[rows.clone()].iter().fold([0.0; 2], |sum, &row| {
                 let [gradient, hessian] = self.gradients[row as usize * outputs + output];
                 [sum[0] + gradient, sum[1] + hessian]

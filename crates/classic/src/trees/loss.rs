@@ -21,6 +21,9 @@ pub(crate) enum Loss {
     Focal(usize, f64),
     /// Half the squared error; one score.
     Squared,
+    /// The pinball loss of a quantile, `alpha (y - s)` above the score and `(1 - alpha) (s - y)` below it (Koenker and Bassett, "Regression quantiles",
+    /// 1978); one score. As in LightGBM its second derivative counts as 1, and leaves get that quantile of what is left in them.
+    Quantile(f64),
 }
 
 /// Truth and weight of rows, as numbers.
@@ -63,7 +66,7 @@ impl Loss {
         match self {
             Loss::Softmax(classes) => classes,
             Loss::Focal(classes, _) if classes > 2 => classes,
-            Loss::Logistic | Loss::Focal(..) | Loss::Squared => 1,
+            Loss::Logistic | Loss::Focal(..) | Loss::Squared | Loss::Quantile(_) => 1,
         }
     }
 
@@ -73,6 +76,7 @@ impl Loss {
             Loss::Logistic | Loss::Softmax(_) => "log_loss",
             Loss::Focal(..) => "focal_loss",
             Loss::Squared => "rmse",
+            Loss::Quantile(_) => "quantile",
         }
     }
 
@@ -80,6 +84,10 @@ impl Loss {
     pub(crate) fn start(self, truth: &Truth) -> Vec<f64> {
         let share = |class: usize| truth.mean(|value| f64::from(u8::from(value == class as f64))).clamp(1e-12, 1.0 - 1e-12);
         match self {
+            Loss::Quantile(alpha) => {
+                let rows: Vec<[f64; 2]> = truth.values.iter().enumerate().map(|(row, &value)| [value, truth.weight(row)]).collect();
+                vec![quantile(rows, alpha, truth.weight.is_some())]
+            }
             _ if self.outputs() == 1 && self != Loss::Squared => vec![(share(1) / (1.0 - share(1))).ln()],
             Loss::Softmax(classes) | Loss::Focal(classes, _) => (0..classes).map(|class| share(class).ln()).collect(),
             Loss::Logistic | Loss::Squared => vec![truth.mean(|value| value)],
@@ -98,6 +106,9 @@ impl Loss {
                 Loss::Softmax(_) => softmax(scores, values, out, outputs),
                 Loss::Focal(_, gamma) if outputs == 1 => focal(scores, values, out, gamma),
                 Loss::Focal(_, gamma) => focal_softmax(scores, values, out, gamma),
+                Loss::Quantile(alpha) => out.iter_mut().zip(scores).zip(values).for_each(|((out, score), value)| {
+                    *out = [if score >= value { 1.0 - alpha } else { -alpha }, 1.0];
+                }),
                 Loss::Squared => out.iter_mut().zip(scores).zip(values).for_each(|((out, score), value)| *out = [score - value, 1.0]),
             }
             if let Some(weight) = &truth.weight {
@@ -107,7 +118,15 @@ impl Loss {
         });
     }
 
-    /// The loss as people read it: mean log loss, or the root of the mean squared error.
+    /// The value that a leaf gets in place of a step by its gradients, where the loss has one: `rows` are those of the leaf, `scores` what the
+    /// trees before have made of all.
+    pub(crate) fn renewed(self, scores: &[f64], truth: &Truth, rows: &[u32]) -> Option<f64> {
+        let Loss::Quantile(alpha) = self else { return None };
+        let left = rows.iter().map(|&row| [truth.values[row as usize] - scores[row as usize], truth.weight(row as usize)]).collect();
+        Some(quantile(left, alpha, truth.weight.is_some()))
+    }
+
+    /// The loss as people read it: mean log loss, the root of the mean squared error, or the mean pinball loss.
     pub(crate) fn measure(self, scores: &[f64], truth: &Truth) -> f64 {
         let outputs = self.outputs();
         let row_loss = |row: usize| -> f64 {
@@ -124,6 +143,10 @@ impl Loss {
                     (1.0 - exp(-log_loss)).max(0.0).powf(gamma) * log_loss
                 }
                 Loss::Squared => (scores[0] - value) * (scores[0] - value),
+                Loss::Quantile(alpha) => {
+                    let above = value - scores[0];
+                    (alpha * above).max((alpha - 1.0) * above)
+                }
             }
         };
         let blocks: Vec<f64> = (0..truth.values.len())
@@ -134,6 +157,31 @@ impl Loss {
         let mean = blocks.iter().sum::<f64>() / truth.total();
         if self == Loss::Squared { mean.sqrt() } else { mean }
     }
+}
+
+/// A quantile of values with weights: without weights that between the two nearest in proportion, as LightGBM and NumPy have it; with weights the
+/// first value at which more than that share of the weight is reached. 0 for no value.
+///
+/// Differs: with weights LightGBM goes from that value down towards the one before, and beyond it, by the weight of the one behind.
+fn quantile(mut rows: Vec<[f64; 2]>, alpha: f64, is_weighted: bool) -> f64 {
+    let Some(last) = rows.len().checked_sub(1) else { return 0.0 };
+    if !is_weighted {
+        // LightGBM counts from the largest one.
+        let place = last as f64 * (1.0 - alpha);
+        let (low, share) = (place.floor() as usize, place - place.floor());
+        let (_, upper, below) = rows.select_nth_unstable_by(low.min(last), |a, b| b[0].total_cmp(&a[0]));
+        let upper = upper[0];
+        let next = below.iter().map(|row| row[0]).fold(f64::NEG_INFINITY, f64::max);
+        return if share > 0.0 && next.is_finite() { upper - (upper - next) * share } else { upper };
+    }
+    rows.sort_unstable_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
+    let wanted = rows.iter().map(|row| row[1]).sum::<f64>() * alpha;
+    let mut reached = 0.0;
+    let first = rows.iter().find(|row| {
+        reached += row[1];
+        reached > wanted
+    });
+    first.map_or(rows[last][0], |row| row[0])
 }
 
 fn log_loss(scores: &[f64], value: f64) -> f64 {
@@ -297,5 +345,34 @@ mod tests {
             let at = |by: f64| loss.measure(&[loss.start(&truth)[0] + by; 4], &truth);
             assert!(at(0.0) < at(0.01) && at(0.0) < at(-0.01));
         }
+    }
+
+    #[test]
+    fn quantiles_have_the_least_pinball_loss() {
+        let values: Vec<f64> = (0..41).map(|i| f64::from(i * 7 % 41) / 4.0).collect();
+        // NumPy: quantile(arange(41) / 4, [0.05, 0.5, 0.77]).
+        for (alpha, wanted) in [(0.05, 0.5), (0.5, 5.0), (0.77, 7.7), (0.999_999, 10.0)] {
+            let found = Loss::Quantile(alpha).start(&Truth { values: values.clone(), weight: None })[0];
+            assert!((found - wanted).abs() < 1e-4, "{alpha}: {found}, wanted {wanted}");
+        }
+        let weight: Vec<f64> = (0..41).map(|i| 0.5 + f64::from(i % 3)).collect();
+        for weight in [None, Some(weight)] {
+            let truth = Truth { values: values.clone(), weight };
+            for alpha in [0.1, 0.37, 0.9] {
+                let loss = Loss::Quantile(alpha);
+                let at = |by: f64| loss.measure(&vec![loss.start(&truth)[0] + by; 41], &truth);
+                assert!(at(0.0) <= at(0.3) && at(0.0) <= at(-0.3), "{alpha}: {} {} {}", at(-0.3), at(0.0), at(0.3));
+                let mut gradients = vec![[0.0; 2]; 41];
+                let scores: Vec<f64> = (0..41).map(|i| f64::from(i * 13 % 41) / 4.0 + 0.1).collect();
+                loss.gradients(&scores, &truth, &mut gradients);
+                let mut moved = scores.clone();
+                moved[5] += 1e-3;
+                let change = (loss.measure(&moved, &truth) - loss.measure(&scores, &truth)) * truth.total() / 1e-3;
+                assert!((gradients[5][0] - change).abs() < 1e-9 && gradients[5][1] == truth.weight(5), "{alpha}: {gradients:?} {change}");
+            }
+        }
+        let truth = Truth { values: vec![1.0, 5.0, 2.0, 9.0], weight: None };
+        assert_eq!(Loss::Quantile(0.5).renewed(&[0.5, 1.0, 1.0, 1.0], &truth, &[0, 2, 3]), Some(1.0));
+        assert_eq!(Loss::Squared.renewed(&[0.5], &truth, &[0]), None);
     }
 }

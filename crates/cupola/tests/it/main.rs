@@ -10,6 +10,7 @@ mod deploy;
 mod desk;
 mod explain;
 mod help;
+mod intervals;
 mod memory;
 mod monitor;
 mod pictures;

@@ -108,6 +108,7 @@ pub(super) fn contents() -> Contents {
         fitted,
         predictor,
         postprocess: Postprocess::default(),
+        bounds: None,
     };
     let score = Score { target: "y".into(), name: "accuracy".into(), value: 0.9, low: 0.8, high: f64::NAN };
     Contents {
@@ -175,7 +176,14 @@ pub(super) fn trained(name: &str) -> Artifact {
             return Artifact::new(contents, &columns, GoldenMode::Real, Draw::new(1)).expect("the model answers its rows");
         }
     };
-    contents.pipelines =
-        vec![Pipeline { target: "y".into(), model, settings, fitted: Box::new(fitted), predictor, postprocess: Postprocess::default() }];
+    contents.pipelines = vec![Pipeline {
+        target: "y".into(),
+        model,
+        settings,
+        fitted: Box::new(fitted),
+        predictor,
+        postprocess: Postprocess::default(),
+        bounds: None,
+    }];
     Artifact::new(contents, &columns, GoldenMode::Real, Draw::new(1)).expect("the model answers its rows")
 }

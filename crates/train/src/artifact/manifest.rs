@@ -43,6 +43,9 @@ pub struct PipelineRecord {
     /// What is done to its answers.
     #[serde(default, skip_serializing_if = "Postprocess::is_none")]
     pub postprocess: Postprocess,
+    /// What is said about the models of its bounds: two, or none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bounds: Vec<PipelineRecord>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use super::container;
 use super::golden::{self, Golden, GoldenAnswer, GoldenMode, Verified};
 use super::manifest::{Manifest, PipelineRecord, Score, to_json};
 use super::watched::Watched;
+use crate::bounds::{range, with_range};
 use crate::postprocess::Postprocess;
 use crate::{Error, Made, Result};
 use cupola_data::{Notation, Wanted};
@@ -14,6 +15,8 @@ use std::sync::Arc;
 /// Where the parts of pipelines are, and those of the models of losses.
 pub(super) const PIPELINE: &str = "pipeline";
 pub(super) const LOSSES: &str = "losses";
+/// Where, among the parts of a pipeline, those of its bounds are.
+pub(super) const BOUNDS: &str = "bounds";
 
 /// What answers one target: a fitted preparation and a fitted model.
 pub struct Pipeline {
@@ -29,6 +32,8 @@ pub struct Pipeline {
     pub predictor: Box<dyn Predictor>,
     /// What is done to the answers before they are given.
     pub postprocess: Postprocess,
+    /// Models of the lower and of the upper quantile of a number, where its intervals are made of such.
+    pub bounds: Option<Box<[Pipeline; 2]>>,
 }
 
 /// What a model file is made of, beside golden rows.
@@ -248,8 +253,7 @@ impl Artifact {
         let numbered = self.contents.pipelines.iter().map(|pipeline| (PIPELINE, pipeline)).enumerate();
         for (number, (folder, pipeline)) in numbered.chain(losses.map(|pipeline| (LOSSES, pipeline)).enumerate()) {
             let mut own = Parts::default();
-            pipeline.fitted.save(&mut own)?;
-            pipeline.predictor.save(&mut own)?;
+            pipeline.save(&mut own)?;
             parts.0.extend(own.0.into_iter().map(|(name, part)| (format!("{folder}/{number}/{name}"), part)));
         }
         if let Some(watched) = &self.contents.watched {
@@ -288,7 +292,10 @@ impl Pipeline {
             Error::artifact(format!("answers of {}", self.target), found, format!("one for each of {} rows", inputs.rows()))
         };
         match answers.0.into_iter().find(|(target, _)| *target == self.target) {
-            Some((_, answer)) if answer.len() == inputs.rows() => Ok(answer),
+            Some((_, answer)) if answer.len() == inputs.rows() => match &self.bounds {
+                Some(bounds) => Ok(with_range(answer, range(bounds, inputs)?)),
+                None => Ok(answer),
+            },
             Some((_, answer)) => Err(wrong(format!("{} answers", answer.len()))),
             None => Err(wrong("no answer".to_owned())),
         }
@@ -300,7 +307,19 @@ impl Pipeline {
             model: self.model.name.to_owned(),
             settings: self.settings.clone(),
             postprocess: self.postprocess.clone(),
+            bounds: self.bounds.iter().flat_map(|bounds| bounds.iter()).map(Pipeline::record).collect(),
         }
+    }
+
+    fn save(&self, parts: &mut Parts) -> Result<()> {
+        self.fitted.save(parts)?;
+        self.predictor.save(parts)?;
+        for (number, bound) in self.bounds.iter().flat_map(|bounds| bounds.iter()).enumerate() {
+            let mut own = Parts::default();
+            bound.save(&mut own)?;
+            parts.0.extend(own.0.into_iter().map(|(name, part)| (format!("{BOUNDS}/{number}/{name}"), part)));
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::container;
 use super::golden::{Golden, Verified};
 use super::manifest::{Manifest, PipelineRecord, from_json};
-use super::model::{Artifact, Contents, LOSSES, PIPELINE, Pipeline};
+use super::model::{Artifact, BOUNDS, Contents, LOSSES, PIPELINE, Pipeline};
 use super::watched::{self, Watched};
 use crate::{Error, Result};
 use cupola_task::{Fitted, ModelDef, Parts, Schema, Settings, Where};
@@ -122,7 +122,29 @@ pub(crate) fn open_pipeline(place: &str, record: PipelineRecord, parts: &Parts, 
     if !record.postprocess.is_sound(classes) {
         return Err(Error::artifact(at, "postprocessing that does not suit the target", "maps, costs and thresholds of its classes"));
     }
-    Ok(Pipeline { target: record.target, model, settings, fitted, predictor, postprocess: record.postprocess })
+    let bounds = open_bounds(&at, &record, parts, raw, catalog)?;
+    Ok(Pipeline { target: record.target, model, settings, fitted, predictor, postprocess: record.postprocess, bounds })
+}
+
+/// The models of a number's bounds, where the record has such; they have none themselves.
+fn open_bounds(at: &str, record: &PipelineRecord, parts: &Parts, raw: &Schema, catalog: &Catalog) -> Result<Option<Box<[Pipeline; 2]>>> {
+    let is_sound = |bound: &PipelineRecord| bound.target == record.target && bound.bounds.is_empty() && bound.postprocess.is_none();
+    match record.bounds.as_slice() {
+        [] if !record.postprocess.is_cqr => Ok(None),
+        [low, high] if record.postprocess.is_cqr && is_sound(low) && is_sound(high) => {
+            let open = |number: usize, bound: &PipelineRecord| {
+                let prefix = format!("{BOUNDS}/{number}/");
+                let own = parts.0.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix));
+                let own = Parts(own.map(|(name, part)| (name[prefix.len()..].to_owned(), part.clone())).collect());
+                open_pipeline(at, bound.clone(), &own, raw, catalog)
+            };
+            Ok(Some(Box::new([open(0, low)?, open(1, high)?])))
+        }
+        bounds => {
+            let wanted = "two of the same target where intervals are made of quantiles, else none";
+            Err(Error::artifact(at, format!("{} models of bounds", bounds.len()), wanted))
+        }
+    }
 }
 
 impl Artifact {

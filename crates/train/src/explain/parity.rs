@@ -84,6 +84,7 @@ fn pipeline() -> Pipeline {
         fitted: crate::ensemble::unprepared(schema()),
         predictor: Box::new(Known),
         postprocess: Default::default(),
+        bounds: None,
     }
 }
 

@@ -3,7 +3,8 @@
 //!
 //! Rows that the model did not learn from say how far its answers are from the truth; the quantile of these scores with the
 //! correction for a finite sample is the reach of the interval. The promise is for rows like those, all together, not for each group of
-//! them; the report measures it on test rows.
+//! them; the report measures it on test rows. Bounds that follow the scatter of a number come from quantile regression (`bounds`), and how far they are off
+//! is found in the same way.
 
 use super::calibrate::Rows;
 use cupola_task::SetRule;
@@ -20,6 +21,12 @@ pub(crate) fn quantile(mut scores: Vec<f64>, level: f64) -> Option<f64> {
 /// How many rows a level needs.
 pub(crate) fn rows_needed(level: f64) -> usize {
     (level / (1.0 - level) - 1e-9).ceil() as usize
+}
+
+/// The score of a row in conformalised quantile regression: how far the truth is outside of its bounds, below 0 inside (Romano et al. 2019,
+/// equation 6).
+pub(crate) fn cqr_score(truth: f64, [low, high]: [f64; 2]) -> f64 {
+    (low - truth).max(truth - high)
 }
 
 /// The score of each row: 1 minus the true class's probability.

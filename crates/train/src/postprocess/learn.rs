@@ -3,7 +3,7 @@
 use super::calibrate::{self, Calibrator, Method, Rows};
 use super::conformal;
 use super::record::Postprocess;
-use super::settings::{Calibrate, DecisionPlan, SetMethod, ThresholdBy};
+use super::settings::{Calibrate, DecisionPlan, IntervalMethod, SetMethod, ThresholdBy};
 use super::threshold::{self, Scored};
 use crate::{Error, Result};
 use arrow_array::Array;
@@ -30,6 +30,8 @@ pub(crate) struct Learned {
     /// How many rows it was learned from, and which; none when nothing had to be learned.
     pub rows: u64,
     pub source: &'static str,
+    /// Where intervals are made of quantiles: how far those of one width would reach.
+    pub split_reach: Option<f64>,
     /// Sentences about what could not be done as it was asked for.
     pub warnings: Vec<String>,
 }
@@ -106,10 +108,17 @@ fn too_few(level: f64, rows: usize) -> String {
 fn of_number(plan: &DecisionPlan, held: Option<Held<'_>>, learned: &mut Learned) {
     let (Some(level), Some(held)) = (plan.interval, held) else { return };
     let truth = held.truth.array().and_then(|array| array.as_primitive_opt::<Float64Type>());
-    let (Some(truth), Answer::Numbers { values, .. }) = (truth, held.answer) else { return };
+    let (Some(truth), Answer::Numbers { values, range }) = (truth, held.answer) else { return };
     let scores: Vec<f64> = truth.iter().zip(values).filter_map(|(truth, value)| Some((truth? - value).abs())).collect();
     let count = scores.len();
-    learned.postprocess.reach = conformal::quantile(scores, level).filter(|reach| reach.is_finite());
+    let finite = |reach: &f64| reach.is_finite();
+    learned.postprocess.reach = conformal::quantile(scores, level).filter(finite);
+    if let (IntervalMethod::Cqr, Some(range)) = (plan.intervals, range) {
+        let score = |(truth, bounds): (Option<f64>, &[f64; 2])| Some(conformal::cqr_score(truth?, *bounds));
+        learned.split_reach = learned.postprocess.reach;
+        learned.postprocess.reach = conformal::quantile(truth.iter().zip(range).filter_map(score).collect(), level).filter(finite);
+        learned.postprocess.is_cqr = learned.postprocess.reach.is_some();
+    }
     learned.postprocess.level = learned.postprocess.reach.map(|_| level);
     if learned.postprocess.reach.is_none() {
         learned.warnings.push(too_few(level, count));

@@ -43,6 +43,7 @@ pub(crate) fn learned_report(
         costs: post.costs().unwrap_or_default().chunks(classes.max(1)).map(<[f64]>::to_vec).collect(),
     });
     let coverage = judged.map(|judged| coverage(post, field, judged, sampling.level)).transpose()?.flatten();
+    let coverage = coverage.map(|found| Coverage { split_width: learned.split_reach.map(|reach| 2.0 * reach), ..found });
     Ok(Some(Postprocessing { learned_on: learned.source.to_owned(), rows: learned.rows, calibration, rule, coverage }))
 }
 
@@ -102,7 +103,7 @@ pub(crate) fn coverage(post: &Postprocess, field: &Field, judged: Judged<'_>, le
     let mut held = Vec::new();
     match judged.answer {
         Answer::Numbers { values, range: Some(range) } => {
-            found.method = "absolute residuals".to_owned();
+            found.method = if post.is_cqr { "conformalised quantiles" } else { "absolute residuals" }.to_owned();
             let truth = truth.array().and_then(|array| array.as_primitive_opt::<Float64Type>());
             let Some(truth) = truth else { return Ok(None) };
             held = truth.iter().zip(range).filter_map(|(truth, [low, high])| Some((*low..=*high).contains(&truth?))).collect();

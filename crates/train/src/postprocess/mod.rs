@@ -19,4 +19,4 @@ pub(crate) use learn::{Held, Learned, learn, truths};
 pub(crate) use measure::{coverage, learned_report};
 pub use record::Postprocess;
 pub(crate) use settings::DECISION;
-pub use settings::{Calibrate, Costs, DecisionPlan, SetMethod, ThresholdBy};
+pub use settings::{Calibrate, Costs, DecisionPlan, IntervalMethod, SetMethod, ThresholdBy};

@@ -1,10 +1,11 @@
-//! Held against scikit-learn and MAPIE (`parity/calibration.py`).
+//! Held against scikit-learn and MAPIE (`parity/calibration.py`, `parity/cqr.py`).
 
 use super::calibrate::{Calibrator, Method, Rows};
 use super::conformal::{quantile, set_rule};
-use super::settings::ThresholdBy;
+use super::learn::{Held, learn};
+use super::settings::{DecisionPlan, IntervalMethod, ThresholdBy};
 use super::threshold::{Scored, best};
-use cupola_task::SetRule;
+use cupola_task::{Answer, Column, Field, Kind, Role, SetRule, Task};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -96,6 +97,39 @@ fn sets_and_intervals_are_those_of_mapie() {
     let reach = quantile(numbers.values.iter().zip(&numbers.truth).map(|(value, truth)| (truth - value).abs()).collect(), 0.9).unwrap();
     for (value, ends) in numbers.new.iter().zip(&numbers.ends) {
         close(&[value - reach, value + reach], ends, 1e-9, "interval");
+    }
+}
+
+#[derive(Deserialize)]
+struct Cqr {
+    cases: Vec<CqrCase>,
+}
+
+#[derive(Deserialize)]
+struct CqrCase {
+    level: f64,
+    bounds: Vec<[f64; 2]>,
+    truth: Vec<f64>,
+    new: Vec<[f64; 2]>,
+    ends: Vec<[f64; 2]>,
+}
+
+/// With `symmetric_correction=True`: one quantile of the larger of both sides' scores, as in the paper.
+#[test]
+fn conformalised_quantiles_are_those_of_mapie() {
+    let numbers = |range: &[[f64; 2]]| Answer::Numbers { values: vec![0.0; range.len()], range: Some(range.to_vec()) };
+    let field = Field { name: "y".into(), kind: Kind::Number, role: Role::Target(Task::Regress) };
+    let golden: Cqr = serde_json::from_str(include_str!("cqr.json")).unwrap();
+    for case in golden.cases {
+        let truth = Column::Array(std::sync::Arc::new(arrow_array::Float64Array::from(case.truth.clone())));
+        let plan = DecisionPlan { interval: Some(case.level), intervals: IntervalMethod::Cqr, ..DecisionPlan::default() };
+        let answer = numbers(&case.bounds);
+        let learned = learn(&plan, &field, Some(Held { truth: &truth, weights: None, answer: &answer }), "rows").unwrap();
+        assert!(learned.postprocess.is_cqr && learned.postprocess.is_sound(0) && learned.split_reach.is_some());
+        let Answer::Numbers { range: Some(found), .. } = learned.postprocess.apply(numbers(&case.new)) else {
+            panic!("numbers have a range")
+        };
+        close(found.as_flattened(), case.ends.as_flattened(), 1e-12, "ends");
     }
 }
 

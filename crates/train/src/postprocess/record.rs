@@ -18,9 +18,12 @@ pub struct Postprocess {
     /// What an answer costs: `costs[truth * classes + answer]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) costs: Option<Vec<f64>>,
-    /// How far the interval of a number reaches to either side.
+    /// How far the interval of a number reaches to either side, or beyond its bounds where it has such; then it may be below 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reach: Option<f64>,
+    /// Whether the interval reaches beyond the quantiles that two models of the pipeline answer, not beyond the answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_cqr: bool,
     /// How often intervals or sets are to hold the truth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) level: Option<f64>,
@@ -49,7 +52,10 @@ impl Postprocess {
             }
             Answer::Numbers { values, range } => {
                 let around = |reach: f64| values.iter().map(|value| [value - reach, value + reach]).collect();
-                let range = self.reach.map(around).or(range);
+                let range = match (self.reach, range) {
+                    (Some(reach), Some(range)) if self.is_cqr => Some(range.into_iter().map(|bounds| beyond(bounds, reach)).collect()),
+                    (reach, range) => reach.map(around).or(range),
+                };
                 Answer::Numbers { values, range }
             }
             other => other,
@@ -91,7 +97,14 @@ impl Postprocess {
             && self.calibration.iter().all(|calibration| calibration.is_sound(classes))
             && self.decision.iter().all(|decision| decision.rule.is_sound(classes))
             && self.costs.iter().all(|costs| Rule::Costs(costs.clone()).is_sound(classes))
-            && self.reach.is_none_or(|reach| is_number && reach.is_finite() && reach >= 0.0)
+            && self.reach.is_none_or(|reach| is_number && reach.is_finite() && (reach >= 0.0 || self.is_cqr))
+            && (!self.is_cqr || self.reach.is_some())
             && self.level.is_none_or(|level| (0.0..1.0).contains(&level))
     }
+}
+
+/// Bounds moved outwards. Those that crossed, or cross because they are moved inwards, are put in order, which holds no fewer truths.
+fn beyond([low, high]: [f64; 2], reach: f64) -> [f64; 2] {
+    let (low, high) = (low - reach, high + reach);
+    [low.min(high), low.max(high)]
 }

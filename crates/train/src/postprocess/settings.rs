@@ -6,6 +6,7 @@ use cupola_task::{Field, Range, Setting, Settings, Value};
 const CALIBRATE: Range = Range::Choice(&["none", "sigmoid", "isotonic", "auto"]);
 const THRESHOLD: Range = Range::Any(&[Range::Real { min: 0.0, max: 1.0 }, Range::Choice(&["best_f1", "balanced", "cost"])]);
 const INTERVAL: Range = Range::Any(&[Range::Choice(&["off"]), Range::Real { min: 0.5, max: 0.999 }]);
+const INTERVALS: Range = Range::Choice(&["split", "cqr"]);
 const SETS: Range = Range::Choice(&["lac", "aps"]);
 
 /// How answers are made of what a model says.
@@ -30,6 +31,13 @@ pub(crate) const DECISION: &[Setting] = &[
         default: "off",
         range: INTERVAL,
         doc: "How often intervals of numbers, or sets of classes, are to hold the truth (conformal prediction); off: none are given.",
+    },
+    Setting {
+        name: "intervals",
+        alias: &[],
+        default: "split",
+        range: INTERVALS,
+        doc: "How intervals of numbers are made: split gives all rows the same width around the answer; cqr learns two quantiles (boosted trees), so that rows that scatter more get wider ones.",
     },
     Setting {
         name: "sets",
@@ -70,6 +78,16 @@ pub enum ThresholdBy {
     Cost,
 }
 
+/// How intervals of numbers are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IntervalMethod {
+    /// Split conformal prediction: one width.
+    #[default]
+    Split,
+    /// Conformalised quantile regression: as wide as the rows around scatter.
+    Cqr,
+}
+
 /// How sets of classes are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SetMethod {
@@ -100,6 +118,8 @@ pub struct DecisionPlan {
     pub costs: Option<Costs>,
     /// How often intervals or sets are to hold the truth.
     pub interval: Option<f64>,
+    /// How intervals of numbers are made.
+    pub intervals: IntervalMethod,
     /// How sets of classes are made.
     pub sets: SetMethod,
 }
@@ -128,6 +148,7 @@ impl DecisionPlan {
             },
             costs: None,
             interval: settings.try_real("interval"),
+            intervals: if settings.text("intervals") == "cqr" { IntervalMethod::Cqr } else { IntervalMethod::Split },
             sets: if settings.text("sets") == "aps" { SetMethod::Aps } else { SetMethod::Lac },
         }
     }
@@ -144,6 +165,10 @@ impl DecisionPlan {
     pub(crate) fn check(&self, field: &Field) -> Result<()> {
         let wrong = |key: &str, why: String| Error::recipe("recipe", format!("{key} does not suit target {}: {why}", field.name));
         let of_one = |key: &str| format!("say it for the target that it is meant for: outputs.NAME.{key}");
+        if self.intervals == IntervalMethod::Cqr && self.interval.is_none() {
+            let error = wrong("intervals=cqr", "nobody said how often they are to hold the truth".into());
+            return Err(error.with_hint("interval=0.9, say"));
+        }
         let Some(classes) = field.kind.classes() else {
             let of_classes = [
                 ("calibrate", self.calibrate != Calibrate::None),

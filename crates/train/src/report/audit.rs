@@ -70,6 +70,9 @@ pub struct Coverage {
     /// The mean width of intervals, or size of sets.
     #[serde(with = "undefined")]
     pub width: f64,
+    /// Where intervals are made of quantiles: the width of those that have one for all rows (split conformal).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_width: Option<f64>,
     /// How many sets have how many classes.
     #[serde(default)]
     pub sizes: Vec<SetSize>,
@@ -252,6 +255,13 @@ pub struct FoldMeasure {
 
 impl Default for Coverage {
     fn default() -> Coverage {
-        Coverage { method: String::new(), promised: f64::NAN, share: Measure::undefined(), width: f64::NAN, sizes: vec![] }
+        Coverage {
+            method: String::new(),
+            promised: f64::NAN,
+            share: Measure::undefined(),
+            width: f64::NAN,
+            split_width: None,
+            sizes: vec![],
+        }
     }
 }

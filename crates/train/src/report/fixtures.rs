@@ -322,6 +322,7 @@ pub(super) fn audited() -> Report {
             promised: 0.9,
             share: Measure::new(0.9031, 0.8984, 0.9075),
             width: 1.08,
+            split_width: None,
             sizes: vec![SetSize { classes: 1, rows: 14_900 }, SetSize { classes: 2, rows: 1381 }],
         }),
     });

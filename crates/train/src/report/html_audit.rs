@@ -86,7 +86,9 @@ fn postprocessing(target: &TargetReport, found: &Postprocessing) -> Markup {
                     @if coverage.share.has_interval() { " (" (percent(coverage.share.low)) " to " (percent(coverage.share.high)) ")" }
                     "; " (percent(coverage.promised)) " was promised. Made by " (shown(&coverage.method, NAME)) "; the mean "
                     (if coverage.sizes.is_empty() { "width" } else { "number of classes" }) " is "
-                    (fixed(coverage.width, decimals_of_spread(coverage.width, coverage.width / 10.0))) "."
+                    (fixed(coverage.width, decimals_of_spread(coverage.width, coverage.width / 10.0)))
+                    @if let Some(split) = coverage.split_width { "; with one width for all rows it would be " (fixed(split, decimals_of_spread(split, split / 10.0))) }
+                    "."
                 }
                 @if !coverage.sizes.is_empty() {
                     div.scroll {

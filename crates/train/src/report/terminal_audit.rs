@@ -62,11 +62,13 @@ fn postprocessing(screen: &mut Screen, found: &Postprocessing) {
     if let Some(coverage) = &found.coverage {
         let what = if coverage.sizes.is_empty() { "intervals" } else { "sets" };
         let wide = if coverage.sizes.is_empty() { "wide" } else { "classes" };
+        let width = |width: f64| fixed(width, decimals_of_spread(width, width / 10.0));
+        let split = coverage.split_width.map_or(String::new(), |split| format!(" (with one width for all rows {})", width(split)));
         let text = format!(
-            "{what} hold {} of test rows ({} was promised), on average {} {wide}",
+            "{what} hold {} of test rows ({} was promised), on average {} {wide}{split}",
             share(coverage.share),
             percent(coverage.promised),
-            fixed(coverage.width, decimals_of_spread(coverage.width, coverage.width / 10.0))
+            width(coverage.width)
         );
         screen.wrapped("  coverage     ", Tone::Faint, &text);
     }
