@@ -12,7 +12,7 @@
 //!
 //! Ignored columns are carried as they are.
 
-use crate::formats::{Markers, normal};
+use crate::formats::{Markers, normal, trimmed};
 use crate::{Error, Result, date, images};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMicrosecondType};
@@ -114,7 +114,7 @@ fn conform_all(
 
 /// A number of trimmed text: decimal or exponential, infinities by word or by size; nothing else, and not "nan".
 pub(crate) fn number(text: &str) -> Option<f64> {
-    let text = text.trim();
+    let text = trimmed(text);
     match text.as_bytes().first()? {
         b'0'..=b'9' | b'+' | b'-' | b'.' | b'i' | b'I' => text.parse().ok().filter(|number: &f64| !number.is_nan()),
         _ => None,
@@ -129,7 +129,7 @@ pub(crate) fn number_text(number: f64) -> String {
 /// How a category is written everywhere, whatever format it came from: without blanks around it, `3` for `3.0` (which programs write once a value is
 /// missing), `true` for `True` and `TRUE`.
 pub fn category_text(text: &str) -> &str {
-    let text = text.trim();
+    let text = trimmed(text);
     match text {
         "True" | "TRUE" => return "true",
         "False" | "FALSE" => return "false",
@@ -195,6 +195,9 @@ fn numbers(name: &str, array: &ArrayRef, place: &dyn Fn(usize) -> String) -> Res
     match array.data_type() {
         DataType::Float64 => {
             let numbers = array.as_primitive::<Float64Type>();
+            if numbers.values().iter().all(|number| number.is_finite()) {
+                return Ok(array);
+            }
             if let Some(row) = numbers.iter().position(|number| number.is_some_and(f64::is_infinite)) {
                 return Err(infinite(name, place(row), &numbers.value(row).to_string()));
             }

@@ -54,6 +54,11 @@ pub(crate) enum Guess {
 
 /// Microseconds since 1970 in UTC, for years 1000 to 9999. A time without a zone is UTC.
 pub(crate) fn parse(text: &str, format: &str) -> Option<i64> {
+    if format == DAYS[0]
+        && let Some(micros) = iso_day(text.as_bytes())
+    {
+        return Some(micros);
+    }
     let text = text.trim();
     let moment = if format.contains("%#z") {
         DateTime::parse_from_str(text, format).ok()?.naive_utc()
@@ -63,6 +68,15 @@ pub(crate) fn parse(text: &str, format: &str) -> Option<i64> {
         NaiveDate::parse_from_str(text, format).ok()?.and_hms_opt(0, 0, 0)?
     };
     (1000..=9999).contains(&moment.year()).then(|| moment.and_utc().timestamp_micros())
+}
+
+/// As [`parse`] for a day like `2021-12-31` and nothing else, without reading the format: most dates are written so.
+fn iso_day(text: &[u8]) -> Option<i64> {
+    let &[b'1'..=b'9', _, _, _, b'-', _, _, b'-', _, _] = text else { return None };
+    let number =
+        |digits: &[u8]| digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| 10 * number + u32::from(digit - b'0')));
+    let day = NaiveDate::from_ymd_opt(number(&text[..4])? as i32, number(&text[5..7])?, number(&text[8..])?)?;
+    Some(day.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros())
 }
 
 /// As [`parse`], in the given format or else in one of those with the year first, which mean the same everywhere.
@@ -129,6 +143,23 @@ mod tests {
             assert_eq!(guess(&StringArray::from(texts.to_vec()), false), expected, "{texts:?}");
         }
         assert_eq!(guess(&StringArray::from(vec!["20210105"]), true), Guess::Format("%Y%m%d".into()));
+    }
+
+    #[test]
+    fn days_are_read_quickly_as_by_their_format() {
+        let slow = |text: &str| {
+            let day = NaiveDate::parse_from_str(text, DAYS[0]).ok()?;
+            (1000..=9999).contains(&day.year()).then(|| day.and_hms_opt(0, 0, 0).unwrap().and_utc().timestamp_micros())
+        };
+        for year in [999, 1000, 1900, 1970, 2000, 2023, 2024, 9999, 10_000] {
+            for (month, day) in (0..=13).flat_map(|month| (0..=32).map(move |day| (month, day))) {
+                let text = format!("{year:04}-{month:02}-{day:02}");
+                assert_eq!(parse(&text, DAYS[0]), slow(&text), "{text}");
+            }
+        }
+        for text in ["2021-1-05", "2021-01-5x", "+021-01-05", "2021-01-05 ", "20a1-01-05", "2021-0:-05"] {
+            assert_eq!(parse(text, DAYS[0]), slow(text.trim()), "{text}");
+        }
     }
 
     #[test]

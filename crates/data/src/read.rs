@@ -8,13 +8,16 @@
 //! # Ok::<(), cupola_data::Error>(())
 //! ```
 
-use crate::formats::{self, Chunk, Content, Layout, Rows};
+pub(crate) use crate::places::Lines;
+pub use crate::places::Places;
+
+use crate::formats::{self, Chunk, Content, FormatDef, Layout, Rows, Wish};
 use crate::images::ImageOptions;
 use crate::{Error, Result};
 use crate::{remote, source, sql};
 use bytes::Bytes;
-use cupola_task::{Columns, Range, Setting, Settings, Value, size};
-use std::ops;
+use cupola_task::{Column, Columns, Range, Setting, Settings, Value, size};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -121,34 +124,6 @@ pub struct Skipped {
     pub count: u64,
     /// The first 20, each with its place and reason.
     pub places: Vec<String>,
-}
-
-/// Line numbers of rows, kept as runs of consecutive lines: most files have one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Lines {
-    rows: usize,
-    /// Row and line where a run of consecutive lines begins.
-    runs: Vec<(usize, u64)>,
-    /// Number of the first row, for formats without lines.
-    first_row: u64,
-}
-
-/// Tells where rows stand. Cheap to keep beside the columns.
-#[derive(Clone, Debug)]
-pub struct Places(Standing);
-
-#[derive(Clone, Debug)]
-enum Standing {
-    /// In one input.
-    Lines(Arc<str>, Lines),
-    /// In several files: the row where each begins, the file, and the number there of that row.
-    Parts(Arc<[(usize, Arc<str>, u64)]>),
-    /// Each in a file of its own.
-    Files(Arc<[Arc<str>]>),
-    /// Those of a table without its first rows.
-    Behind(usize, Arc<Places>),
-    /// In several tables, with the row where each begins.
-    Tables(Arc<[(usize, Places)]>),
 }
 
 /// A whole input as it was read.
@@ -498,87 +473,6 @@ impl Skipped {
     }
 }
 
-impl Lines {
-    /// Rows of a format without lines, from that row on, counted from 0.
-    pub(crate) fn rows_from(first_row: u64) -> Lines {
-        Lines { first_row, ..Lines::default() }
-    }
-
-    /// The next row stands on that line; lines never fall.
-    pub(crate) fn push(&mut self, line: u64) {
-        let expected = self.runs.last().map(|(row, first)| first + (self.rows - row) as u64);
-        if expected != Some(line) {
-            self.runs.push((self.rows, line));
-        }
-        self.rows += 1;
-    }
-
-    /// The next rows are those of `others`, whose lines are counted from `line`.
-    pub(crate) fn extend(&mut self, others: &Lines, line: u64) {
-        for (place, (row, first)) in others.runs.iter().enumerate() {
-            let end = others.runs.get(place + 1).map_or(others.rows, |(row, _)| *row);
-            self.push(line + first);
-            self.rows += end - row - 1;
-        }
-    }
-}
-
-impl Places {
-    pub(crate) fn new(name: Arc<str>, lines: Lines) -> Places {
-        Places(Standing::Lines(name, lines))
-    }
-
-    /// Rows of several files, each with a run of them, counted from 0.
-    pub(crate) fn of_parts(parts: impl Iterator<Item = (Arc<str>, ops::Range<u64>)>) -> Places {
-        let mut row = 0;
-        let begin = |(name, rows): (Arc<str>, ops::Range<u64>)| {
-            let begin = (row, name, rows.start);
-            row += (rows.end - rows.start) as usize;
-            begin
-        };
-        Places(Standing::Parts(parts.map(begin).collect()))
-    }
-
-    /// What is left behind so many rows.
-    pub(crate) fn behind(&self, rows: usize) -> Places {
-        Places(Standing::Behind(rows, Arc::new(self.clone())))
-    }
-
-    /// Rows of several tables, with the row where each begins.
-    pub(crate) fn of_tables(tables: Vec<(usize, Places)>) -> Places {
-        Places(Standing::Tables(tables.into()))
-    }
-
-    /// Rows that are files of their own.
-    pub(crate) fn of_files(files: impl Iterator<Item = Arc<str>>) -> Places {
-        Places(Standing::Files(files.collect()))
-    }
-
-    /// `adult.csv:17` for text, `adult.parquet row 17` (counted from 1) for other formats, the path of a picture. A row behind the last gets the place it would have.
-    pub fn place(&self, row: usize) -> String {
-        match &self.0 {
-            Standing::Lines(name, lines) => {
-                let runs = &lines.runs;
-                match runs.partition_point(|(first, _)| *first <= row).checked_sub(1).map(|run| runs[run]) {
-                    Some((first, line)) => format!("{name}:{}", line + (row - first) as u64),
-                    None => format!("{name} row {}", lines.first_row + row as u64 + 1),
-                }
-            }
-            Standing::Behind(rows, places) => places.place(row + rows),
-            Standing::Tables(tables) => {
-                let table = tables.partition_point(|(first, _)| *first <= row).saturating_sub(1);
-                tables.get(table).map_or_else(|| format!("row {}", row + 1), |(first, places)| places.place(row - first))
-            }
-            Standing::Files(files) => files.get(row).map_or_else(|| format!("row {}", row + 1), ToString::to_string),
-            Standing::Parts(parts) => {
-                let part = parts.partition_point(|(first, ..)| *first <= row).saturating_sub(1);
-                let Some((first, name, number)) = parts.get(part) else { return format!("row {}", row + 1) };
-                format!("{name} row {}", number + (row - first) as u64 + 1)
-            }
-        }
-    }
-}
-
 impl Raw {
     /// Where a row stands: see [`Places::place`].
     pub fn place(&self, row: usize) -> String {
@@ -592,9 +486,32 @@ impl Raw {
 /// Whatever makes the table other than what the file says, with place, found, wanted and a hint: see the crate's
 /// documentation.
 pub fn read(input: &Input, options: &ReadOptions) -> Result<Raw> {
-    let (format, mut rows, content) = open(input, options, true)?;
+    read_whole(input, options, None)
+}
+
+/// Reads a whole input as [`read`] does, but columns of numbers as numbers at once, without a text for each: [`infer`](crate::infer()) and
+/// [`conform`](crate::conform()) make the same of both, as long as a type that is asked for, or a role, asks for the text of `texts` only. Those are the
+/// targets, and columns that are ignored or whose type is set.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_numbers(input: &Input, options: &ReadOptions, texts: &BTreeSet<&str>) -> Result<Raw> {
+    read_whole(input, options, Some(texts))
+}
+
+fn read_whole(input: &Input, options: &ReadOptions, texts: Option<&BTreeSet<&str>>) -> Result<Raw> {
+    let Opening { format, mut rows, content, memory } = open(input, options, true)?;
     let name = input.name();
-    let chunk = rows.next(usize::MAX)?.ok_or_else(|| formats::no_rows(&name, rows.skipped()))?;
+    if let Some(texts) = texts {
+        rows.wish(&Wish::Numbers { texts })?;
+    }
+    let mut chunk = rows.next(usize::MAX)?.ok_or_else(|| formats::no_rows(&name, rows.skipped()))?;
+    if !rows.mistaken().is_empty() {
+        let again = memory.map_or_else(|| input.clone(), |bytes| Input::Bytes { name: name.clone(), bytes });
+        for (name, texts) in texts_of(&again, options, rows.mistaken())? {
+            chunk.columns.insert(name, texts);
+        }
+    }
     let Content { hash, bytes } = rows.content().cloned().unwrap_or(content);
     Ok(Raw {
         columns: chunk.columns,
@@ -609,17 +526,40 @@ pub fn read(input: &Input, options: &ReadOptions) -> Result<Raw> {
     })
 }
 
-/// Opens an input, and tells what came of it as far as it was read.
-fn open(input: &Input, options: &ReadOptions, is_whole: bool) -> Result<(&'static str, Box<dyn Rows>, Content)> {
+/// Those columns of an input that was read before, as text.
+fn texts_of(input: &Input, options: &ReadOptions, names: &[Arc<str>]) -> Result<Vec<(Arc<str>, Column)>> {
+    let mut rows = open(input, options, true)?.rows;
+    rows.wish(&Wish::Texts { only: names })?;
+    let chunk = rows.next(usize::MAX)?.ok_or_else(|| formats::no_rows(&input.name(), rows.skipped()))?;
+    Ok(chunk.columns.iter().filter(|(name, _)| names.contains(name)).map(|(name, column)| (name.clone(), column.clone())).collect())
+}
+
+/// An opened input.
+struct Opening {
+    format: &'static str,
+    rows: Box<dyn Rows>,
+    /// What came of it, as far as it was read.
+    content: Content,
+    /// Its bytes, when they are at hand.
+    memory: Option<Bytes>,
+}
+
+impl Opening {
+    fn of((format, rows): (&'static FormatDef, Box<dyn Rows>)) -> Opening {
+        Opening { format: format.name, rows, content: Content::default(), memory: None }
+    }
+}
+
+fn open(input: &Input, options: &ReadOptions, is_whole: bool) -> Result<Opening> {
     match input {
-        Input::Paths(paths) => {
-            let (format, rows) = formats::open_list(paths, options, is_whole)?;
-            return Ok((format.name, rows, Content::default()));
+        Input::Paths(paths) => return Ok(Opening::of(formats::open_list(paths, options, is_whole)?)),
+        Input::Query(query) => {
+            let rows = sql::open(query, options)?;
+            return Ok(Opening { format: "sql", rows, content: Content::default(), memory: None });
         }
-        Input::Query(query) => return Ok(("sql", sql::open(query, options)?, Content::default())),
         Input::Url(url) => {
             if let Some((format, rows)) = formats::open_url(url, options, is_whole)? {
-                return Ok((format, rows, Content::default()));
+                return Ok(Opening { format, rows, content: Content::default(), memory: None });
             }
         }
         _ => {}
@@ -627,13 +567,12 @@ fn open(input: &Input, options: &ReadOptions, is_whole: bool) -> Result<(&'stati
     if let Input::Path(path) = input
         && (path.is_dir() || formats::is_pattern(path) && !path.exists())
     {
-        let (format, rows) = formats::open_folder(path, options, is_whole)?;
-        return Ok((format.name, rows, Content::default()));
+        return Ok(Opening::of(formats::open_folder(path, options, is_whole)?));
     }
     let opened = source::open(input, options, is_whole)?;
     let content = Content { hash: opened.hash, bytes: opened.bytes };
-    let (format, rows) = formats::open(opened.plain, input, &opened.extension, options, is_whole)?;
-    Ok((format.name, rows, content))
+    let opening = Opening::of(formats::open(opened.plain, input, &opened.extension, options, is_whole)?);
+    Ok(Opening { content, memory: opened.memory, ..opening })
 }
 
 /// Opens an input to be read `rows` rows at a time, in memory that does not grow with the input.
@@ -644,8 +583,8 @@ fn open(input: &Input, options: &ReadOptions, is_whole: bool) -> Result<(&'stati
 /// # Errors
 /// As [`read`], for what can be seen at the beginning; the rest comes from the iterator.
 pub fn stream(input: &Input, options: &ReadOptions, rows: usize) -> Result<Stream> {
-    let (format, opened, _) = open(input, options, false)?;
-    Ok(Stream { rows: opened, chunk_rows: rows.max(1), format, is_ended: false })
+    let opened = open(input, options, false)?;
+    Ok(Stream { rows: opened.rows, chunk_rows: rows.max(1), format: opened.format, is_ended: false })
 }
 
 /// Opens an input to be read in one piece, for who looks at rows beside each other.

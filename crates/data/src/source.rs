@@ -54,6 +54,8 @@ pub(crate) struct Opened {
     pub(crate) hash: String,
     /// How many came, when known.
     pub(crate) bytes: u64,
+    /// The bytes as they came, when they are at hand.
+    pub(crate) memory: Option<Bytes>,
     /// File name ending that tells the format, in lower case.
     pub(crate) extension: String,
 }
@@ -118,8 +120,9 @@ pub(crate) fn open(input: &Input, options: &ReadOptions, whole: bool) -> Result<
         Plain::File(file) => (String::new(), file.metadata().map_or(0, |data| data.len())),
         Plain::Pipe(_) => (String::new(), 0),
     };
+    let memory = if let Plain::Memory(bytes) = &plain { Some(bytes.clone()) } else { None };
     let plain = unpack(plain, name, bytes, options)?;
-    Ok(Opened { plain, hash, bytes, extension: extension(&input.name()) })
+    Ok(Opened { plain, hash, bytes, memory, extension: extension(&input.name()) })
 }
 
 fn open_file(path: &Path) -> Result<Plain> {

@@ -10,10 +10,12 @@ use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, StringArray};
 use cupola_data::lags::Lags;
 use cupola_data::split::{self, SplitSettings, TestRows};
-use cupola_data::{Chunk, ColumnType, Inferred, Input, Layout, Notation, Places, Raw, Wanted, conform, infer, picture_columns, read};
+use cupola_data::{
+    Chunk, ColumnType, Inferred, Input, Layout, Notation, Places, Raw, Wanted, conform, infer, picture_columns, read_numbers,
+};
 use cupola_task::{Batch, Column, Columns, Dataset, Field, Key, Kind, Role, Schema, Splits, Table, Task, TrainSplit, Value, nearest};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -85,7 +87,7 @@ impl Loaded {
 /// # Errors
 /// When a file cannot be read, a column the plan names is not there, a value does not fit its column's type, or rows have no target.
 pub(crate) fn load(plan: &Plan) -> Result<Loaded> {
-    let raw = read(&plan.train, &plan.read)?;
+    let raw = read_numbers(&plan.train, &plan.read, &texts(plan))?;
     let (plan, mut notes) = laid_out(plan, raw.layout);
     let mut raw = raw;
     let mut columns = raw.columns.clone();
@@ -116,6 +118,12 @@ pub(crate) fn load(plan: &Plan) -> Result<Loaded> {
     let origin = Provenance { places: raw.places, kept };
     let Typed { columns, notation, split, .. } = typed;
     Ok(Loaded { table, test, columns, files, warnings, notes, split, notation, making, origin, test_origin })
+}
+
+/// Columns whose text is asked for even where it is a number: names of classes, and what is carried as it is.
+fn texts(plan: &Plan) -> BTreeSet<&str> {
+    let said = plan.inputs.iter().filter(|(_, input)| input.column_type.is_some_and(|said| said != ColumnType::Number));
+    plan.targets.iter().chain(&plan.ignore).chain(said.map(|(name, _)| name)).map(String::as_str).collect()
 }
 
 /// The columns of a table that name pictures.
@@ -376,7 +384,9 @@ fn test_table(
     files: &mut Vec<DataFile>,
     warnings: &mut Vec<String>,
 ) -> Result<(Table, Provenance)> {
-    let raw = read(input, &plan.read)?;
+    let is_number = |field: &Field| field.kind == Kind::Number && field.role != Role::Ignored;
+    let texts = typed.schema.fields.iter().filter(|field| !is_number(field)).map(|field| &*field.name).collect();
+    let raw = read_numbers(input, &plan.read, &texts)?;
     let are_paths = |name: &&str| raw.columns.array(name).is_ok_and(|array| array.as_string_opt::<i32>().is_some());
     let images = typed.schema.inputs().filter(|field| matches!(field.kind, Kind::Image { .. })).map(|field| &*field.name);
     let names: Vec<String> = images.filter(are_paths).map(str::to_owned).collect();

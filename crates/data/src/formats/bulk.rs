@@ -5,30 +5,46 @@
 //! by record tells what is wrong, and where.
 
 use super::Markers;
+use super::building::{Amount, Building, Taken};
 use super::csv::unescaped;
 use super::numerals::Numerals;
-use super::record::{Dialect, Scan};
+use super::record::{Dialect, Scan, Span};
 use crate::read::Lines;
-use arrow_array::StringArray;
-use arrow_array::builder::StringBuilder;
 use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// Text that one thread takes at a time. In tests so little that the small files of the suites are read in pieces, too.
 const PIECE: usize = if cfg!(test) { 24 } else { 1 << 20 };
 
-/// How cells are read.
-pub(super) struct Reading<'a> {
+/// How cells are written.
+pub(super) struct Writing {
     pub(super) dialect: Dialect,
-    pub(super) markers: &'a Markers,
-    pub(super) numerals: Option<&'a Numerals>,
-    /// How many columns there are.
-    pub(super) width: usize,
+    pub(super) markers: Markers,
+    /// How numbers are written, when not as programs write them.
+    pub(super) numerals: Option<Numerals>,
+}
+
+/// How text is cut.
+pub(super) struct Reading<'a> {
+    pub(super) writing: &'a Writing,
+    /// What each column is taken for.
+    pub(super) taken: &'a [Taken],
     pub(super) max_line: usize,
+}
+
+/// What a cell holds.
+pub(super) enum Held<'a> {
+    Missing,
+    /// Without quotes, numbers as programs write them.
+    Text(Cow<'a, str>),
+    /// It would be a number, but for another way of writing them.
+    Odd(Cow<'a, str>),
 }
 
 /// Records that follow one another, as columns.
 pub(super) struct Piece {
-    pub(super) columns: Vec<StringArray>,
+    pub(super) columns: Vec<Building>,
+    pub(super) rows: usize,
     /// Lines are counted from the piece's first.
     pub(super) lines: Lines,
     /// Line ends.
@@ -51,10 +67,7 @@ pub(super) fn pieces(text: &[u8], is_last: bool, reading: &Reading<'_>) -> Vec<P
     begins.push(text.len());
     begins.dedup();
     // Records behind a byte that is no text are left to who can tell its place.
-    let valid = match std::str::from_utf8(text) {
-        Ok(text) => text,
-        Err(error) => std::str::from_utf8(&text[..error.valid_up_to()]).expect("so far it is text"),
-    };
+    let valid = valid(text);
     let is_last = is_last && valid.len() == text.len();
     let mut pieces: Vec<Piece> = begins.par_windows(2).map(|bounds| reading.piece(valid, [bounds[0], bounds[1]], is_last)).collect();
     let good = 1 + pieces.windows(2).take_while(|pair| pair[0].end == pair[1].begin).count();
@@ -62,41 +75,97 @@ pub(super) fn pieces(text: &[u8], is_last: bool, reading: &Reading<'_>) -> Vec<P
     pieces
 }
 
-impl Reading<'_> {
-    /// Records that begin within the bounds.
-    fn piece(&self, text: &str, [begin, stop]: [usize; 2], is_last: bool) -> Piece {
-        let mut columns: Vec<StringBuilder> = Vec::new();
-        columns.resize_with(self.width, StringBuilder::new);
-        let (mut fields, mut lines, mut line_ends, mut end) = (Vec::new(), Lines::default(), 0, begin);
-        while end < stop.min(text.len()) {
-            let rest = &text[end..];
-            let Scan::Record { length, lines: ends } = self.dialect.scan(rest.as_bytes(), is_last, &mut fields) else { break };
-            if fields.len() != self.width || length > self.max_line {
-                break;
-            }
-            let cell =
-                |place: usize| unescaped(&rest[fields[place].start..fields[place].end], fields[place].has_doubled, self.dialect.quote);
-            if let Some(numerals) = self.numerals
-                && (0..self.width).any(|place| !self.markers.contain(&cell(place)) && numerals.plain(&cell(place)).is_none())
-            {
-                break;
-            }
-            for (place, column) in columns.iter_mut().enumerate() {
-                let span = &fields[place];
-                if self.markers.contain(&rest[span.start..span.end]) {
-                    column.append_null();
-                } else if let Some(numerals) = self.numerals {
-                    column.append_option(numerals.plain(&cell(place)));
-                } else {
-                    column.append_value(cell(place));
+/// The text before the first byte that is none.
+pub(super) fn valid(text: &[u8]) -> &str {
+    match std::str::from_utf8(text) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&text[..error.valid_up_to()]).expect("so far it is text"),
+    }
+}
+
+impl Writing {
+    /// What a cell holds, as it stands in the text.
+    pub(super) fn held<'a>(&self, cell: &'a str, span: &Span) -> Held<'a> {
+        if self.markers.contain(cell) {
+            return Held::Missing;
+        }
+        let cell = unescaped(cell, span.has_doubled, self.dialect.quote);
+        let Some(numerals) = &self.numerals else { return Held::Text(cell) };
+        match numerals.plain(&cell) {
+            Some(Cow::Owned(plain)) => Held::Text(plain.into()),
+            Some(Cow::Borrowed(_)) => Held::Text(cell),
+            None => Held::Odd(cell),
+        }
+    }
+
+    /// Takes a cell into its column. An odd one is not looked for.
+    pub(super) fn push(&self, cell: &str, span: &Span, column: &mut Building) {
+        match column {
+            Building::Left => {}
+            Building::Texts(texts) => match self.held(cell, span) {
+                Held::Missing => texts.push_missing(),
+                Held::Text(text) | Held::Odd(text) => texts.push(&text),
+            },
+            Building::Numbers(numbers) => {
+                if cell.is_empty() {
+                    return numbers.push_missing();
+                }
+                let quick = if self.numerals.is_none() { Amount::quick(cell.as_bytes()) } else { None };
+                if let Some(amount) = quick.filter(|amount| amount.is_none_of(&self.markers)) {
+                    return numbers.push(amount, cell);
+                }
+                match self.held(cell, span) {
+                    Held::Missing => numbers.push_missing(),
+                    Held::Text(text) | Held::Odd(text) => match Amount::of(&text, &self.markers) {
+                        Some(amount) => numbers.push(amount, &text),
+                        None => *column = Building::Left,
+                    },
                 }
             }
-            lines.push(line_ends);
-            line_ends += ends;
-            end += length;
         }
-        let columns = columns.iter_mut().map(StringBuilder::finish).collect();
-        Piece { columns, lines, line_ends, begin, end }
+    }
+}
+
+impl Reading<'_> {
+    /// Records that begin within the bounds.
+    pub(super) fn piece(&self, text: &str, [begin, stop]: [usize; 2], is_last: bool) -> Piece {
+        let columns: Vec<Building> = self.taken.iter().map(|&taken| Building::new(taken)).collect();
+        let mut piece = Piece { columns, rows: 0, lines: Lines::default(), line_ends: 0, begin, end: begin };
+        let mut fields = Vec::new();
+        while piece.end < stop.min(text.len()) {
+            let rest = &text[piece.end..];
+            let Some((length, ends)) = self.record(rest.as_bytes(), is_last, &mut fields) else { break };
+            if self.is_odd(rest, &fields) {
+                break;
+            }
+            for (span, column) in fields.iter().zip(&mut piece.columns) {
+                self.writing.push(&rest[span.start..span.end], span, column);
+            }
+            piece.lines.push(piece.line_ends);
+            piece.rows += 1;
+            piece.line_ends += ends;
+            piece.end += length;
+        }
+        piece
+    }
+
+    /// Length and lines of the record that the text begins with, when it has a field for each column.
+    fn record(&self, text: &[u8], is_last: bool, fields: &mut Vec<Span>) -> Option<(usize, u64)> {
+        let dialect = &self.writing.dialect;
+        let found = match dialect.quick(text, fields) {
+            Some(length) => (length, 1),
+            None => match dialect.scan(text, is_last, fields) {
+                Scan::Record { length, lines } => (length, lines),
+                Scan::Partial { .. } | Scan::Broken { .. } => return None,
+            },
+        };
+        (fields.len() == self.taken.len() && found.0 <= self.max_line).then_some(found)
+    }
+
+    /// Whether a cell is written in another way than its numbers are.
+    fn is_odd(&self, text: &str, fields: &[Span]) -> bool {
+        let is_odd = |span: &Span| matches!(self.writing.held(&text[span.start..span.end], span), Held::Odd(_));
+        self.writing.numerals.is_some() && fields.iter().any(is_odd)
     }
 }
 

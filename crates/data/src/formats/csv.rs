@@ -7,15 +7,16 @@
 //! assert_eq!(error.to_string(), "a.csv:3: found 2 fields, wanted 3 fields as in the header");
 //! ```
 
-use super::bulk::{self, Reading};
+use super::building::{Building, Taken};
+use super::bulk::{self, Held, Reading, Writing};
 use super::cell::full;
 use super::numerals::Numerals;
 use super::record::{Broken, Dialect, Scan, Span, rest_of_line};
-use super::{Chunk, FormatDef, Markers, Open, Rows, Window, dialect, no_rows};
+use super::{Chunk, FormatDef, Markers, Open, Rows, Window, Wish, dialect, no_rows};
+use crate::infer::names_rows;
 use crate::read::{BadRows, Lines, ReadOptions, Skipped};
 use crate::{Error, Result};
-use arrow_array::builder::StringBuilder;
-use arrow_array::{Array, StringArray};
+use arrow_array::{ArrayRef, NullArray};
 use cupola_task::{Column, Columns};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -33,17 +34,19 @@ pub const FORMAT: FormatDef = FormatDef {
 
 /// Characters of a bad cell that a message shows.
 const SHOWN: usize = 40;
+/// How much text shows what the columns hold. In tests so little that it often shows too little.
+const SHOWING: usize = if cfg!(test) { 32 } else { super::HEAD };
 /// Records that are read one by one where a piece had to end early.
 const ALONE: usize = 1000;
 
 struct CsvRows {
     window: Window,
-    dialect: Dialect,
-    markers: Markers,
-    /// How numbers are written, when not as programs write them.
-    numerals: Option<Numerals>,
+    writing: Writing,
     names: Vec<Arc<str>>,
-    columns: Vec<StringBuilder>,
+    /// What each column is taken for.
+    taken: Vec<Taken>,
+    columns: Vec<Building>,
+    mistaken: Vec<Arc<str>>,
     has_header: bool,
     bad_rows: BadRows,
     max_line: usize,
@@ -83,11 +86,15 @@ pub(super) fn open_with(mut window: Window, options: &ReadOptions, preferred: Op
     };
     let mut rows = CsvRows {
         window,
-        dialect: Dialect { delimiter, quote: options.quote },
-        markers: Markers::new(&options.missing_values),
-        numerals: Numerals::open(options),
+        writing: Writing {
+            dialect: Dialect { delimiter, quote: options.quote },
+            markers: Markers::new(&options.missing_values),
+            numerals: Numerals::open(options),
+        },
         names: Vec::new(),
+        taken: Vec::new(),
         columns: Vec::new(),
+        mistaken: Vec::new(),
         has_header: options.header,
         bad_rows: options.bad_rows,
         max_line: usize::try_from(options.max_line).unwrap_or(usize::MAX),
@@ -100,12 +107,13 @@ pub(super) fn open_with(mut window: Window, options: &ReadOptions, preferred: Op
         fields: Vec::new(),
     };
     rows.read_names()?;
+    rows.taken = vec![Taken::Text; rows.names.len()];
     Ok(Box::new(rows))
 }
 
 impl Rows for CsvRows {
     fn next(&mut self, rows: usize) -> Result<Option<Chunk>> {
-        self.columns.resize_with(self.names.len(), StringBuilder::new);
+        self.columns = self.taken.iter().map(|&taken| Building::new(taken)).collect();
         let (mut lines, mut count) = (Lines::default(), 0);
         while count < rows {
             count += self.pieces(rows - count, &mut lines)?;
@@ -129,9 +137,24 @@ impl Rows for CsvRows {
             return if self.rows_seen { Ok(None) } else { Err(no_rows(self.window.name(), &self.skipped)) };
         }
         self.rows_seen = true;
-        let columns = self.names.iter().zip(&mut self.columns);
-        let columns = columns.map(|(name, builder)| (name.clone(), Column::Array(Arc::new(builder.finish())))).collect();
-        Ok(Some(Chunk::new(Columns::new(columns), self.window.name().clone(), lines)))
+        Ok(Some(Chunk::new(self.finish(count), self.window.name().clone(), lines)))
+    }
+
+    fn wish(&mut self, wish: &Wish<'_>) -> Result<()> {
+        self.taken = match wish {
+            Wish::Numbers { texts } => {
+                let numbers = self.numbers()?;
+                let is_number = |(name, is_number): (&Arc<str>, bool)| is_number && !texts.contains(&**name);
+                let taken = self.names.iter().zip(numbers);
+                taken.map(|taken| if is_number(taken) { Taken::Number } else { Taken::Text }).collect()
+            }
+            Wish::Texts { only } => self.names.iter().map(|name| if only.contains(name) { Taken::Text } else { Taken::Nothing }).collect(),
+        };
+        Ok(())
+    }
+
+    fn mistaken(&self) -> &[Arc<str>] {
+        &self.mistaken
     }
 
     fn skipped(&self) -> &Skipped {
@@ -153,6 +176,30 @@ impl CsvRows {
         self.line += lines;
     }
 
+    /// Which columns hold numbers, as far as the first records show.
+    fn numbers(&mut self) -> Result<Vec<bool>> {
+        self.window.fill(SHOWING)?;
+        let text = self.window.bytes();
+        let text = bulk::valid(&text[..text.len().min(SHOWING)]);
+        let is_last = self.window.is_done() && text.len() == self.window.bytes().len();
+        let taken = vec![Taken::Number; self.names.len()];
+        let reading = Reading { writing: &self.writing, taken: &taken, max_line: self.max_line };
+        let columns = reading.piece(text, [0, text.len()], is_last).columns;
+        Ok(columns.iter().map(Building::holds_numbers).collect())
+    }
+
+    /// The columns that were built, of so many rows; nulls where none was wanted, or where one was taken for numbers by mistake.
+    fn finish(&mut self, rows: usize) -> Columns {
+        let built = std::mem::take(&mut self.columns);
+        let arrays: Vec<Option<ArrayRef>> =
+            built.into_par_iter().zip(&self.names).map(|(column, name)| column.finish(names_rows(name, true))).collect();
+        let mistaken =
+            self.names.iter().zip(&self.taken).zip(&arrays).filter(|((_, taken), array)| **taken == Taken::Number && array.is_none());
+        self.mistaken = mistaken.map(|((name, _), _)| name.clone()).collect();
+        let column = |array: Option<ArrayRef>| Column::Array(array.unwrap_or_else(|| Arc::new(NullArray::new(rows))));
+        Columns::new(self.names.iter().cloned().zip(arrays.into_iter().map(column)).collect())
+    }
+
     /// Takes as many records as several threads can cut at once, when so many are wanted; how many there were.
     fn pieces(&mut self, rows: usize, lines: &mut Lines) -> Result<usize> {
         // A record takes two bytes at least. Between rows of one column, blank lines have to be looked at.
@@ -163,27 +210,17 @@ impl CsvRows {
         if self.window.bytes().len() < bulk::worth() {
             return Ok(0);
         }
-        let reading = Reading {
-            dialect: self.dialect,
-            markers: &self.markers,
-            numerals: self.numerals.as_ref(),
-            width: self.names.len(),
-            max_line: self.max_line,
-        };
+        let reading = Reading { writing: &self.writing, taken: &self.taken, max_line: self.max_line };
         let pieces = bulk::pieces(self.window.bytes(), self.window.is_done(), &reading);
         let (mut count, mut taken) = (0, 0);
         for piece in &pieces {
-            let is_full = |(builder, column): (&StringBuilder, &StringArray)| {
-                builder.values_slice().len() + column.value_data().len() > i32::MAX as usize
-            };
-            if self.columns.iter().zip(&piece.columns).any(is_full) {
+            if self.columns.iter().zip(&piece.columns).any(|(column, piece)| column.is_full(piece.text_bytes())) {
                 break;
             }
-            let append = |(builder, column): (&mut StringBuilder, &StringArray)| builder.append_array(column).expect("the texts fit");
-            self.columns.par_iter_mut().zip(&piece.columns).for_each(append);
+            self.columns.par_iter_mut().zip(&piece.columns).for_each(|(column, piece)| column.extend(piece));
             lines.extend(&piece.lines, self.line);
             self.line += piece.line_ends;
-            count += piece.columns[0].len();
+            count += piece.rows;
             taken = piece.end;
         }
         let is_odd = taken < self.window.bytes().len() / 2;
@@ -199,7 +236,7 @@ impl CsvRows {
             if self.window.bytes().is_empty() && self.window.is_done() {
                 return Ok(Step::End);
             }
-            let scan = self.dialect.scan(self.window.bytes(), self.window.is_done(), &mut self.fields);
+            let scan = self.writing.dialect.scan(self.window.bytes(), self.window.is_done(), &mut self.fields);
             match scan {
                 Scan::Record { length, lines } if self.fields.is_empty() => {
                     self.blank.get_or_insert(self.line);
@@ -293,24 +330,17 @@ impl CsvRows {
         };
         for ((span, column), name) in self.fields.iter().zip(&mut self.columns).zip(&self.names) {
             let cell = &text[span.start..span.end];
-            if column.values_slice().len() + cell.len() > i32::MAX as usize {
-                return Err(full(name, format!("{}:{}", self.window.name(), self.line)));
+            let place = || format!("{}:{}", self.window.name(), self.line);
+            if column.is_full(cell.len()) {
+                return Err(full(name, place()));
             }
-            if self.markers.contain(cell) {
-                column.append_null();
-            } else {
-                let cell = unescaped(cell, span.has_doubled, self.dialect.quote);
-                let Some(numerals) = &self.numerals else {
-                    column.append_value(cell);
-                    continue;
-                };
-                let Some(plain) = numerals.plain(&cell) else {
-                    let place = format!("{}:{}", self.window.name(), self.line);
-                    let error = Error::column(name, place, cell.trim(), "a number with a decimal comma, as data.decimal says");
-                    return Err(error.with_hint("set data.thousands=point if points stand between thousands"));
-                };
-                column.append_value(plain);
+            if self.writing.numerals.is_some()
+                && let Held::Odd(cell) = self.writing.held(cell, span)
+            {
+                let error = Error::column(name, place(), cell.trim(), "a number with a decimal comma, as data.decimal says");
+                return Err(error.with_hint("set data.thousands=point if points stand between thousands"));
             }
+            self.writing.push(cell, span, column);
         }
         Ok(None)
     }
@@ -324,7 +354,7 @@ impl CsvRows {
         if fields < width && !ends {
             return error.with_hint("the file seems to be cut off inside its last line");
         }
-        let first = format!("fields are cut at each {}", dialect::word(self.dialect.delimiter));
+        let first = format!("fields are cut at each {}", dialect::word(self.writing.dialect.delimiter));
         error
             .with_hint(format!("{first}; quote a field that holds one, set data.delimiter, or leave such rows out with data.bad_rows=skip"))
     }
@@ -350,7 +380,7 @@ impl CsvRows {
         self.blank = None;
         if self.has_header {
             let text = std::str::from_utf8(&self.window.bytes()[..length]).map_err(|error| self.foreign_byte(error.valid_up_to()))?;
-            let name = |span: &Span| Arc::from(unescaped(&text[span.start..span.end], span.has_doubled, self.dialect.quote).trim());
+            let name = |span: &Span| Arc::from(unescaped(&text[span.start..span.end], span.has_doubled, self.writing.dialect.quote).trim());
             self.names = self.fields.iter().map(name).collect();
             self.check_names()?;
             self.advance(length, lines);

@@ -10,6 +10,7 @@
 mod archive;
 mod arff;
 mod arrow;
+mod building;
 mod bulk;
 pub(crate) mod cell;
 mod cifar;
@@ -39,7 +40,7 @@ pub(crate) mod tests;
 
 pub(crate) use folder::{Content, Contents, is_pattern};
 pub(crate) use listed::Listed;
-pub(crate) use markers::Markers;
+pub(crate) use markers::{Markers, trimmed};
 pub(crate) use parquet::{BATCH, Pending};
 pub(crate) use window::Window;
 
@@ -50,6 +51,7 @@ use crate::{Error, Result};
 use cupola_task::Columns;
 use folder::Folder;
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -137,6 +139,20 @@ pub struct Chunk {
     pub places: Places,
 }
 
+/// What a reader of a whole table wants of the formats whose cells are all text.
+pub(crate) enum Wish<'a> {
+    /// Columns of numbers as numbers, but for those: see [`Rows::mistaken`].
+    Numbers {
+        /// They stay text.
+        texts: &'a BTreeSet<&'a str>,
+    },
+    /// Nothing but those columns, as text.
+    Texts {
+        /// Their names.
+        only: &'a [Arc<str>],
+    },
+}
+
 /// An opened source of rows.
 pub(crate) trait Rows: Send {
     /// At most `rows` more rows; nothing at the end.
@@ -158,6 +174,14 @@ pub(crate) trait Rows: Send {
     /// What was read, where the format opens files by itself and has read them whole.
     fn content(&self) -> Option<&Content> {
         None
+    }
+    /// Says before the first row how columns are wanted. Formats that say the types of their cells do not listen.
+    fn wish(&mut self, _: &Wish<'_>) -> Result<()> {
+        Ok(())
+    }
+    /// Columns that are missing because they were taken for numbers and are something else as well.
+    fn mistaken(&self) -> &[Arc<str>] {
+        &[]
     }
     /// At most `rows` rows that show what is there: the first, unless they say little about the rest.
     fn sample(&mut self, rows: usize) -> Result<Option<Chunk>> {

@@ -92,6 +92,46 @@ impl Dialect {
         }
     }
 
+    /// The length of the record at the start of `text`, of one line, as [`Dialect::scan`] finds it, but eight bytes at a time. Nothing where something is rare:
+    /// a quote, a NUL, a carriage return alone, a blank line, the end of the text within the next eight bytes. `fields` is overwritten.
+    #[inline]
+    pub(crate) fn quick(&self, text: &[u8], fields: &mut Vec<Span>) -> Option<usize> {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        let each = |byte: u8| ONES * u64::from(byte);
+        let (delimiter, quote) = (each(self.delimiter), each(self.quote.unwrap_or(self.delimiter)));
+        // The lowest bit that is set is that of a zero byte, or of one below: others may be set by mistake, but only above it.
+        let below = |word: u64, bound: u8| word.wrapping_sub(each(bound)) & !word;
+        let (mut start, mut at) = (0, 0);
+        fields.clear();
+        loop {
+            let word = u64::from_le_bytes(*text.get(at..)?.first_chunk()?);
+            let hits = (below(word ^ delimiter, 1) | below(word ^ quote, 1) | below(word, b'\r' + 1)) & each(0x80);
+            if hits == 0 {
+                at += 8;
+                continue;
+            }
+            at += (hits.trailing_zeros() / 8) as usize;
+            let byte = text[at];
+            let length = match byte {
+                _ if byte == self.delimiter => {
+                    fields.push(Span { start, end: at, has_doubled: false });
+                    start = at + 1;
+                    None
+                }
+                b'\n' => Some(at + 1),
+                b'\r' if text[at + 1..].first() == Some(&b'\n') => Some(at + 2),
+                b'\r' | 0 => return None,
+                _ if Some(byte) == self.quote => return None,
+                _ => None,
+            };
+            if let Some(length) = length {
+                fields.push(Span { start, end: at, has_doubled: false });
+                return (at > 0).then_some(length);
+            }
+            at += 1;
+        }
+    }
+
     /// Where the field's quote stands, when it has one: blanks before it do not count.
     fn opening(&self, text: &[u8], at: usize) -> Option<usize> {
         let quote = self.quote?;
@@ -206,6 +246,18 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(512))]
+        /// What is cut quickly is cut the same.
+        #[test]
+        fn quick_records_are_those_of_a_scan(text in "([a-c]{0,9}|\"|,|;|\t|\n|\r|\r\n|\0|\u{1}|\u{e9}){0,30}", delimiter in prop::sample::select(vec![b',', b';', b'\t'])) {
+            for dialect in [Dialect { delimiter, quote: Some(b'"') }, Dialect { delimiter, quote: None }] {
+                let (mut quick, mut slow) = (Vec::new(), Vec::new());
+                if let Some(length) = dialect.quick(text.as_bytes(), &mut quick) {
+                    prop_assert_eq!(dialect.scan(text.as_bytes(), false, &mut slow), Scan::Record { length, lines: 1 });
+                    prop_assert_eq!(&quick, &slow);
+                }
+            }
+        }
+
         /// Whole or byte by byte, the same records; and the `csv` crate's, where nothing is broken and no blank meets a quote.
         #[test]
         fn records_agree_with_the_csv_crate(text in "([a-c]|\"|\"\"|,|\n|\r|\r\n|,\"x\",|\"a\nb\"){0,24}") {

@@ -2,11 +2,12 @@
 
 use crate::conform::{category_text, number, shown};
 use crate::formats::normal::EXACT_MAX;
+use crate::formats::trimmed;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, Float64Array, StringArray};
 use arrow_schema::DataType;
-use foldhash::HashSet;
+use foldhash::{HashMap, HashSet};
 
 /// Counts over a column's values, missing ones aside.
 #[derive(Default)]
@@ -59,10 +60,6 @@ impl Facts {
         self.numbers == self.values && self.code.is_none() && !self.is_time
     }
 
-    fn are_numbers_so_far(&self) -> bool {
-        self.odd.is_none() && self.code.is_none()
-    }
-
     pub(super) fn is_unique(&self) -> bool {
         self.distinct == self.values && self.missing == 0
     }
@@ -79,80 +76,81 @@ impl Facts {
     }
 
     fn floats(mut self, numbers: &Float64Array) -> Facts {
-        let mut last = f64::NEG_INFINITY;
-        (self.is_whole, self.is_rising) = (true, true);
-        numbers.iter().flatten().for_each(|number| self.add_number(number, &mut last));
-        self.numbers = self.values;
-        self.distinct = distinct(numbers.iter().flatten().map(f64::to_bits).collect());
         self.first = numbers.iter().flatten().next().map(crate::conform::number_text).unwrap_or_default();
-        self
-    }
-
-    fn add_number(&mut self, number: f64, last: &mut f64) {
-        self.is_whole &= number.fract() == 0.0;
-        self.is_rising &= number > *last;
-        *last = number;
+        self.amounts(numbers.iter().flatten().collect())
     }
 
     fn texts(mut self, texts: &StringArray) -> Facts {
-        let (mut last, mut sizes) = (f64::NEG_INFINITY, Vec::new());
-        (self.is_whole, self.is_rising, self.are_uuids, self.are_clock_times) = (true, true, self.values > 0, self.values > 0);
-        let values = || texts.iter().enumerate().filter_map(|(row, text)| Some((row, text?.trim())));
-        for (row, text) in values() {
+        let Some(first) = texts.iter().flatten().next().map(str::trim) else { return self.words(texts) };
+        self.first = shown(first);
+        let amount = |text: &str| number(text).filter(|_| !is_code(text));
+        let amounts = amount(first).and_then(|_| texts.iter().flatten().map(|text| amount(text.trim())).collect::<Option<Vec<f64>>>());
+        match amounts {
+            Some(amounts) => self.amounts(amounts),
+            None => self.words(texts),
+        }
+    }
+
+    /// Of nothing but numbers that mean amounts.
+    fn amounts(mut self, numbers: Vec<f64>) -> Facts {
+        self.numbers = self.values;
+        self.is_whole = numbers.iter().all(|number| number.fract() == 0.0);
+        self.is_rising = numbers.first().is_none_or(|first| *first > f64::NEG_INFINITY) && numbers.windows(2).all(|pair| pair[1] > pair[0]);
+        self.distinct = distinct(numbers.into_iter().map(f64::to_bits).collect());
+        self
+    }
+
+    /// Of texts that are not all numbers: each of the different ones is looked at once.
+    fn words(mut self, texts: &StringArray) -> Facts {
+        (self.are_uuids, self.are_clock_times) = (self.values > 0, self.values > 0);
+        let mut counts: HashMap<&str, (u64, usize)> = HashMap::default();
+        for (row, text) in texts.iter().enumerate() {
+            let Some(text) = text else { continue };
+            counts.entry(trimmed(text)).or_insert((0, row)).0 += 1;
+        }
+        for (&text, &(count, row)) in &counts {
             match number(text) {
-                Some(number) => {
-                    self.numbers += 1;
-                    self.add_number(number, &mut last);
-                    if self.code.is_none() && is_code(text) {
-                        self.code = Some(row);
-                    }
-                    if self.are_numbers_so_far() {
-                        sizes.push(number.to_bits());
-                    }
-                }
-                None => {
-                    if self.odd.is_none() {
-                        (self.odd, self.odd_text) = (Some(row), shown(text));
-                    }
-                    self.with_comma += u64::from(has_comma(text));
-                    self.with_decimal_comma += u64::from(has_comma(text) && !has_thousands(text));
-                }
+                Some(_) => self.add_amount(text, count, row),
+                None => self.add_word(text, count, row),
             }
+            self.words += count * text.split_ascii_whitespace().count() as u64;
+            self.characters += count * text.len() as u64;
+            self.are_uuids &= is_uuid(text);
+            self.are_clock_times &= is_clock_time(text);
         }
-        self.first = values().next().map(|(_, text)| shown(text)).unwrap_or_default();
-        self.distinct = match self.are_numbers() {
-            true => distinct(sizes),
-            false => values().map(|(_, text)| category_text(text)).collect::<HashSet<&str>>().len() as u64,
-        };
-        if !self.are_numbers() {
-            self.count_words(values().map(|(_, text)| text));
-        }
+        self.odd_text = self.odd.map(|row| shown(texts.value(row).trim())).unwrap_or_default();
+        let spellings: Vec<&str> = counts.keys().copied().filter(|text| category_text(text) != *text).collect();
+        let meant: HashSet<&str> = spellings.iter().map(|text| category_text(text)).filter(|text| !counts.contains_key(text)).collect();
+        self.distinct = (counts.len() - spellings.len() + meant.len()) as u64;
         self.are_uuids &= self.numbers == 0;
         self.are_clock_times &= self.numbers == 0;
         self
     }
 
-    fn count_words<'a>(&mut self, texts: impl Iterator<Item = &'a str>) {
-        for text in texts {
-            self.words += text.split_ascii_whitespace().count() as u64;
-            self.characters += text.len() as u64;
-            self.are_uuids &= is_uuid(text);
-            self.are_clock_times &= is_clock_time(text);
+    /// So many values that are the same number, the first of them in that row.
+    fn add_amount(&mut self, text: &str, count: u64, row: usize) {
+        self.numbers += count;
+        if self.code.is_none_or(|code| row < code) && is_code(text) {
+            self.code = Some(row);
         }
+    }
+
+    /// So many values that are the same text and no number.
+    fn add_word(&mut self, text: &str, count: u64, row: usize) {
+        self.odd = Some(self.odd.map_or(row, |odd| odd.min(row)));
+        self.with_comma += if has_comma(text) { count } else { 0 };
+        self.with_decimal_comma += if has_comma(text) && !has_thousands(text) { count } else { 0 };
     }
 }
 
-/// How many different values there are. Values are dealt out to heaps by a hash first, so that each heap is sorted within the cache: a hash table of millions
+/// How many different values there are. Values are dealt out to heaps by a hash first, so that each heap is counted within the cache: a hash table of millions
 /// waits for memory at every value.
-fn distinct(mut values: Vec<u64>) -> u64 {
+fn distinct(values: Vec<u64>) -> u64 {
     const HEAPS: usize = 1024;
-    let heap = |value: u64| (value.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54) as usize;
-    let count = |values: &mut [u64]| {
-        values.sort_unstable();
-        values.chunk_by(|a, b| a == b).count() as u64
-    };
+    let heap = |value: u64| (hashed(value) >> 54) as usize;
+    let mut table = Vec::new();
     if values.len() < 16 * HEAPS {
-        return count(&mut values);
+        return distinct_in(&values, &mut table);
     }
     let mut ends = vec![0; HEAPS];
     values.iter().for_each(|&value| ends[heap(value)] += 1);
@@ -168,7 +166,31 @@ fn distinct(mut values: Vec<u64>) -> u64 {
         *place += 1;
     }
     let begins = std::iter::once(0).chain(ends.iter().copied());
-    begins.zip(&ends).map(|(begin, &end)| count(&mut dealt[begin..end])).sum()
+    begins.zip(&ends).map(|(begin, &end)| distinct_in(&dealt[begin..end], &mut table)).sum()
+}
+
+fn hashed(value: u64) -> u64 {
+    value.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// How many different values there are among a few. `table` is room to work in.
+fn distinct_in(values: &[u64], table: &mut Vec<u64>) -> u64 {
+    // Counted aside, so that it can stand for a free slot.
+    const FREE: u64 = 0;
+    let bits = (2 * values.len()).next_power_of_two().trailing_zeros().max(1);
+    table.clear();
+    table.resize(1 << bits, FREE);
+    let mut count = u64::from(values.contains(&FREE));
+    for &value in values.iter().filter(|&&value| value != FREE) {
+        // The ten highest bits chose the heap. Lower ones are worth less: those of whole numbers end in zeros.
+        let mut slot = (hashed(value) << 10 >> (64 - bits)) as usize;
+        while table[slot] != FREE && table[slot] != value {
+            slot = (slot + 1) & (table.len() - 1);
+        }
+        count += u64::from(table[slot] == FREE);
+        table[slot] = value;
+    }
+    count
 }
 
 /// Postal codes, account numbers: not amounts.
@@ -248,6 +270,8 @@ mod tests {
 
     #[test]
     fn distinct_values_are_counted_in_heaps_as_at_once() {
+        let whole: Vec<u64> = (0..200_000).map(|number| f64::from(number % 70_000).to_bits()).collect();
+        assert_eq!(distinct(whole), 70_000);
         for (rows, different) in [(0, 0), (5, 3), (16_383, 100), (16_384, 1), (50_000, 20_000), (50_000, 50_000)] {
             let values: Vec<u64> = (0..rows).map(|row: u64| (row % different.max(1) as u64).wrapping_mul(0x5851_F42D_4C95_7F2D)).collect();
             assert_eq!(distinct(values), different as u64, "{rows} rows");

@@ -5,6 +5,7 @@ mod numerals;
 mod pictures;
 mod tables;
 mod torture;
+mod typed;
 
 use crate::{Input, Raw, ReadOptions, Result};
 use arrow_cast::display::array_value_to_string;
