@@ -19,6 +19,7 @@ use arrow_array::types::{Float64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, Float64Array, StringArray, TimestampMicrosecondArray};
 use arrow_schema::{DataType, TimeUnit};
 use cupola_task::{Column, Columns, Field, Kind, Role, Schema};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -57,6 +58,9 @@ pub struct Conformed {
     pub unknown: Vec<String>,
 }
 
+/// Up to so many rows one thread is quicker than several.
+const ROWS_ALONE: usize = 10_000;
+
 /// Brings as-read columns to the schema's types. `place` tells where a row stands.
 ///
 /// # Errors
@@ -65,7 +69,7 @@ pub fn conform(
     columns: &Columns,
     schema: &Schema,
     notation: &Notation,
-    place: &dyn Fn(usize) -> String,
+    place: &(dyn Fn(usize) -> String + Sync),
     wanted: Wanted,
 ) -> Result<Conformed> {
     conform_all(columns, schema, notation, place, wanted, None)
@@ -80,7 +84,7 @@ pub fn conform_files(
     columns: &Columns,
     schema: &Schema,
     notation: &Notation,
-    place: &dyn Fn(usize) -> String,
+    place: &(dyn Fn(usize) -> String + Sync),
     wanted: Wanted,
     base: &Path,
 ) -> Result<Conformed> {
@@ -91,22 +95,27 @@ fn conform_all(
     columns: &Columns,
     schema: &Schema,
     notation: &Notation,
-    place: &dyn Fn(usize) -> String,
+    place: &(dyn Fn(usize) -> String + Sync),
     wanted: Wanted,
     base: Option<&Path>,
 ) -> Result<Conformed> {
     let markers = Markers::new(&notation.missing_values);
     let given: HashMap<&str, &Column> = columns.iter().map(|(name, column)| (&**name, column)).collect();
-    let mut conformed = Vec::with_capacity(schema.fields.len());
-    for field in &schema.fields {
+    let conform = |field: &Field| {
         let is_wanted = wanted == Wanted::All || field.role == Role::Input;
         match given.get(&*field.name) {
-            Some(_) if !is_wanted && field.role == Role::Ignored => {}
-            Some(column) => conformed.push((field.name.clone(), one(field, column, notation, &markers, place, base)?)),
-            None if is_wanted => return Err(missing(field, columns, schema)),
-            None => {}
+            Some(_) if !is_wanted && field.role == Role::Ignored => Ok(None),
+            Some(column) => Ok(Some((field.name.clone(), one(field, column, notation, &markers, place, base)?))),
+            None if is_wanted => Err(missing(field, columns, schema)),
+            None => Ok(None),
         }
-    }
+    };
+    // A few rows to answer are conformed before another thread is awake. The first error counts, in order of columns.
+    let conformed: Vec<Result<_>> = match columns.rows() < ROWS_ALONE {
+        true => schema.fields.iter().map(conform).collect(),
+        false => schema.fields.par_iter().map(conform).collect(),
+    };
+    let conformed: Vec<_> = conformed.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
     let known: HashSet<&str> = schema.names().collect();
     let unknown = columns.names().filter(|name| !known.contains(name)).map(str::to_owned).collect();
     Ok(Conformed { columns: Columns::new(conformed), unknown })

@@ -332,7 +332,7 @@ impl Lags {
     ///
     /// # Errors
     /// When there is no time or group, or a cell is not of its kind.
-    pub fn apply(&self, columns: &Columns, notation: &Notation, place: &dyn Fn(usize) -> String) -> Result<Lagged> {
+    pub fn apply(&self, columns: &Columns, notation: &Notation, place: &(dyn Fn(usize) -> String + Sync)) -> Result<Lagged> {
         let given = self.series(columns, notation, place)?;
         let rows = given.time.len();
         let history = self.history.rows();
@@ -386,7 +386,7 @@ impl Lags {
         Arc::new(made.into_iter().map(|value| Some(value).filter(|value| !value.is_nan())).collect::<Float64Array>())
     }
 
-    fn series(&self, columns: &Columns, notation: &Notation, place: &dyn Fn(usize) -> String) -> Result<Series> {
+    fn series(&self, columns: &Columns, notation: &Notation, place: &(dyn Fn(usize) -> String + Sync)) -> Result<Series> {
         if let Some(field) = self.order().iter().find(|field| columns.get(&field.name).is_none()) {
             let error =
                 Error::refused("columns", format!("no column {}", field.name), format!("a column {} ({})", field.name, field.kind.word()));
@@ -420,7 +420,7 @@ impl Lags {
     ///
     /// # Errors
     /// As [`Lags::apply`].
-    pub fn remember(&mut self, columns: &Columns, notation: &Notation, place: &dyn Fn(usize) -> String) -> Result<usize> {
+    pub fn remember(&mut self, columns: &Columns, notation: &Notation, place: &(dyn Fn(usize) -> String + Sync)) -> Result<usize> {
         let given = self.series(columns, notation, place)?;
         type Rows = Vec<(f64, Vec<Option<f64>>)>;
         let mut series: BTreeMap<Option<String>, Rows> = BTreeMap::new();

@@ -500,19 +500,20 @@ pub fn read_numbers(input: &Input, options: &ReadOptions, texts: &BTreeSet<&str>
 }
 
 fn read_whole(input: &Input, options: &ReadOptions, texts: Option<&BTreeSet<&str>>) -> Result<Raw> {
-    let Opening { format, mut rows, content, memory } = open(input, options, true)?;
+    let Opening { format, mut rows, bytes, memory } = open(input, options, true)?;
     let name = input.name();
     if let Some(texts) = texts {
         rows.wish(&Wish::Numbers { texts })?;
     }
-    let mut chunk = rows.next(usize::MAX)?.ok_or_else(|| formats::no_rows(&name, rows.skipped()))?;
+    let (chunk, hash) = rayon::join(|| rows.next(usize::MAX), || source::hash(memory.as_ref()));
+    let mut chunk = chunk?.ok_or_else(|| formats::no_rows(&name, rows.skipped()))?;
     if !rows.mistaken().is_empty() {
         let again = memory.map_or_else(|| input.clone(), |bytes| Input::Bytes { name: name.clone(), bytes });
         for (name, texts) in texts_of(&again, options, rows.mistaken())? {
             chunk.columns.insert(name, texts);
         }
     }
-    let Content { hash, bytes } = rows.content().cloned().unwrap_or(content);
+    let Content { hash, bytes } = rows.content().cloned().unwrap_or(Content { hash, bytes });
     Ok(Raw {
         columns: chunk.columns,
         layout: rows.layout(),
@@ -538,15 +539,15 @@ fn texts_of(input: &Input, options: &ReadOptions, names: &[Arc<str>]) -> Result<
 struct Opening {
     format: &'static str,
     rows: Box<dyn Rows>,
-    /// What came of it, as far as it was read.
-    content: Content,
+    /// How many bytes came, when known.
+    bytes: u64,
     /// Its bytes, when they are at hand.
     memory: Option<Bytes>,
 }
 
 impl Opening {
     fn of((format, rows): (&'static FormatDef, Box<dyn Rows>)) -> Opening {
-        Opening { format: format.name, rows, content: Content::default(), memory: None }
+        Opening { format: format.name, rows, bytes: 0, memory: None }
     }
 }
 
@@ -555,11 +556,11 @@ fn open(input: &Input, options: &ReadOptions, is_whole: bool) -> Result<Opening>
         Input::Paths(paths) => return Ok(Opening::of(formats::open_list(paths, options, is_whole)?)),
         Input::Query(query) => {
             let rows = sql::open(query, options)?;
-            return Ok(Opening { format: "sql", rows, content: Content::default(), memory: None });
+            return Ok(Opening { format: "sql", rows, bytes: 0, memory: None });
         }
         Input::Url(url) => {
             if let Some((format, rows)) = formats::open_url(url, options, is_whole)? {
-                return Ok(Opening { format, rows, content: Content::default(), memory: None });
+                return Ok(Opening { format, rows, bytes: 0, memory: None });
             }
         }
         _ => {}
@@ -570,9 +571,8 @@ fn open(input: &Input, options: &ReadOptions, is_whole: bool) -> Result<Opening>
         return Ok(Opening::of(formats::open_folder(path, options, is_whole)?));
     }
     let opened = source::open(input, options, is_whole)?;
-    let content = Content { hash: opened.hash, bytes: opened.bytes };
     let opening = Opening::of(formats::open(opened.plain, input, &opened.extension, options, is_whole)?);
-    Ok(Opening { content, memory: opened.memory, ..opening })
+    Ok(Opening { bytes: opened.bytes, memory: opened.memory, ..opening })
 }
 
 /// Opens an input to be read `rows` rows at a time, in memory that does not grow with the input.

@@ -50,14 +50,17 @@ impl Store {
 pub(crate) struct Opened {
     /// Its content.
     pub(crate) plain: Plain,
-    /// BLAKE3 of the bytes as they came, when all of them were read.
-    pub(crate) hash: String,
     /// How many came, when known.
     pub(crate) bytes: u64,
     /// The bytes as they came, when they are at hand.
     pub(crate) memory: Option<Bytes>,
     /// File name ending that tells the format, in lower case.
     pub(crate) extension: String,
+}
+
+/// BLAKE3 of bytes as they came, in hexadecimal; nothing when they are not at hand.
+pub(crate) fn hash(memory: Option<&Bytes>) -> String {
+    memory.map(|bytes| blake3::hash(bytes).to_hex().to_string()).unwrap_or_default()
 }
 
 impl Plain {
@@ -115,14 +118,14 @@ pub(crate) fn open(input: &Input, options: &ReadOptions, whole: bool) -> Result<
         Input::Paths(_) | Input::Query(_) => unreachable!("several files are opened one by one"),
     };
     let plain = if whole { read_whole(plain, &name, options)? } else { plain };
-    let (hash, bytes) = match &plain {
-        Plain::Memory(bytes) => (blake3::hash(bytes).to_hex().to_string(), bytes.len() as u64),
-        Plain::File(file) => (String::new(), file.metadata().map_or(0, |data| data.len())),
-        Plain::Pipe(_) => (String::new(), 0),
+    let bytes = match &plain {
+        Plain::Memory(bytes) => bytes.len() as u64,
+        Plain::File(file) => file.metadata().map_or(0, |data| data.len()),
+        Plain::Pipe(_) => 0,
     };
     let memory = if let Plain::Memory(bytes) = &plain { Some(bytes.clone()) } else { None };
     let plain = unpack(plain, name, bytes, options)?;
-    Ok(Opened { plain, hash, bytes, memory, extension: extension(&input.name()) })
+    Ok(Opened { plain, bytes, memory, extension: extension(&input.name()) })
 }
 
 fn open_file(path: &Path) -> Result<Plain> {
@@ -267,10 +270,11 @@ pub(crate) fn text(mut plain: Plain, name: Arc<str>, options: &ReadOptions) -> R
         [0xfe, 0xff, ..] => (2, Encoding::Utf16Be),
         _ => (0, options.encoding),
     };
+    let bytes = if let Plain::Memory(bytes) = &plain { bytes.len() as u64 } else { 0 };
     let mut reader = plain.into_read();
     io::copy(&mut (&mut reader).take(mark), &mut io::sink()).map_err(|error| Error::reading(&name, error))?;
     let decoder = match encoding {
-        Encoding::Utf8 => return Ok(Window::new(name, reader, mark)),
+        Encoding::Utf8 => return Ok(Window::new(name, reader, mark).of_bytes(bytes)),
         Encoding::Utf16 => {
             let error = Error::refused(name, "UTF-16 without a byte order mark", "a byte order mark");
             return Err(error.with_hint("set data.encoding=utf-16le, or utf-16be"));

@@ -73,7 +73,7 @@ impl Made {
         &self,
         columns: &'a Columns,
         notation: &Notation,
-        place: &dyn Fn(usize) -> String,
+        place: &(dyn Fn(usize) -> String + Sync),
     ) -> Result<(Cow<'a, Columns>, Vec<String>)> {
         let Some(lags) = self.lags.as_ref().filter(|lags| lags.names().any(|name| columns.get(&name).is_none())) else {
             return Ok((Cow::Borrowed(columns), vec![]));
@@ -96,7 +96,7 @@ impl Made {
         columns: &Columns,
         raw: &Schema,
         notation: &Notation,
-        place: &dyn Fn(usize) -> String,
+        place: &(dyn Fn(usize) -> String + Sync),
     ) -> Result<(Columns, Vec<String>)> {
         let (made, mut notes) = self.lagged(columns, notation, place)?;
         let mut made = made.into_owned();
@@ -129,7 +129,7 @@ impl Made {
         columns: &Columns,
         raw: &Schema,
         notation: &Notation,
-        place: &dyn Fn(usize) -> String,
+        place: &(dyn Fn(usize) -> String + Sync),
         hint: &str,
     ) -> Result<(Columns, Vec<String>)> {
         let is_missing =

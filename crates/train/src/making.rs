@@ -38,7 +38,7 @@ pub(crate) struct Making {
 ///
 /// # Errors
 /// A cell that is no list, or settings that do not suit lists.
-pub(crate) fn make<'a>(plan: Cow<'a, Plan>, columns: &mut Columns, place: &dyn Fn(usize) -> String) -> Result<(Cow<'a, Plan>, Making)> {
+pub(crate) fn make<'a>(plan: Cow<'a, Plan>, columns: &mut Columns, place: &(dyn Fn(usize) -> String + Sync)) -> Result<(Cow<'a, Plan>, Making)> {
     let mut making = Making::default();
     let mut targets = Vec::new();
     for target in &plan.targets {
@@ -156,7 +156,7 @@ impl Making {
     /// # Errors
     /// When a column that is asked for is not there or of another kind, or earlier values of a target are asked for and the split does not go
     /// by time: test rows could stand before training rows then.
-    pub fn lag(&mut self, plan: &Plan, columns: &mut Columns, typed: &mut Typed, place: &dyn Fn(usize) -> String) -> Result<()> {
+    pub fn lag(&mut self, plan: &Plan, columns: &mut Columns, typed: &mut Typed, place: &(dyn Fn(usize) -> String + Sync)) -> Result<()> {
         let time = typed.split.key.as_deref().filter(|_| typed.split.by == By::Time);
         let Some(mut lags) = Lags::open(&plan.lag, &typed.schema, time)? else { return Ok(()) };
         let is_target = |name: &str| typed.schema.targets().any(|(field, _)| *field.name == *name);
@@ -209,7 +209,7 @@ impl Making {
     ///
     /// # Errors
     /// A cell that is no list.
-    pub fn remake(&mut self, columns: &Columns, notation: &Notation, place: &dyn Fn(usize) -> String) -> Result<Columns> {
+    pub fn remake(&mut self, columns: &Columns, notation: &Notation, place: &(dyn Fn(usize) -> String + Sync)) -> Result<Columns> {
         let hint = "a test file has the columns of the training file";
         let (mut columns, notes) = self.made.whole_rows(columns, &Schema::default(), notation, place, hint)?;
         self.warnings.extend(notes.into_iter().map(|note| format!("test file: {note}")));

@@ -99,6 +99,19 @@ impl Building {
         }
     }
 
+    /// Makes room for so many rows more, with texts as long as those that are there.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        match self {
+            Building::Texts(texts) => {
+                let bytes = texts.texts.len() as f64 / texts.ends.len().max(1) as f64 * rows as f64;
+                texts.texts.reserve((bytes as usize).min(i32::MAX as usize));
+                texts.ends.reserve(rows);
+            }
+            Building::Numbers(numbers) => numbers.values.reserve(rows),
+            Building::Left => {}
+        }
+    }
+
     /// Takes the rows of a piece below its own; there is room for them.
     pub(super) fn extend(&mut self, piece: &Building) {
         match (&mut *self, piece) {

@@ -32,6 +32,8 @@ pub const FORMAT: FormatDef = FormatDef {
     open: Open::Text(|window, options| open_with(window, options, None)),
 };
 
+/// How much room is made for the rest of the rows, as a share of what the first ones say they need.
+const ROOM: f64 = 1.02;
 /// Characters of a bad cell that a message shows.
 const SHOWN: usize = 40;
 /// How much text shows what the columns hold. In tests so little that it often shows too little.
@@ -46,6 +48,8 @@ struct CsvRows {
     /// What each column is taken for.
     taken: Vec<Taken>,
     columns: Vec<Building>,
+    /// Whether there is room in them for the rest.
+    has_room: bool,
     mistaken: Vec<Arc<str>>,
     has_header: bool,
     bad_rows: BadRows,
@@ -94,6 +98,7 @@ pub(super) fn open_with(mut window: Window, options: &ReadOptions, preferred: Op
         names: Vec::new(),
         taken: Vec::new(),
         columns: Vec::new(),
+        has_room: false,
         mistaken: Vec::new(),
         has_header: options.header,
         bad_rows: options.bad_rows,
@@ -224,6 +229,12 @@ impl CsvRows {
             taken = piece.end;
         }
         let is_odd = taken < self.window.bytes().len() / 2;
+        if !self.has_room && count > 0 {
+            // Rows to come are about as long as these. Room that stays empty takes no memory.
+            let more = ROOM * count as f64 * (self.window.left() as f64 / taken as f64 - 1.0).max(0.0);
+            self.columns.par_iter_mut().for_each(|column| column.reserve((more as usize).min(rows)));
+            self.has_room = true;
+        }
         self.window.take(taken);
         self.blank = self.blank.take().filter(|_| count == 0);
         self.alone = if is_odd { ALONE } else { 0 };

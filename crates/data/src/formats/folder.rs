@@ -161,7 +161,7 @@ impl Entry {
     pub(crate) fn open(&self, options: &ReadOptions, contents: Option<&mut Contents>) -> Result<Opened> {
         let opened = source::open(&self.input, options, contents.is_some())?;
         if let Some(contents) = contents {
-            contents.add(&self.name, &opened.hash, opened.bytes);
+            contents.add(&self.name, &source::hash(opened.memory.as_ref()), opened.bytes);
         }
         Ok(opened)
     }

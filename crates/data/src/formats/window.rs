@@ -12,6 +12,8 @@ pub(crate) struct Window {
     start: usize,
     end: usize,
     taken: u64,
+    /// Bytes of the whole source, 0 when not known.
+    total: u64,
     is_done: bool,
 }
 
@@ -21,7 +23,17 @@ const STEP: usize = 256 * 1024;
 impl Window {
     /// `skipped` bytes of the source are already gone (a byte order mark).
     pub(crate) fn new(name: Arc<str>, source: Box<dyn Read + Send>, skipped: u64) -> Window {
-        Window { name, source, buffer: Vec::new(), start: 0, end: 0, taken: skipped, is_done: false }
+        Window { name, source, buffer: Vec::new(), start: 0, end: 0, taken: skipped, total: 0, is_done: false }
+    }
+
+    /// Of a source of so many bytes.
+    pub(crate) fn of_bytes(self, total: u64) -> Window {
+        Window { total, ..self }
+    }
+
+    /// How many bytes are still to be taken, 0 when not known.
+    pub(crate) fn left(&self) -> u64 {
+        self.total.saturating_sub(self.taken)
     }
 
     /// The source's name.

@@ -7,7 +7,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, Float64Array, StringArray};
 use arrow_schema::DataType;
+use foldhash::fast::FixedState;
 use foldhash::{HashMap, HashSet};
+use std::hash::BuildHasher;
 
 /// Counts over a column's values, missing ones aside.
 #[derive(Default)]
@@ -102,13 +104,40 @@ impl Facts {
 
     /// Of texts that are not all numbers: each of the different ones is looked at once.
     fn words(mut self, texts: &StringArray) -> Facts {
-        (self.are_uuids, self.are_clock_times) = (self.values > 0, self.values > 0);
-        let mut counts: HashMap<&str, (u64, usize)> = HashMap::default();
+        let mut counts = Counts::default();
         for (row, text) in texts.iter().enumerate() {
             let Some(text) = text else { continue };
-            counts.entry(trimmed(text)).or_insert((0, row)).0 += 1;
+            count(&mut counts, text, row);
+            if counts.len() > DIFFERENT_MAX {
+                return self.many_words(texts);
+            }
         }
-        for (&text, &(count, row)) in &counts {
+        self.add_words(&counts);
+        self.with_odd_text(texts)
+    }
+
+    /// Of texts that differ a lot: they are dealt out to heaps first, as numbers are.
+    fn many_words(mut self, texts: &StringArray) -> Facts {
+        const ROW: u64 = (1 << HEAP_SHIFT) - 1;
+        let hasher = FixedState::default();
+        let key = |(row, text): (usize, Option<&str>)| Some(hasher.hash_one(category_text(text?)) & !ROW | row as u64);
+        let (dealt, bounds) = dealt(texts.iter().enumerate().filter_map(key).collect(), |key| key);
+        let mut counts = Counts::default();
+        for bounds in bounds.windows(2) {
+            counts.clear();
+            for key in &dealt[bounds[0]..bounds[1]] {
+                let row = (key & ROW) as usize;
+                count(&mut counts, texts.value(row), row);
+            }
+            self.add_words(&counts);
+        }
+        self.with_odd_text(texts)
+    }
+
+    fn add_words(&mut self, counts: &Counts<'_>) {
+        let are_first = self.distinct == 0;
+        (self.are_uuids, self.are_clock_times) = (self.are_uuids || are_first, self.are_clock_times || are_first);
+        for (&text, &(count, row)) in counts {
             match number(text) {
                 Some(_) => self.add_amount(text, count, row),
                 None => self.add_word(text, count, row),
@@ -118,13 +147,15 @@ impl Facts {
             self.are_uuids &= is_uuid(text);
             self.are_clock_times &= is_clock_time(text);
         }
-        self.odd_text = self.odd.map(|row| shown(texts.value(row).trim())).unwrap_or_default();
         let spellings: Vec<&str> = counts.keys().copied().filter(|text| category_text(text) != *text).collect();
         let meant: HashSet<&str> = spellings.iter().map(|text| category_text(text)).filter(|text| !counts.contains_key(text)).collect();
-        self.distinct = (counts.len() - spellings.len() + meant.len()) as u64;
-        self.are_uuids &= self.numbers == 0;
-        self.are_clock_times &= self.numbers == 0;
-        self
+        self.distinct += (counts.len() - spellings.len() + meant.len()) as u64;
+    }
+
+    fn with_odd_text(self, texts: &StringArray) -> Facts {
+        let odd_text = self.odd.map(|row| shown(texts.value(row).trim())).unwrap_or_default();
+        let (are_uuids, are_clock_times) = (self.are_uuids && self.numbers == 0, self.are_clock_times && self.numbers == 0);
+        Facts { odd_text, are_uuids, are_clock_times, ..self }
     }
 
     /// So many values that are the same number, the first of them in that row.
@@ -143,30 +174,47 @@ impl Facts {
     }
 }
 
-/// How many different values there are. Values are dealt out to heaps by a hash first, so that each heap is counted within the cache: a hash table of millions
-/// waits for memory at every value.
-fn distinct(values: Vec<u64>) -> u64 {
-    const HEAPS: usize = 1024;
-    let heap = |value: u64| (hashed(value) >> 54) as usize;
-    let mut table = Vec::new();
-    if values.len() < 16 * HEAPS {
-        return distinct_in(&values, &mut table);
-    }
-    let mut ends = vec![0; HEAPS];
-    values.iter().for_each(|&value| ends[heap(value)] += 1);
+/// Different texts: how many cells have each, and the first row of them.
+type Counts<'a> = HashMap<&'a str, (u64, usize)>;
+
+fn count<'a>(counts: &mut Counts<'a>, text: &'a str, row: usize) {
+    counts.entry(trimmed(text)).or_insert((0, row)).0 += 1;
+}
+
+/// Up to so many different texts are counted at once.
+const DIFFERENT_MAX: usize = if cfg!(test) { 16 } else { 1 << 15 };
+/// How many heaps there are, as a power of two.
+const HEAP_BITS: u32 = 10;
+const HEAP_SHIFT: u32 = 64 - HEAP_BITS;
+
+/// Values dealt out to heaps by the highest bits of a hash, and where each heap begins and the last ends: what is counted then lies within the cache. A hash
+/// table of millions waits for memory at every value.
+fn dealt(values: Vec<u64>, hash: impl Fn(u64) -> u64) -> (Vec<u64>, Vec<usize>) {
+    let heap = |value: u64| (hash(value) >> HEAP_SHIFT) as usize;
+    let mut bounds = vec![0; (1 << HEAP_BITS) + 1];
+    values.iter().for_each(|&value| bounds[heap(value) + 1] += 1);
     let mut begin = 0;
-    for end in &mut ends {
-        begin += *end;
-        *end = begin - *end;
+    for bound in &mut bounds[1..] {
+        begin += *bound;
+        *bound = begin - *bound;
     }
     let mut dealt = vec![0; values.len()];
     for value in values {
-        let place = &mut ends[heap(value)];
+        let place = &mut bounds[heap(value) + 1];
         dealt[*place] = value;
         *place += 1;
     }
-    let begins = std::iter::once(0).chain(ends.iter().copied());
-    begins.zip(&ends).map(|(begin, &end)| distinct_in(&dealt[begin..end], &mut table)).sum()
+    (dealt, bounds)
+}
+
+/// How many different values there are.
+fn distinct(values: Vec<u64>) -> u64 {
+    let mut table = Vec::new();
+    if values.len() < 16 << HEAP_BITS {
+        return distinct_in(&values, &mut table);
+    }
+    let (dealt, bounds) = dealt(values, hashed);
+    bounds.windows(2).map(|bounds| distinct_in(&dealt[bounds[0]..bounds[1]], &mut table)).sum()
 }
 
 fn hashed(value: u64) -> u64 {
@@ -182,8 +230,8 @@ fn distinct_in(values: &[u64], table: &mut Vec<u64>) -> u64 {
     table.resize(1 << bits, FREE);
     let mut count = u64::from(values.contains(&FREE));
     for &value in values.iter().filter(|&&value| value != FREE) {
-        // The ten highest bits chose the heap. Lower ones are worth less: those of whole numbers end in zeros.
-        let mut slot = (hashed(value) << 10 >> (64 - bits)) as usize;
+        // The highest bits chose the heap. Lower ones are worth less: those of whole numbers end in zeros.
+        let mut slot = (hashed(value) << HEAP_BITS >> (64 - bits)) as usize;
         while table[slot] != FREE && table[slot] != value {
             slot = (slot + 1) & (table.len() - 1);
         }

@@ -160,7 +160,7 @@ impl Artifact {
     ///
     /// # Errors
     /// As [`Artifact::predict`].
-    pub fn conform(&self, raw: &Columns, place: &dyn Fn(usize) -> String) -> Result<Columns> {
+    pub fn conform(&self, raw: &Columns, place: &(dyn Fn(usize) -> String + Sync)) -> Result<Columns> {
         let (raw, _) = self.contents.made.lagged(raw, &self.contents.notation, place)?;
         let inputs = raw.select(|name| self.contents.raw.field(name).is_none_or(|field| field.role == Role::Input));
         let conformed = cupola_data::conform(&inputs, &self.contents.raw, &self.contents.notation, place, Wanted::Inputs)?;
@@ -172,7 +172,7 @@ impl Artifact {
     ///
     /// # Errors
     /// As [`Artifact::conform`], and when a picture's path leads out of `base` or its file cannot be read.
-    pub fn conform_files(&self, raw: &Columns, place: &dyn Fn(usize) -> String, base: &Path) -> Result<Columns> {
+    pub fn conform_files(&self, raw: &Columns, place: &(dyn Fn(usize) -> String + Sync), base: &Path) -> Result<Columns> {
         let (raw, _) = self.contents.made.lagged(raw, &self.contents.notation, place)?;
         let inputs = raw.select(|name| self.contents.raw.field(name).is_none_or(|field| field.role == Role::Input));
         let conformed = cupola_data::conform_files(&inputs, &self.contents.raw, &self.contents.notation, place, Wanted::Inputs, base)?;
