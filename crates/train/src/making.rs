@@ -38,7 +38,11 @@ pub(crate) struct Making {
 ///
 /// # Errors
 /// A cell that is no list, or settings that do not suit lists.
-pub(crate) fn make<'a>(plan: Cow<'a, Plan>, columns: &mut Columns, place: &(dyn Fn(usize) -> String + Sync)) -> Result<(Cow<'a, Plan>, Making)> {
+pub(crate) fn make<'a>(
+    plan: Cow<'a, Plan>,
+    columns: &mut Columns,
+    place: &(dyn Fn(usize) -> String + Sync),
+) -> Result<(Cow<'a, Plan>, Making)> {
     let mut making = Making::default();
     let mut targets = Vec::new();
     for target in &plan.targets {

@@ -30,7 +30,14 @@ pub struct OutputPlan {
 impl OutputPlan {
     /// Nothing but what is to be done to answers.
     pub(crate) fn unsaid(decision: &DecisionPlan) -> OutputPlan {
-        OutputPlan { column_type: None, positive: None, model: None, decision: decision.clone(), labels: LabelsPlan::default(), spelling: None }
+        OutputPlan {
+            column_type: None,
+            positive: None,
+            model: None,
+            decision: decision.clone(),
+            labels: LabelsPlan::default(),
+            spelling: None,
+        }
     }
 }
 
