@@ -68,11 +68,14 @@ class Database:
         self.run("initdb", "-D", self.folder / "data", "-U", "ann", "-A", "scram-sha-256", f"--pwfile={self.folder / 'word'}")
         data = self.folder / "data"
         self.certificate = self.folder / "root.crt"
+        # An authority, and a certificate of the server that it signs: one that signs itself is none of a server to strict readers.
+        new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        authority = self.folder / "root.key"
+        self.run(*new, "-subj", "/CN=authority", "-keyout", authority, "-out", self.certificate, own=False)
         self.run(
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-            "subjectAltName=DNS:localhost", "-keyout", data / "server.key", "-out", data / "server.crt", own=False,
+            *new, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE",
+            "-CA", self.certificate, "-CAkey", authority, "-keyout", data / "server.key", "-out", data / "server.crt", own=False,
         )
-        shutil.copy(data / "server.crt", self.certificate)
         os.chmod(self.certificate, 0o644)
         self.run("pg_ctl", "-D", data, "-w", "-l", self.folder / "log", "-o", f"-p {self.port} -k {self.folder} -c ssl=on", "start")
 
@@ -190,7 +193,7 @@ class Proof:
 
     def train(self, name, source, *words, **more):
         began = time.perf_counter()
-        self.cupola("train", source, *words, "target=income", "model=gbdt", "model.n_estimators=60", f"name={name}", "importance=false", **more)
+        self.cupola("train", source, *words, "target=income", "model=gbdt", "model.n_estimators=60", f"name={name}", "eval.importance=false", **more)
         seconds = time.perf_counter() - began
         run = sorted(Path(self.environment["CUPOLA_HOME"], "runs").glob(f"*-{name}"))[-1]
         report = json.loads((run / "report.json").read_text())

@@ -164,7 +164,7 @@ mod tests {
         };
         let [once, twice, other] = ["model=tree", "model=tree cv_repeats=2", "model=naive_bayes cv_repeats=2"].map(run);
         assert_eq!((once.folds, once.repeats, twice.folds, twice.repeats), (3, 1, 6, 2));
-        let folds = |found: &CrossValidation| found.measures[0].folds.clone();
+        let folds = |found: &CrossValidation| found.measures[0].folds.iter().map(|fold| fold.value).collect::<Vec<_>>();
         assert_eq!(folds(&twice)[..3], folds(&once)[..]);
         assert_ne!(folds(&twice)[3..], folds(&once)[..]);
         assert_eq!(twice.dealt, other.dealt, "other models are measured on the same folds");

@@ -61,7 +61,27 @@ fn passwords_are_not_repeated() {
         "data profile s3://KEY:s3cret@bucket/a.csv",
         "data profile https://example.org/a.csv",
     ];
-    desk.refuses(&lines, expect![[""]]);
+    desk.refuses(&lines, expect![[r#"
+        $ train postgres://ann:s3cret@127.0.0.1:9/shop table=orders target=y
+        error: failed to train: postgres://ann@127.0.0.1:9/shop: found error connecting to server: Connection refused (os error 111), wanted a table that can be read
+        hint: is the server running, and do host and port hold? postgres://USER@HOST:PORT/DATABASE
+        = 3
+        $ train target=y postgres://ann:s3cret@127.0.0.1:9/shop
+        error: failed to read the command line: command line: found "postgres://ann@127.0.0.1:9/shop", wanted key=value
+        hint: paths of data come first, then key=value pairs
+        = 2
+        $ data profile postgres://ann:s3cret@127.0.0.1:9/shop?sslmode=never
+        error: failed to profile the table: postgres://ann@127.0.0.1:9/shop?sslmode=never: found sslmode=never, wanted disable, prefer, require or verify-full
+        = 3
+        $ data profile s3://KEY:s3cret@bucket/a.csv
+        error: failed to profile the table: s3://KEY@bucket/a.csv: found no name of a bucket, wanted s3://BUCKET/KEY
+        hint: keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, not from the URL
+        = 3
+        $ data profile https://example.org/a.csv
+        error: failed to profile the table: https://example.org/a.csv: found a URL of https, wanted a file, or a URL of postgres or s3
+        hint: download what it names, and name the file
+        = 3
+    "#]]);
     desk.put("recipe.toml", "target = 'y'\n[data]\ntrain = 'postgres://ann:s3cret@127.0.0.1:9/shop?table=orders&password=s3cret'\n");
     let checked = desk.run(&["check", "recipe.toml"]);
     assert_eq!(checked.code, Some(3));

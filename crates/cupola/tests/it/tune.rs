@@ -249,7 +249,7 @@ fn a_learning_curve_tells_what_more_rows_bring() {
         accuracy of species by logistic, on 15 rows
 
         training rows  mean of 3  95 % interval        law
-                   20     0.8667  0.7010 to 1.0000  0.8654
+                   20     0.8667  0.7011 to 1.0000  0.8654
                    36     0.9111  0.8155 to 1.0000  0.9193
                    66     0.9556  0.8599 to 1.0000  0.9379
                   120     0.9333  0.9333 to 0.9333  0.9440
@@ -265,6 +265,10 @@ fn a_learning_curve_tells_what_more_rows_bring() {
         virginica     40  1.0000  +0.0258  +0.0000 to +0.1046         +8.61
         setosa        40  1.0000  +0.0000  +0.0000 to +0.0000         +0.00
         versicolor    40  0.8000  +0.0000  +0.0000 to +0.0016         +0.00
+
+        What 1000 more labels of a slice take off the loss, by trainings without a part of its rows, where they pay most first
+        slice              rows  of test rows  log_loss  its gain  gain of all  95 % band
+        rows as they come   120       100.0 %    0.1960   +0.1013      +0.1013  +0.0498 to +0.1034
 
         What lies beyond the last row is a guess: laws hold until they do not.
     "#]]

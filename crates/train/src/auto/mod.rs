@@ -128,7 +128,7 @@ pub(crate) fn leaderboard(
     let mut trial = Trials { contest, board, juries: Vec::new(), failed: Vec::new(), failure: None, is_cut: false };
     let entrants = entrants(task, table.schema())?;
     let total = entrants.len() as u64;
-    if bags && plan.folds.is_none() && trial.is_slow(&entrants[0])? {
+    if bags && plan.folds.is_none() && ensemble::can_join(entrants[0].def) && trial.is_slow(&entrants[0])? {
         let text = "there is no time for every fold: candidates are tried on one, and learn from the others";
         run.tell(Event::Note { text: text.into() });
         trial.contest.folds = deal(FOLDS_SLOW)?;
@@ -166,7 +166,7 @@ impl Trials<'_> {
     fn is_slow(&self, entrant: &Entrant) -> Result<bool> {
         let Contest { target, plan, run, .. } = self.contest;
         let splits = self.contest.train.split(&self.contest.folds[0]);
-        let quiet = |_: &Event| Flow::Go;
+        let quiet = |_: &Event| run.tell(Event::Progress { done: 0, total: None, unit: "candidates".into(), score: None });
         let mut timed = heard_by(run, &quiet);
         timed.until = Some((run.clock)() + self.left().mul_f64(SHARE_OF_PROBE / self.contest.folds.len() as f64));
         let fitted = fit(entrant.def, &entrant.settings, target, splits.train(), &**splits.valid(), plan, &timed);

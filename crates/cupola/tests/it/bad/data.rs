@@ -204,11 +204,11 @@ fn tables_that_teach_nothing() {
             = 3
             $ train constant.csv target=y
             warning: not learned from: c (all 100 values are "1")
-            error: failed to train: target y: found one class (1) in all 80 training rows, wanted at least two
+            error: failed to train: target y: found one class (1) in all 90 training rows, wanted at least two
             hint: is this the right column? `target=` names it
             = 3
             $ train class.csv target=c
-            error: failed to train: target c: found one class (yes) in all 80 training rows, wanted at least two
+            error: failed to train: target c: found one class (yes) in all 90 training rows, wanted at least two
             hint: is this the right column? `target=` names it
             = 3
             $ train missing.csv target=y
