@@ -67,7 +67,7 @@ def process(command, limit, options, folder):
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0), errors.seek(0)
         if child.returncode:
-            raise RuntimeError(f"ended with {child.returncode} after {wall:.0f} s: {errors.read()[-800:]}")
+            raise RuntimeError(f"ended with {child.returncode} after {wall:.0f} s: {(errors.read().strip().splitlines() or [''])[-1]}")
         return out.read(), wall, usage.ru_maxrss / 1024
 
 
@@ -89,7 +89,7 @@ def cupola(name, table, job, options):
     answered.unlink()
     inputs.unlink()
     board = end["report"]["leaderboard"] or {"candidates": []}
-    tried = [[f"{one['model']} {one['settings']}".strip(), one["mean"], round(one["seconds"], 2), one["note"]] for one in board["candidates"]]
+    tried = [[f"{one['model']} {one['settings']}".strip(), one["mean"], round(one["seconds"], 2), one["note"]] for one in board["candidates"][:8]]
     return {"fit_s": wall, "answer_s": answer_s, "peak_mb": peak, "note": end["report"]["model"], "leaderboard": tried, "rows": end["report"]["data"]["rows"]}
 
 

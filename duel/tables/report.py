@@ -23,16 +23,18 @@ def value(known, name, system):
 
 def tables(known, systems, time):
     systems = [system for system in systems if any(f"{name}/{system}" in known["runs"] for name in TABLES)]
-    names = [name for name in TABLES if all(f"{name}/{system}" in known["runs"] for system in systems)]
+    names = [name for name in TABLES if sum(f"{name}/{system}" in known["runs"] for system in systems) > 1]
     if not names:
-        return "No table was answered by all systems."
-    placed = {name: ranks([value(known, name, system) for system in systems], HIGHER[TABLES[name].metric]) for name in names}
+        return "No table was answered by two systems."
+    # Who was not run on a table has no place there; places are among the others.
+    there = {name: [system for system in systems if f"{name}/{system}" in known["runs"]] for name in names}
+    placed = {name: dict(zip(there[name], ranks([value(known, name, system) for system in there[name]], HIGHER[TABLES[name].metric]))) for name in names}
     lines = [f"Of {len(names)} tables, {time} seconds, ranks in brackets; the best is bold:", ""]
     lines += row("table", "rows", "measure", *(NAMES[system] for system in systems)) + row(*["---"] * (3 + len(systems)))
     for name in names:
-        cells = [cell(known, name, system, rank, min(placed[name])) for system, rank in zip(systems, placed[name])]
+        cells = [cell(known, name, system, placed[name][system], min(placed[name].values())) if system in placed[name] else "not run" for system in systems]
         lines += row(f"{name}: {TABLES[name].what}", rows(known, name), TABLES[name].metric, *cells)
-    means = [statistics.mean(placed[name][place] for name in names) for place in range(len(systems))]
+    means = [statistics.mean(places[system] for places in placed.values() if system in places) for system in systems]
     lines += row("**mean rank**", "", "", *(f"**{mean:.2f}**" if mean == min(means) else f"{mean:.2f}" for mean in means))
     lines += ["", "How far Cupola is ahead in the table's measure (negative: behind), with the interval of 95 % of the paired samples:", ""]
     rivals = [system for system in systems if system != "cupola"]
@@ -44,7 +46,7 @@ def tables(known, systems, time):
     lines += ["", "Seconds to train (Cupola: the whole process with its report; the others: fit alone) and most memory, MB:", ""]
     lines += row("table", *(NAMES[system] for system in systems)) + row(*["---"] * (1 + len(systems)))
     for name in names:
-        lines += row(name, *(cost(known["runs"][f"{name}/{system}"]) for system in systems))
+        lines += row(name, *(cost(known["runs"].get(f"{name}/{system}", {})) for system in systems))
     lines += ["", "Versions: " + ", ".join(sorted({f"{package} {number}" for run in known["runs"].values() for package, number in run["versions"].items()})) + "."]
     return "\n".join(lines)
 
@@ -79,7 +81,7 @@ def verdict(known, names, system):
 
 
 def cost(run):
-    return f"{run['fit_s']:.1f}, {run['peak_mb']:.0f}" if "scores" in run else "failed"
+    return f"{run['fit_s']:.1f}, {run['peak_mb']:.0f}" if "scores" in run else "failed" if run else ""
 
 
 def write(path, text):

@@ -566,7 +566,7 @@ fn open(input: &Input, options: &ReadOptions, is_whole: bool) -> Result<Opening>
         _ => {}
     }
     if let Input::Path(path) = input
-        && (path.is_dir() || formats::is_pattern(path) && !path.exists())
+        && (path.is_dir() || formats::is_pattern(path) && !path.exists() && path.to_str().and_then(remote::foreign).is_none())
     {
         return Ok(Opening::of(formats::open_folder(path, options, is_whole)?));
     }

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use cupola_task::{Field, Kind};
 use cupola_train::Artifact;
-use cupola_watch::labels::{Labels, NewLabel, NewLabels};
+use cupola_watch::labels::{ID_MAX, Labels, NewLabel, NewLabels};
 use cupola_watch::{Durability, StoreAt};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -82,8 +82,10 @@ pub(crate) async fn feedback(mut call: Call) -> Result<Response, Problem> {
     if said.is_empty() {
         return Err(Problem::bad("found no label, wanted at least one").with_hint(SHAPE));
     }
-    if said.len() > app.options.max_rows {
-        let message = format!("found {} labels, wanted at most {}", said.len(), app.options.max_rows);
+    // What is said of a list is kept for each of its labels.
+    let most = (app.options.max_rows / in_list.max(1)).max(1);
+    if said.len() > most {
+        let message = format!("found {} labels, wanted at most {most}", said.len());
         return Err(Problem::too_large(message).with_hint("send fewer labels at once"));
     }
     let now_us = (app.world.now_us)();
@@ -91,6 +93,12 @@ pub(crate) async fn feedback(mut call: Call) -> Result<Response, Problem> {
     let mut unseen = 0;
     let mut labels = Vec::new();
     for (row, said) in said.into_iter().enumerate() {
+        if in_list > 0 && said.id.len() > ID_MAX {
+            return Err(Problem::misfit("id", Some(row + 1), format!("{} bytes", said.id.len()), format!("1 to {ID_MAX} bytes")));
+        }
+        if let Some(at) = said.at.as_ref().filter(|at| in_list > 0 && !at.is_null() && moment(at).is_none()) {
+            return Err(Problem::misfit("at", Some(row + 1), at, "a time as 2024-12-31T23:59:59Z, or seconds since 1970"));
+        }
         for said in each_label(&champion.artifact, &targets, row + 1, said, &mut unseen)? {
             labels.push(label(&targets, row + 1, said, now_us, &mut unseen)?);
         }
@@ -122,9 +130,12 @@ fn each_label(artifact: &Artifact, targets: &[&Field], row: usize, said: Said, u
         };
         return Ok(vec![Said { label, ..said }]);
     };
+    // An empty cell of JSON lists is one that nobody filled in.
+    let is_json = list.form.word() == "json";
     let text = match &said.label {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) if !(is_json && text.trim().is_empty()) => text.clone(),
+        other @ (Value::Array(_) | Value::Number(_)) => other.to_string(),
+        other => return Err(Problem::misfit("label", Some(row), other, "a list of texts").with_hint(SHAPE)),
     };
     let told = made.told(list, &text).map_err(|_| Problem::misfit("label", Some(row), &said.label, "a list of texts").with_hint(SHAPE))?;
     *unseen += told.1;

@@ -5,8 +5,9 @@
 //! learned how far the bounds are off, and for the promise to hold they must be as new to the bounds as the rows that come later. What is done to
 //! the bounds is in `postprocess`; the model that answers the number itself may be any.
 
-use crate::crossval::{Rounds, Subject, cross_validate, joined};
+use crate::crossval::{Rounds, Subject, cross_validate, joined, share_until};
 use crate::fit::fit;
+use crate::journal::heard_by;
 use crate::postprocess::{DecisionPlan, IntervalMethod};
 use crate::{Pipeline, Plan, Result};
 use cupola_task::{Answer, Columns, Dataset, Draw, Event, Field, INIT_MODEL, ModelDef, Run, Settings, TrainSplit, Value};
@@ -58,9 +59,13 @@ impl Bounds {
     /// Those of a fit.
     pub fn fit(&self, field: &Field, train: &TrainSplit, valid: &dyn Dataset, plan: &Plan, run: &Run<'_>) -> Result<Box<[Pipeline; 2]>> {
         run.tell(Event::Stage { name: "interval bounds".into() });
-        let one = |settings: &Settings| Ok::<_, crate::Error>(fit(self.def, settings, field, train, valid, plan, run)?.pipeline);
+        let one = |settings: &Settings, parts: u64| {
+            let mut timed = heard_by(run, run.events);
+            timed.until = share_until(run, parts);
+            Ok::<_, crate::Error>(fit(self.def, settings, field, train, valid, plan, &timed)?.pipeline)
+        };
         let [low, high] = &self.settings;
-        Ok(Box::new([one(low)?, one(high)?]))
+        Ok(Box::new([one(low, 2)?, one(high, 1)?]))
     }
 
     /// What both say of the training rows in cross-validation, dealt out as the model beside them was.

@@ -59,9 +59,9 @@ pub(crate) const MODEL: ModelDef = ModelDef {
     open,
 };
 
-/// Members that an ensemble may have, and folds that each may be learned for.
+/// Members that an ensemble may have, and folds that each may be learned for: as many as `eval.cv` may ask for.
 const MEMBERS_MAX: usize = 50;
-const FOLDS_MAX: usize = 20;
+const FOLDS_MAX: usize = 50;
 /// What folds are drawn by: those of `model=auto` are the folds of its ensemble.
 pub(crate) const FOLDS: &str = "auto";
 /// The parts that say what it is made of, and that its members look at raw columns.
@@ -323,7 +323,7 @@ fn open(parts: &Parts, schema: &Schema, _: Where) -> cupola_task::Result<Box<dyn
     let bytes = parts.0.get(RECORD).ok_or_else(|| wrong("no such part".to_owned(), "the members of an ensemble"))?;
     let records: Vec<MemberRecord> = from_json(RECORD, bytes).map_err(at_seam)?;
     if records.is_empty() || records.len() > MEMBERS_MAX * FOLDS_MAX {
-        return Err(wrong(format!("{} models", records.len()), "1 to 1000"));
+        return Err(wrong(format!("{} models", records.len()), "1 to 2500"));
     }
     let target = schema.targets().next().map(|(field, _)| field.name.clone());
     let target = target.ok_or_else(|| wrong("no target".to_owned(), "a target"))?;

@@ -3,7 +3,7 @@
 use crate::bounds::{Bounds, with_range};
 use crate::crossval::{DRAW, Fold, Rounds, Subject, cross_validate, joined, table};
 use crate::fit::{Fit, columns, read_all};
-use crate::postprocess::{DecisionPlan, Held, Learned, learn};
+use crate::postprocess::{DecisionPlan, Held, IntervalMethod, Learned, learn};
 use crate::report::CrossValidation;
 use crate::{Choice, Error, Plan, Result, load};
 use cupola_task::{Dataset, Event, Field, Run, Task, TrainSplit};
@@ -24,7 +24,11 @@ pub(crate) fn fits_behind(plan: &Plan, field: &Field, choice: &Choice, valid: &d
     let wants_table = plan.folds.filter(|_| matches!(choice, Choice::Named(..)));
     let wants_rows = decision_of(plan, field).learns() && valid.is_empty();
     let rounds = rounds(plan, wants_table);
-    if wants_table.is_some() || wants_rows { rounds.folds as u32 * rounds.repeats as u32 } else { 0 }
+    let folds = if wants_table.is_some() || wants_rows { rounds.folds as u32 * rounds.repeats as u32 } else { 0 };
+    // Two bounds are fitted beside the model, and beside that of each fold.
+    let decision = decision_of(plan, field);
+    let is_cqr = decision.interval.is_some() && decision.intervals == IntervalMethod::Cqr && field.kind.classes().is_none();
+    if is_cqr { 3 * folds + 2 } else { folds }
 }
 
 fn rounds(plan: &Plan, wants_table: Option<usize>) -> Rounds {

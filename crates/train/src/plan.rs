@@ -288,7 +288,9 @@ impl Plan {
         let choices = self.outputs.values().filter_map(|output| output.model.as_ref()).chain([&self.model]);
         let learns = self.outputs.values().map(|output| &output.decision).chain([&self.decision]).any(DecisionPlan::learns);
         let is_auto = choices.into_iter().all(|choice| matches!(choice, Choice::Auto));
-        if is_auto && !learns && self.recipe.entry(&["data", "split", "ratio"]).is_none() {
+        // Where models of folds are not kept, the last fit stops early on validation rows.
+        let keeps_folds = self.split.text("by") != "time" && self.read.max_memory.is_none();
+        if is_auto && !learns && keeps_folds && self.recipe.entry(&["data", "split", "ratio"]).is_none() {
             let path = ["data", "split", "ratio"].map(str::to_owned).to_vec();
             let ratio = [0.9, 0.0, 0.1].map(Value::Real).to_vec();
             plan.recipe.set(path, Value::List(ratio), Origin::Auto, "auto");

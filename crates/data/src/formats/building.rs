@@ -193,6 +193,8 @@ impl Numbers {
         let rows = self.values.len();
         match &self.alike {
             Alike::Empty => return Some(Arc::new(StringArray::new_null(rows))),
+            // Who reads it as text tells where it is too much.
+            Alike::Text(_, text) if self.missing.is_empty() && text.len().saturating_mul(rows) > i32::MAX as usize => return None,
             // A column of one value is left out and carried as it is.
             Alike::Text(_, text) if self.missing.is_empty() => {
                 return Some(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows))));

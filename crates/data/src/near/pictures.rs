@@ -20,6 +20,9 @@ const QUARTERS: u32 = 4;
 /// Candidates of one picture that are measured at most.
 const CANDIDATES_MAX: usize = 4_000;
 
+/// Pairs of one picture with earlier ones that are kept at most: more say no more.
+const FOUND_MAX: usize = 256;
+
 /// What is kept of a picture.
 #[derive(Clone, Debug)]
 pub(crate) struct Look {
@@ -149,7 +152,7 @@ pub(crate) fn alike(looks: &[Option<Look>], distance_max: u32, least: f64) -> (V
                     if differ.count_ones() > distance_max || is_known {
                         continue;
                     }
-                    if measured == CANDIDATES_MAX {
+                    if measured == CANDIDATES_MAX || found.len() == FOUND_MAX {
                         return (found, true);
                     }
                     measured += 1;

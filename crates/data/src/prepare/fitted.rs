@@ -314,10 +314,12 @@ impl FittedTable {
         let one = |place: usize| -> Result<Vec<Column>> {
             prepare(&self.state.inputs[place], cells(fields[place], raw)?, filled[place].as_deref(), &fields[place].name)
         };
-        let prepared: Vec<Vec<Column>> = match raw.rows() {
-            0..MANY_ROWS => (0..fields.len()).map(one).collect::<Result<_>>()?,
-            _ => (0..fields.len()).into_par_iter().map(one).collect::<Result<_>>()?,
+        // The first error counts, in order of columns.
+        let prepared: Vec<Result<Vec<Column>>> = match raw.rows() {
+            0..MANY_ROWS => (0..fields.len()).map(one).collect(),
+            _ => (0..fields.len()).into_par_iter().map(one).collect(),
         };
+        let prepared: Vec<Vec<Column>> = prepared.into_iter().collect::<Result<_>>()?;
         let mut columns: Vec<(Arc<str>, Column)> =
             self.names.outputs.iter().zip(prepared).flat_map(|(names, columns)| names.iter().cloned().zip(columns)).collect();
         for (difference, name) in self.state.differences.iter().zip(&self.names.differences) {

@@ -131,7 +131,9 @@ impl TablePreparation {
             let column = raw.get(&field.name).expect("a table has all columns of its schema");
             Step::fit(&field.kind, Cells::open(field, column)?, numbers.get(place), truth, &self.choice(field))
         };
-        fields.par_iter().map(fit).collect()
+        // The first error counts, in order of columns.
+        let fitted: Vec<Result<_>> = fields.par_iter().map(fit).collect();
+        fitted.into_iter().collect()
     }
 
     fn choice(&self, field: &Field) -> Choice {

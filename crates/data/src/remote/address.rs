@@ -34,10 +34,12 @@ pub fn is_url(text: &str) -> bool {
 
 /// The error for a URL of another kind, where a text is one.
 pub(crate) fn foreign(text: &str) -> Option<Error> {
-    let (scheme, _) = text.split_once("://")?;
+    let (scheme, rest) = text.split_once("://")?;
     let is_scheme = scheme.len() > 1 && scheme.chars().all(|letter| letter.is_ascii_alphanumeric() || "+-.".contains(letter));
     is_scheme.then(|| {
-        let error = Error::refused(text, format!("a URL of {scheme}"), "a file, or a URL of postgres or s3");
+        // Who asks, and what signs a request, may be secret.
+        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place).split('?').next().unwrap_or_default();
+        let error = Error::refused(format!("{scheme}://{place}"), format!("a URL of {scheme}"), "a file, or a URL of postgres or s3");
         error.with_hint("download what it names, and name the file")
     })
 }
@@ -77,10 +79,19 @@ fn split_user(scheme: Scheme, rest: &str) -> (Option<&str>, &str) {
     };
     let at = match rest[..head].rfind('@') {
         Some(at) if scheme == Scheme::Postgresql && rest[..at].contains(':') => rest.rfind('@'),
-        None if scheme == Scheme::Postgresql && !rest[..head].contains('/') => rest.rfind('@'),
+        None if scheme == Scheme::Postgresql && !is_address(&rest[..head]) => rest.rfind('@'),
+        // No bucket has a colon in its name; many a secret key has a slash.
+        None if scheme == Scheme::S3 && rest[..head].contains(':') => rest.rfind('@'),
         at => at,
     };
     at.map_or((None, rest), |at| (Some(&rest[..at]), &rest[at + 1..]))
+}
+
+/// Whether hosts with their ports stand before the path, and not a user with a password that has a slash in it.
+fn is_address(head: &str) -> bool {
+    let is_host =
+        |host: &str| host.starts_with('[') || host.split_once(':').is_none_or(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    head.split_once('/').is_some_and(|(hosts, _)| hosts.split(',').all(is_host))
 }
 
 /// The password that stood in a URL.

@@ -45,7 +45,11 @@ pub(crate) fn fetch(url: &str, access: &Access, options: &ReadOptions) -> Result
     let mut file = tempfile::NamedTempFile::new_in(&folder).map_err(unwritable)?;
     let mut body = answer.into_body().into_reader().take(options.max_bytes.saturating_add(1));
     let written = io::copy(&mut body, &mut file).map_err(|error| broken(url, &error))?;
-    if length.is_some_and(|length| length != written) || written > options.max_bytes {
+    if written > options.max_bytes {
+        let found = format!("an object of more than {} bytes", options.max_bytes);
+        return Err(Error::refused(url, found, "content within data.max_bytes").with_hint("raise data.max_bytes, or name a part of it"));
+    }
+    if length.is_some_and(|length| length != written) {
         return Err(broken(url, &io::Error::from(io::ErrorKind::UnexpectedEof)));
     }
     let path = folder.join(format!("{stem}-{}", tag.unwrap_or_else(|| ".untagged".to_owned())));

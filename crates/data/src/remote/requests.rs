@@ -122,7 +122,7 @@ impl<'a> Server<'a> {
                 request = request.header("if-none-match", format!("\"{tag}\""));
             }
             match request.call() {
-                Ok(answer) if answer.status().is_success() || answer.status() == 304 => return Ok(answer),
+                Ok(answer) if answer.status().is_success() || answer.status() == 304 && known.is_some() => return Ok(answer),
                 Ok(answer) if answer.status().is_server_error() && turn < TRIES => {}
                 Ok(answer) => return Err(self.refusal(url, answer)),
                 Err(ureq::Error::Io(_) | ureq::Error::Timeout(_)) if turn < TRIES => {}

@@ -36,6 +36,8 @@ fn passwords_are_taken_out_of_urls() {
         ("postgres://ann@db/shop5?password=s3cret", "postgres://ann@db/shop5", Some("s3cret")),
         ("postgres://db/shop6?application_name=a@b", "postgres://db/shop6?application_name=a@b", None),
         ("postgres://ann:wh?t@db/shop8", "postgres://ann@db/shop8", Some("wh?t")),
+        ("postgres://ann:a/b?c@db/shop10", "postgres://ann@db/shop10", Some("a/b?c")),
+        ("s3://KEY:SE/CRET@bucket/a.csv", "s3://KEY@bucket/a.csv", Some("SE/CRET")),
         ("postgres://db:5432/shop9?application_name=a@b", "postgres://db:5432/shop9?application_name=a@b", None),
         ("postgres:///shop7", "postgres:///shop7", None),
         ("s3://KEY:SECRET@bucket/a@b:c.csv", "s3://KEY@bucket/a@b:c.csv", Some("SECRET")),

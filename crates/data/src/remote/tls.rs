@@ -100,8 +100,10 @@ impl MakeTlsConnect<Socket> for Tls {
     type Error = io::Error;
 
     fn make_tls_connect(&mut self, host: &str) -> io::Result<Connect> {
+        // A socket of this machine comes without a name, and is asked for one before it is known whether anything is encrypted.
+        let name = if host.is_empty() { "localhost" } else { host };
         let name =
-            ServerName::try_from(host.to_owned()).map_err(|_| io::Error::other(format!("{host} is no name that a certificate has")))?;
+            ServerName::try_from(name.to_owned()).map_err(|_| io::Error::other(format!("{host} is no name that a certificate has")))?;
         Ok(Connect { config: self.0.clone(), name })
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Of the time that is left behind the leaderboard, what members may need by what their folds took.
 const SHARE_OF_MEMBERS: f64 = 0.8;
 /// Candidates that may join an ensemble.
-const CANDIDATES_MAX: usize = 12;
+const CANDIDATES_MAX: usize = 16;
 /// Bytes that the models of one candidate's folds may take to be kept, and those of all members of an ensemble.
 const KEPT_BYTES_MAX: usize = 128 << 20;
 const UNITED_BYTES_MAX: usize = 256 << 20;

@@ -21,10 +21,12 @@ use search::Search;
 use std::time::Duration;
 
 /// Of the time limit, the share for cross-validation; the rest is for the ensemble, or the final fit, and its evaluation.
-const SHARE_OF_TIME: f64 = 0.75;
+const SHARE_OF_TIME: f64 = 0.8;
 
 /// By then the final fit is to be done; the rest is for evaluation and report.
 const SHARE_UNTIL_EVALUATED: f64 = 0.9;
+/// Above so many training rows three folds do; where models of folds are kept, each row that they do not see is felt for longer than where they only choose.
+const ROWS_FIVE_FOLDS_MAX: u64 = 50_000;
 /// Models that take much longer than their answers are better: they come last.
 const SLOW: &[&str] = &["forest", "extra_trees", "tree", "knn", "svm", "naive_bayes", "mlp"];
 /// Folds that are dealt where there is time for one of them.
@@ -101,6 +103,11 @@ pub(crate) fn deadline(time: Duration) -> Duration {
     time.mul_f64(SHARE_OF_TIME)
 }
 
+/// Into how many folds so many rows are dealt.
+pub(crate) fn folds_of(plan: &Plan, rows: u64) -> usize {
+    plan.folds.unwrap_or(if rows > ROWS_FIVE_FOLDS_MAX { 3 } else { 5 }).min(rows.max(2) as usize)
+}
+
 /// Scores every entrant by cross-validation until the time is up, the best first. At least one entrant is finished. What is kept will be asked for about as
 /// many rows as `asked` says: so many members as there is time for that.
 ///
@@ -120,7 +127,7 @@ pub(crate) fn leaderboard(
     let metric = decider(plan, target, task, &rows);
     // Folds in time learn from the past alone: the newest rows would teach nobody. With a ceiling of memory, one model at a time is held.
     let bags = table.schema().keys(Key::Time).next().is_none() && plan.read.max_memory.is_none();
-    let k = folds::count(plan.folds, table.len());
+    let k = folds_of(plan, table.len());
     let deal = |k: usize| folds::folds(table.schema(), &rows, k, run.draw(ensemble::FOLDS));
     let board = Board { metric, folds: k, standings: Vec::new(), fitted: None, bag: bags.then_some([k, k]) };
     let deadline = began + deadline(time);
@@ -233,7 +240,12 @@ impl Trials<'_> {
     /// Puts the best in front, and together.
     fn end(mut self, [rows, asked]: [u64; 2], until: Duration, total: u64) -> Result<Board> {
         let (run, metric) = (self.contest.run, self.board.metric);
-        self.board.standings.sort_by(|a, b| worth(b, &metric).total_cmp(&worth(a, &metric)));
+        // The score of some folds is not held against that of all.
+        let folds = self.board.folds;
+        let is_whole = |standing: &Standing| standing.scores.len() >= folds;
+        let order =
+            |a: &Standing, b: &Standing| is_whole(b).cmp(&is_whole(a)).then_with(|| worth(b, &metric).total_cmp(&worth(a, &metric)));
+        self.board.standings.sort_by(order);
         if !self.is_cut {
             self.board.add_ensemble(&self.juries, [rows, asked], until.saturating_sub((run.clock)()), run)?;
         }

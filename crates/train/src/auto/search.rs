@@ -7,11 +7,11 @@ use cupola_task::{Draw, ModelDef, Schema, Settings, Task, Value};
 use std::time::Duration;
 
 /// A search is over once so many proposals in a row were no better than the best before them.
-const PATIENCE: usize = 30;
+const PATIENCE: usize = 100;
 /// Models that are searched.
-const LEADING: usize = 2;
-/// Of three proposals the leading model gets two, the next one gets one.
-const TURNS: [usize; 3] = [0, 1, 0];
+const LEADING: usize = 3;
+/// Of four proposals the leading model gets two, the next ones get one each.
+const TURNS: [usize; 4] = [0, 1, 0, 2];
 /// Random points of a model before its density is estimated, and points that the estimate chooses from.
 const SAMPLER: Sampler = Sampler::Tpe { startup: 8, candidates: 24 };
 /// Digits of a proposed number: so a recipe can be read.
@@ -51,7 +51,8 @@ impl Search {
     /// # Errors
     /// When a point is none of its model's settings.
     pub fn next(&mut self, board: &Board, left: Duration) -> Result<Option<Entrant>> {
-        let best = board.standings.iter().map(|standing| worth(standing, &board.metric)).fold(f64::NEG_INFINITY, f64::max);
+        let whole = board.standings.iter().filter(|standing| standing.scores.len() == board.folds);
+        let best = whole.map(|standing| worth(standing, &board.metric)).fold(f64::NEG_INFINITY, f64::max);
         self.since = if best > self.best { 0 } else { self.since + 1 };
         self.best = self.best.max(best);
         if self.since > PATIENCE {
@@ -146,7 +147,13 @@ mod tests {
         let mut recipe = Recipe::parse("r.toml", "data.train = 'x.csv'\ntarget = 'y'\n").unwrap();
         recipe.argue("time=60").unwrap();
         let plan = Plan::check(recipe).unwrap();
-        let standings = vec![stood("gbdt", "", 0.8), stood("logistic", "", 0.9), stood("mlp", "", 0.95), stood("forest", "", 0.7)];
+        let standings = vec![
+            stood("gbdt", "", 0.8),
+            stood("logistic", "", 0.9),
+            stood("mlp", "", 0.95),
+            stood("forest", "", 0.7),
+            stood("tree", "", 0.65),
+        ];
         let metric = cupola_metrics::find("roc_auc").unwrap();
         let mut board = Board { metric, folds: 2, standings, fitted: None, bag: Some([2, 2]) };
         let draw = Draw::new(1);
@@ -159,7 +166,7 @@ mod tests {
             assert_eq!(ensemble::settings_of(entrant.def, &entrant.said).unwrap(), entrant.settings);
             board.add(stood(entrant.def.name, &entrant.said, 0.6));
         }
-        // The network cannot be a member; the forest is third.
-        assert_eq!(counts, BTreeMap::from([("gbdt", PATIENCE / 3), ("logistic", PATIENCE + 1 - PATIENCE / 3)]));
+        // The network cannot be a member; the tree is fourth.
+        assert_eq!(counts, BTreeMap::from([("forest", PATIENCE / 4), ("gbdt", PATIENCE / 4), ("logistic", PATIENCE / 2 + 1)]));
     }
 }

@@ -8,7 +8,7 @@ use crate::crossval::Fold;
 use crate::fit::{fit, for_target, read_all};
 use crate::journal::heard_by;
 use crate::training::Divided;
-use crate::{Plan, Result, folds, learning_curve};
+use crate::{Plan, Result, learning_curve};
 use cupola_task::{Dataset, Event, Exit, Fault, Field, Flow, Run, Side, Task};
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(super) fn board(plan: &Plan, divided: &Divided, (field, task): (&Field, Task
     let table = for_target(train.data(), &field.name)?;
     let rows = read_all(&table)?;
     let all = table.len();
-    let k = folds::count(plan.folds, all);
+    let k = auto::folds_of(plan, all);
     let entrants = auto::entrants(task, table.schema())?;
     let order = learning_curve::places(table.schema(), &rows, field, run.draw("plan"));
     let patience = PATIENCE / entrants.len() as u32;

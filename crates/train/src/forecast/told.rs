@@ -103,6 +103,7 @@ pub struct StageForecast {
 /// # Errors
 /// As [`train`](crate::train); when a target is learned by a network, which is planned by itself.
 pub fn forecast(plan: &Plan, run: &Run<'_>, meter: &Meter<'_>, root: &Path) -> Result<Forecast> {
+    let plan = &plan.with_rows_that_teach()?;
     let began = (run.clock)();
     let journal = Journal::new(run);
     let listener = |event: &Event| journal.hear(event);
